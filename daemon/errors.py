@@ -1,0 +1,33 @@
+"""The rest of the error tree of cache/errors.py: what can go wrong around the cache."""
+
+from cache.errors import LatchdError
+
+
+class ConfigError(LatchdError):
+    """The site file, a secret it refers to, or a scenario is wrong; nothing was opened or changed."""
+
+    exit_code = 2
+
+
+class DriverError(LatchdError):
+    """A port, board or reader cannot be opened or is used wrongly; the message names who holds it."""
+
+    exit_code = 5
+
+
+class SyncError(LatchdError):
+    """The SCIM server could not be read as a whole; the cache was left as it was."""
+
+    exit_code = 6
+
+
+class ControlError(LatchdError):
+    """The daemon's control socket is not there, refuses this user, or broke off."""
+
+    exit_code = 7
+
+
+class NotPermittedError(ControlError):
+    """The user may not do this; the message names the group that may."""
+
+    exit_code = 8
