@@ -1,0 +1,62 @@
+# Nothing to remember: `make` prints this list.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.latchd-ready
+WORKERS ?= 2
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv demo test lint format types walls bench audit lock clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(STAMP)  ## .venv with the locked dependencies, latchd and latchctl
+
+# The lock carries hashes, so nothing but the listed files can be installed. hatchling and editables are in
+# it too: the project itself is installed without a further download.
+$(STAMP): requirements/dev.txt pyproject.toml LICENSE README.md
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: venv  ## a short day against real peers; KEEP=1 leaves it running
+	$(BIN)/python tests/demo/day.py $(if $(KEEP),--keep)
+
+test: lint  ## everything that CI runs: lint, types, walls, tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+lint: venv  ## ruff, mypy strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: venv  ## rewrite the files as ruff would have them
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: venv  ## the figures behind the claims of speed and size
+	$(BIN)/python benchmarks/run.py
+
+audit: venv  ## known vulnerabilities in what the lock installs (asks the network)
+	$(BIN)/pip-audit --disable-pip --require-hashes -r requirements/runtime.txt
+
+# uv is used here and nowhere else, so it lives in its own throw-away environment. An existing lock is
+# kept as far as it still fits: `make lock UPGRADE=1` takes what is new.
+LOCK = $(VENV)-lock/bin/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 \
+	--no-emit-index-url --quiet $(if $(UPGRADE),--upgrade) \
+	--custom-compile-command 'make lock'
+lock:  ## requirements/*.txt from pyproject.toml; UPGRADE=1 takes new versions
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip --disable-pip-version-check install --quiet uv
+	$(LOCK) -o requirements/runtime.txt
+	$(LOCK) --group dev -o requirements/dev.txt
+	rm -rf $(VENV)-lock
+
+clean:  ## everything that make made
+	rm -rf $(VENV) $(VENV)-lock demo-run build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
