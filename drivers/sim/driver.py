@@ -1,0 +1,207 @@
+"""The simulated driver: an ordinary driver whose devices are a ``Bench``, refused unless allow_simulation = true.
+
+Tests, benches and ``latchd simulate`` play with it through the object (``badge``, ``keys``, ``set_input``,
+``tamper``, ``offline``, ``online``; the outputs are in ``bench``); a person at a bench through a Unix socket
+when the bus has ``control = "PATH"``, in the words of ``drivers.sim.control``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from drivers.driver import Context, DeviceStatus, DriverType, PortError
+from drivers.events import Command, DeviceEvent, InputState, Point
+from drivers.settings import STRICT
+from drivers.sim.bench import Bench, SimDevice
+from drivers.sim.control import obey
+
+LINE_LIMIT = 1024
+"""Bytes of one control line: room for 128 bits and the longest name, and a bound."""
+
+Count = Annotated[int, Field(ge=0, le=64)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class SimBus:
+    """``[bus.NAME]`` with ``driver = "sim"``. ``control``: where to make the Unix socket, if any."""
+
+    control: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class SimReader:
+    """A simulated reader with keypad; lines ``out0`` … and ``in0`` …, as OSDP readers number them."""
+
+    outputs: Count = 1
+    inputs: Count = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class SimBoard:
+    """A simulated board; lines ``out1`` … and ``in1`` …, as boards are labelled."""
+
+    outputs: Count = 8
+    inputs: Count = 8
+
+
+class SimDriver:
+    """All simulated devices of one bus. The playing methods may be called whenever ``run`` is being awaited."""
+
+    def __init__(self, devices: Mapping[str, SimDevice], context: Context, control: Path | None = None) -> None:
+        """``devices`` may have lines of any name, so that they can stand in for those of another driver."""
+        self.bench = Bench(devices)
+        self._context = context
+        self._control = control
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._talks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Serve until cancelled; raises ``PortError`` only for a control socket that cannot be made."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            async with self._serve_control():
+                self._emit(self.bench.start(self._now()))
+                await self._loop.create_future()
+        finally:
+            self.bench.all_off(self._now())
+            self._arm()
+            self._loop = None
+
+    def send(self, command: Command) -> None:
+        """Carry out a command at once."""
+        self.bench.command(command, self._now())
+        self._arm()
+
+    def status(self) -> Sequence[DeviceStatus]:
+        """How each device is now."""
+        return self.bench.status()
+
+    def badge(self, reader: str, length: int, value: int) -> None:
+        """Present a card."""
+        self._emit(self.bench.badge(reader, length, value, self._now()))
+
+    def keys(self, reader: str, keys: str) -> None:
+        """Press keys."""
+        self._emit(self.bench.keys(reader, keys, self._now()))
+
+    def set_input(self, point: Point, state: InputState) -> None:
+        """Put an input into a raw state."""
+        self._emit(self.bench.set_input(point, state, self._now()))
+
+    def tamper(self, device: str, active: bool) -> None:
+        """Open or close a device's case."""
+        self._emit(self.bench.tamper(device, active, self._now()))
+
+    def offline(self, device: str, why: str = "no reply") -> None:
+        """Let a device stop answering."""
+        self._emit(self.bench.offline(device, self._now(), why))
+
+    def online(self, device: str) -> None:
+        """Let a device answer again."""
+        self._emit(self.bench.online(device, self._now()))
+        self._arm()
+
+    def _now(self) -> float:
+        return self._context.clock()
+
+    def _emit(self, events: Iterable[DeviceEvent]) -> None:
+        for event in events:
+            self._context.emit(event)
+
+    def _arm(self) -> None:
+        """One timer, for the pulse that ends first."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self.bench.deadline()
+        if deadline is not None and self._loop is not None:
+            self._timer = self._loop.call_later(max(0.0, deadline - self._now()), self._due)
+
+    def _due(self) -> None:
+        self.bench.handle_deadline(self._now())
+        self._arm()
+
+    @contextlib.asynccontextmanager
+    async def _serve_control(self) -> AsyncIterator[None]:
+        if self._control is None:
+            yield
+            return
+        server = await asyncio.start_unix_server(self._talk, sock=_listen_at(self._control), limit=LINE_LIMIT)
+        try:
+            yield
+        finally:
+            server.close()
+            self._control.unlink(missing_ok=True)
+            for talk in self._talks:
+                talk.cancel()
+            await asyncio.gather(*self._talks, return_exceptions=True)
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One client: a line in, an answer out. A line over the limit ends the conversation."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._talks.add(task)
+        task.add_done_callback(self._talks.discard)
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError, ValueError):
+            while line := await reader.readline():
+                events, answer = obey(self.bench, line.decode(errors="replace"), self._now())
+                self._emit(events)
+                self._arm()
+                writer.write(answer.encode() + b"\n")
+                await writer.drain()
+
+
+def _listen_at(path: Path) -> socket.socket:
+    """A Unix socket that only this user may use; what an earlier run left behind is taken away."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket():
+            path.unlink()
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise PortError(
+            f"the simulation's control socket {path} cannot be made: {error.strerror or error}"
+        ) from error
+    return listener
+
+
+def _device(settings: SimReader | SimBoard) -> SimDevice:
+    first = 0 if isinstance(settings, SimReader) else 1
+    return SimDevice(
+        outputs=frozenset(f"out{number + first}" for number in range(settings.outputs)),
+        inputs=frozenset(f"in{number + first}" for number in range(settings.inputs)),
+        reader=isinstance(settings, SimReader),
+    )
+
+
+def _lines(settings: SimReader | SimBoard) -> tuple[frozenset[str], frozenset[str]]:
+    device = _device(settings)
+    return device.outputs, device.inputs
+
+
+def _create(bus: SimBus, devices: Mapping[str, SimReader | SimBoard], context: Context) -> SimDriver:
+    control = Path(bus.control) if bus.control else None
+    return SimDriver({name: _device(settings) for name, settings in devices.items()}, context, control)
+
+
+DRIVER = DriverType(
+    name="sim",
+    bus_settings=SimBus,
+    reader_settings=SimReader,
+    board_settings=SimBoard,
+    lines=_lines,
+    create=_create,
+    simulated=True,
+)
