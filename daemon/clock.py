@@ -1,0 +1,55 @@
+"""The clocks of the machine: wall, monotonic, which boot, and how far the wall clock can be believed."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cache.model import ClockQuality, Moment
+
+EARLIEST_PLAUSIBLE = datetime(2026, 1, 1, tzinfo=UTC)
+"""Before this release existed: a controller that says so has a clock that was never set."""
+
+_STA_UNSYNC = 0x0040
+
+
+class _Timex(ctypes.Structure):
+    """The head of ``struct timex`` (adjtimex(2)); the padding is larger than the rest of it is anywhere."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_char * 256),
+    )
+
+
+def boot_id() -> str:
+    """The kernel's random id of this boot: monotonic times of two boots cannot be compared."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def now(newest: datetime | None = None) -> Moment:
+    """This instant on every clock. ``newest`` is the last instant that is known to have passed."""
+    utc = datetime.now(UTC)
+    return Moment(utc, time.monotonic(), quality(utc, newest))
+
+
+def quality(utc: datetime, newest: datetime | None = None) -> ClockQuality:
+    """``never_set`` before this release existed or before ``newest``; else what the kernel's clock says."""
+    if utc < EARLIEST_PLAUSIBLE or (newest is not None and utc < newest):
+        return ClockQuality.NEVER_SET
+    return ClockQuality.SYNCED if kernel_synchronised() else ClockQuality.HOLDOVER
+
+
+def kernel_synchronised() -> bool:
+    """Whether an NTP or PTP daemon disciplines the kernel's clock: ``adjtimex(2)`` without STA_UNSYNC."""
+    timex = _Timex()
+    if ctypes.CDLL(None).adjtimex(ctypes.byref(timex)) < 0:
+        return False
+    return not timex.status & _STA_UNSYNC

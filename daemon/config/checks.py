@@ -1,0 +1,150 @@
+"""What needs two tables to be seen: dangling references, things claimed twice, contradictions. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Iterator
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from daemon.config.devices import Devices
+from daemon.config.faults import Fault
+from daemon.config.lines import Path
+from daemon.config.tables import DoorTable, SiteTables, check_days, check_week
+from drivers.events import Point
+
+OUTSIDE = "outside"
+"""The area that always exists: where nobody is counted."""
+
+BUILT_IN_SCHEDULES = ("always", "never")
+
+
+def check(tables: SiteTables, devices: Devices) -> Iterator[Fault]:
+    """Every fault between tables. The devices are checked only as far as they could be read."""
+    yield from _zone(tables)
+    yield from _simulation(tables, devices)
+    yield from _doors(tables, devices)
+    yield from _claims(tables)
+    yield from _schedules(tables)
+    yield from _levels(tables)
+    yield from _door_times(tables)
+    for index, interlock in enumerate(tables.interlock):
+        yield from _each(("interlock", index, "doors"), interlock.doors, tables.door, "door")
+
+
+def _zone(tables: SiteTables) -> Iterator[Fault]:
+    try:
+        ZoneInfo(tables.site.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        yield Fault(("site", "timezone"), 'expected an IANA time zone such as "Europe/Berlin"')
+
+
+def _simulation(tables: SiteTables, devices: Devices) -> Iterator[Fault]:
+    for bus in devices.buses:
+        if bus.type.simulated and not tables.allow_simulation:
+            yield Fault(("bus", bus.name, "driver"), "a simulated driver; refused unless allow_simulation = true")
+
+
+def _doors(tables: SiteTables, devices: Devices) -> Iterator[Fault]:
+    for name, door in tables.door.items():
+        path: Path = ("door", name)
+        for key, reader in (("entry", door.entry), ("exit", door.exit)):
+            if reader is not None:
+                yield from _one((*path, key), reader, devices.readers, "reader")
+        yield from _point((*path, "lock"), door.lock, devices.outputs, "output")
+        for key, point in inputs_of(door):
+            yield from _point((*path, key, "input"), point, devices.inputs, "input")
+        if door.area is not None:
+            for key, area in (("from", door.area.from_), ("to", door.area.to)):
+                yield from _one((*path, "area", key), area, [*tables.area, OUTSIDE], "area")
+
+
+def inputs_of(door: DoorTable) -> Iterator[tuple[str, Point]]:
+    """The inputs of a door with the key that names each."""
+    for key, table in (("contact", door.contact), ("rex", door.rex), ("fire", door.fire)):
+        if table is not None:
+            yield key, table.input
+
+
+def _claims(tables: SiteTables) -> Iterator[Fault]:
+    """A reader, an output or an input that two doors (or two keys) claim."""
+    claimed: dict[object, str] = {}
+    for name, door in tables.door.items():
+        claims: list[tuple[Path, object, str]] = [
+            (("door", name, "entry"), door.entry, f"the reader {door.entry}")
+        ]
+        if door.exit is not None:
+            claims.append((("door", name, "exit"), door.exit, f"the reader {door.exit}"))
+        claims.append((("door", name, "lock"), ("out", door.lock), f"the output {door.lock}"))
+        for key, point in inputs_of(door):
+            if key != "fire":  # one fire input commonly serves many doors
+                claims.append((("door", name, key, "input"), ("in", point), f"the input {point}"))
+        for path, what, words in claims:
+            if what in claimed:
+                yield Fault(path, f"{words} is used by {claimed[what]} already")
+            claimed.setdefault(what, f"door.{name}")
+
+
+def _schedules(tables: SiteTables) -> Iterator[Fault]:
+    for name, week in tables.schedule.items():
+        if name in BUILT_IN_SCHEDULES:
+            yield Fault(("schedule", name), f'"{name}" is built in and cannot be redefined')
+        try:
+            check_week(week)
+        except ValueError as error:
+            yield Fault(("schedule", name), str(error))
+    for name, days in tables.special_days.items():
+        try:
+            check_days(days)
+        except ValueError as error:
+            yield Fault(("special_days", name), str(error))
+
+
+def _levels(tables: SiteTables) -> Iterator[Fault]:
+    names: set[str] = set()
+    for index, level in enumerate(tables.access_level):
+        path: Path = ("access_level", index)
+        if level.name in names:
+            yield Fault((*path, "name"), f'another access level is called "{level.name}" already')
+        names.add(level.name)
+        yield from _each((*path, "doors"), level.doors, tables.door, "door")
+        yield from _one((*path, "schedule"), level.schedule, _known_schedules(tables), "schedule")
+        yield from _each((*path, "special_days"), level.special_days, tables.special_days, "special_days")
+
+
+def _door_times(tables: SiteTables) -> Iterator[Fault]:
+    for index, schedule in enumerate(tables.door_schedule):
+        path: Path = ("door_schedule", index)
+        yield from _one((*path, "door"), schedule.door, tables.door, "door")
+        yield from _one((*path, "schedule"), schedule.schedule, _known_schedules(tables), "schedule")
+        yield from _each((*path, "special_days"), schedule.special_days, tables.special_days, "special_days")
+    for index, exception in enumerate(tables.door_exception):
+        yield from _one(("door_exception", index, "door"), exception.door, tables.door, "door")
+
+
+def _known_schedules(tables: SiteTables) -> list[str]:
+    return [*tables.schedule, *BUILT_IN_SCHEDULES]
+
+
+def _point(path: Path, point: Point, known: Collection[Point], kind: str) -> Iterator[Fault]:
+    if point.device.startswith("gpio:"):
+        return
+    if point not in known:
+        yield Fault(path, f'there is no {kind} "{point}"; {_nearest(str(point), map(str, known))}')
+
+
+def _each(path: Path, names: Iterable[str], known: Collection[str], kind: str) -> Iterator[Fault]:
+    for name in names:
+        yield from _one(path, name, known, kind)
+
+
+def _one(path: Path, name: str, known: Collection[str], kind: str) -> Iterator[Fault]:
+    if name not in known:
+        yield Fault(path, f'there is no {kind} "{name}"; {_nearest(name, known)}')
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, 1, 0.6)
+    if near:
+        return f'did you mean "{near[0]}"?'
+    return f"there are: {', '.join(names[:12])}" if names else "there is none in this file"

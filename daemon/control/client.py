@@ -1,0 +1,54 @@
+"""The technician's end of a control socket, blocking."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from daemon.control import protocol
+from daemon.control.protocol import Request
+from daemon.errors import ControlError
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds to connect and for the first answer of a command that is no long one."""
+
+
+def ask(path: Path, command: str, timeout: float | None = CONNECT_TIMEOUT, **arguments: Any) -> Iterator[Any]:
+    """Give one command and yield the items of its answer; ``ControlError`` names the socket and what to do.
+
+    ``timeout`` is the longest silence in seconds; ``None`` waits for ever (``events --follow``).
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(CONNECT_TIMEOUT)
+        try:
+            connection.connect(str(path))
+            connection.settimeout(timeout)
+            connection.sendall(protocol.encode_request(Request(command, arguments)))
+            with connection.makefile("rb") as stream:
+                for line in stream:
+                    more, item = protocol.decode_answer(line)
+                    if not more:
+                        return
+                    yield item
+        except TimeoutError:
+            raise ControlError(f"no answer at {path} within {timeout:g} s; is the daemon stuck?") from None
+        except OSError as error:
+            raise ControlError(f"no daemon answers at {path}: {error.strerror}") from None
+    raise ControlError(f"the daemon at {path} broke off in the middle of its answer")
+
+
+def ask_one(path: Path, command: str, timeout: float | None = CONNECT_TIMEOUT, **arguments: Any) -> Any:
+    """The only item of the answer to a command."""
+    items = list(ask(path, command, timeout, **arguments))
+    if len(items) != 1:
+        raise ControlError(f'the daemon at {path} gave {len(items)} answers to "{command}" where one was expected')
+    return items[0]
+
+
+def is_running(path: Path) -> bool:
+    """Whether a daemon listens at ``path``."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(CONNECT_TIMEOUT)
+        return connection.connect_ex(str(path)) == 0

@@ -1,0 +1,89 @@
+"""The words on a control socket: one JSON object a line, a request and then its answers. Pure.
+
+A request is ``{"command": "events", "arguments": {"follow": true}}``. Each answer line is an item,
+``{"item": …}``, and the last one is ``{"end": "ok"}`` or ``{"end": "error", "message": …, "exit_code": n}``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from cache.errors import LatchdError
+from daemon.errors import ControlError
+
+MAX_LINE = 1024 * 1024
+"""Bytes of one line; a request is far smaller, one item of an answer (a trace) at most a few kB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One command with its arguments by name."""
+
+    command: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+def encode_request(request: Request) -> bytes:
+    """The line of a request."""
+    return _line({"command": request.command, "arguments": dict(request.arguments)})
+
+
+def decode_request(line: bytes) -> Request:
+    """The request of a line; ``ControlError`` if it is none."""
+    try:
+        raw = json.loads(line)
+    except ValueError:
+        raise ControlError("the request is not a line of JSON") from None
+    arguments = raw.get("arguments", {}) if isinstance(raw, dict) else None
+    if not isinstance(raw, dict) or not isinstance(raw.get("command"), str) or not isinstance(arguments, dict):
+        raise ControlError('the request is not of the form {"command": NAME, "arguments": {…}}')
+    return Request(raw["command"], arguments)
+
+
+def encode_item(item: object) -> bytes:
+    """The line of one item of an answer: a dataclass, or plain JSON values."""
+    return _line({"item": plain(item)})
+
+
+def encode_end(error: LatchdError | None = None) -> bytes:
+    """The last line of an answer."""
+    if error is None:
+        return _line({"end": "ok"})
+    return _line({"end": "error", "message": str(error), "exit_code": error.exit_code})
+
+
+def decode_answer(line: bytes) -> tuple[bool, Any]:
+    """``(True, item)``, or ``(False, None)`` at the end; an error that the daemon reported is raised."""
+    try:
+        raw = json.loads(line)
+    except ValueError:
+        raise ControlError("the daemon's answer is not a line of JSON") from None
+    if "item" in raw:
+        return True, raw["item"]
+    if raw.get("end") == "error":
+        error = ControlError(str(raw.get("message")))
+        error.exit_code = int(raw.get("exit_code", error.exit_code))
+        raise error
+    return False, None
+
+
+def plain(value: object) -> Any:
+    """A dataclass (and what is inside) as JSON values; bytes as hexadecimal, instants in ISO 8601."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(inner) for inner in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def _line(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
