@@ -1,0 +1,161 @@
+"""The ``[scim]`` table of the site file: where the directory is, what of it is wanted, the brake. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from daemon.scim.filters import FilterError, parse_filter
+from drivers.driver import SecretReference
+from drivers.settings import STRICT, Duration
+
+LATCHD_URN = "urn:ietf:params:scim:schemas:extension:latchd:2.0:User"
+ENTERPRISE_URN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+
+Road = Literal["auto", "members", "attributes", "user_groups", "filter"]
+"""How memberships are read: from the groups, from the groups when asked for by ``attributes=``, from the
+``groups`` of each user, or by a filter on Users. ``auto`` finds it by itself."""
+
+Preset = Literal["latchd", "enterprise.employeeNumber", "enterprise.cardNumber"]
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_REFERENCE = re.compile(r"(credential|file|env):.+")
+
+
+def check_url(url: str) -> str:
+    """An absolute ``https`` URL without a query; plain ``http`` only to this machine itself."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError('expected a URL such as "https://directory.example.com/scim/v2"')
+    if parts.username or parts.password:
+        raise ValueError("a URL in the site file holds no user or password: use token or oauth")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise ValueError("expected https: over plain http anybody on the way could open doors")
+    return url.rstrip("/")
+
+
+def check_reference(reference: SecretReference) -> SecretReference:
+    """Refuse a secret that is written into the file itself."""
+    if _REFERENCE.fullmatch(reference) is None:
+        raise ValueError('expected a reference to a secret: "credential:NAME", "file:PATH" or "env:NAME"')
+    return reference
+
+
+Url = Annotated[str, AfterValidator(check_url)]
+Secret = Annotated[SecretReference, AfterValidator(check_reference)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class OAuthSettings:
+    """``oauth``: a token by OAuth 2.0 client credentials (RFC 6749 §4.4), renewed before it expires."""
+
+    token_url: Url
+    client_id: str
+    client_secret: Secret
+    scope: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class CountLimit:
+    """Removals beyond ``percent`` of what the cache holds, or beyond ``count``, wait for an operator."""
+
+    percent: Annotated[float, Field(ge=0, le=100, strict=False)]
+    count: Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class MemberLimit:
+    """Removals beyond ``percent`` of one group's members wait, if the group has more than ``above`` of them."""
+
+    percent: Annotated[float, Field(ge=0, le=100, strict=False)]
+    above: Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class LimitSettings:
+    """``[scim.limits]``: the mass-removal brake, for one sync and for 24 hours; either bound trips it."""
+
+    people: CountLimit = CountLimit(percent=20, count=10)
+    groups: CountLimit = CountLimit(percent=5, count=2)
+    members: MemberLimit = MemberLimit(percent=50, above=20)
+    credentials: CountLimit = CountLimit(percent=20, count=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class CredentialRule:
+    """``[[scim.credential]]``: where a person's cards are to be found. The first rule that finds one is used.
+
+    One of: ``preset``; ``urn`` of an extension that has latchd's attribute names; ``attribute``, which holds a
+    card number (or a compact string such as ``H10301:123:45678``); ``side_file``, CSV or JSON, keyed on ``key``.
+    ``format`` and ``facility_code`` complete what the source leaves out.
+    """
+
+    preset: Preset | None = None
+    urn: str | None = None
+    attribute: str | None = None
+    side_file: str | None = None
+    key: Literal["externalId", "userName", "employeeNumber"] = "externalId"
+    format: str | None = None
+    facility_code: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> CredentialRule:
+        sources = [s for s in (self.preset, self.attribute, self.side_file) if s is not None]
+        if len(sources) + (self.urn is not None and self.attribute is None) != 1:
+            raise ValueError(
+                "say one source of cards: preset, urn, attribute (with urn if it is one's), or side_file"
+            )
+        if self.preset not in (None, "latchd") and self.format is None:
+            raise ValueError(
+                f'the preset "{self.preset}" is a bare number: add format, and facility_code if it has one'
+            )
+        return self
+
+
+DEFAULT_RULES = (CredentialRule(preset="latchd"),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class ScimSettings:
+    """``[scim]``: the SCIM 2.0 service provider, the groups that become access groups, and the brake."""
+
+    url: Url
+    token: Secret | None = None
+    oauth: OAuthSettings | None = None
+    ca_file: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    interval: Duration = 300.0
+    timeout: Duration = 600.0
+    max_body: Annotated[int, Field(ge=65536)] = 16 * 1024 * 1024
+    page_size: Annotated[int, Field(ge=1, le=1000)] = 100
+    groups: tuple[str, ...] | None = None
+    filter: str | None = None
+    ids: tuple[str, ...] | None = None
+    road: Road = "auto"
+    store_names: bool = True
+    require_first_approval: bool = False
+    on_disconnect: Literal["quarantine", "delete"] = "quarantine"
+    limits: LimitSettings = LimitSettings()
+    credential: tuple[CredentialRule, ...] = DEFAULT_RULES
+
+    @model_validator(mode="after")
+    def _whole(self) -> ScimSettings:
+        if self.token is not None and self.oauth is not None:
+            raise ValueError("token and oauth are two ways to sign in: keep one")
+        if sum(choice is not None for choice in (self.groups, self.filter, self.ids)) != 1:
+            raise ValueError("choose groups in one way: groups = [patterns], filter = '…' or ids = […]")
+        if self.interval < 10:
+            raise ValueError("interval is at least 10s")
+        if (self.client_cert is None) != (self.client_key is None):
+            raise ValueError("client_cert and client_key go together")
+        if self.filter is not None:
+            try:
+                parse_filter(self.filter)
+            except FilterError as error:
+                raise ValueError(f"filter: {error}") from None
+        return self
