@@ -43,6 +43,18 @@ class Mode(StrEnum):
     LOCKDOWN = "lockdown"
 
 
+class ModeCause(StrEnum):
+    """What gives a door its mode, strongest first (GLOSSARY.md, Door modes)."""
+
+    EGRESS = "egress"
+    LOCKDOWN = "lockdown"
+    OVERRIDE = "override"
+    EXCEPTION = "exception"
+    SPECIAL_DAY = "special_day"
+    SCHEDULE = "schedule"
+    DEFAULT = "default"
+
+
 class ClockQuality(StrEnum):
     """How far the wall clock can be believed."""
 
@@ -278,6 +290,101 @@ class AccessLevel:
     staleness: StalenessPolicy | None = None
 
 
+class Frequency(StrEnum):
+    """How often a recurrence happens (RFC 5545 section 3.3.10, FREQ; nothing shorter than a day)."""
+
+    DAILY = "DAILY"
+    WEEKLY = "WEEKLY"
+    MONTHLY = "MONTHLY"
+    YEARLY = "YEARLY"
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """The part of an RFC 5545 recurrence rule that falls on dates; ``cache.recurrence`` reads and applies it.
+
+    ``by_day`` holds (ordinal, weekday) with Monday 0 and ordinal 0 for every one; ``until`` is inclusive.
+    """
+
+    frequency: Frequency
+    interval: int = 1
+    by_day: tuple[tuple[int, int], ...] = ()
+    by_month_day: tuple[int, ...] = ()
+    by_month: tuple[int, ...] = ()
+    count: int | None = None
+    until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModeWindow:
+    """A mode that a door exception sets within an interval of its day."""
+
+    at: Interval
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class DoorException:
+    """Dates on which ``windows`` replace the door's whole day; outside the windows the default mode holds.
+
+    The dates are ``dates``, or those of ``recurrence`` counted from ``first``, or every date from ``first``
+    to ``last``. Both bounds are inclusive.
+    """
+
+    windows: tuple[ModeWindow, ...] = ()
+    dates: frozenset[date] = frozenset()
+    first: date | None = None
+    last: date | None = None
+    recurrence: Recurrence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DoorSchedule:
+    """A mode that a door has inside a schedule.
+
+    With ``first_person_in`` (references of groups) the mode starts only after a member was granted, at the
+    earliest ``grace`` seconds before the window.
+    """
+
+    schedule: Schedule
+    mode: Mode
+    special_days: SpecialDays = field(default_factory=dict)
+    first_person_in: frozenset[str] = frozenset()
+    grace: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DoorPlan:
+    """Everything that gives one door its mode by the clock."""
+
+    default: Mode = Mode.LOCKED
+    schedules: tuple[DoorSchedule, ...] = ()
+    exceptions: tuple[DoorException, ...] = ()
+
+
+class AntiPassback(StrEnum):
+    """What a second entry into an area without leaving it leads to."""
+
+    OFF = "off"
+    SOFT = "soft"
+    HARD = "hard"
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A space with rules of its own. ``timed`` in seconds; ``reset`` in minutes of the wall-clock day.
+
+    With ``timed`` > 0 a second entry is a violation only that long after the first. At ``reset`` every position
+    is forgiven. ``occupancy`` 0 is no limit.
+    """
+
+    name: str
+    anti_passback: AntiPassback = AntiPassback.OFF
+    timed: float = 0.0
+    reset: int | None = None
+    occupancy: int = 0
+
+
 # ------------------------------------------------------------------ what a lookup answers
 
 
@@ -342,6 +449,8 @@ class Decision:
 
     ``trace`` holds the rules in the order they were evaluated; the last one decided.
     ``group`` and ``level`` are names: the path by which access was found, or nearly was.
+    ``references`` are the words for every access group of the person: the door asks them whether the grant counts
+    for first-person-in or double badge. ``apb_violation`` is set also where the violation was let pass.
     """
 
     outcome: Outcome
@@ -353,6 +462,8 @@ class Decision:
     freshness: Freshness = Freshness()
     extended: bool = False
     duress: bool = False
+    apb_violation: bool = False
+    references: frozenset[str] = frozenset()
 
 
 # ------------------------------------------------------------------ events
