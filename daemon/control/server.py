@@ -27,6 +27,9 @@ REQUEST_TIMEOUT = 5.0
 STOP_TIMEOUT = 2.0
 """Seconds that running answers have to end when the server stops."""
 
+TURNS_TO_CLOSE = 4
+"""Turns of the loop in which a connection that was accepted just now gets its transport and closes it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -65,6 +68,7 @@ class ControlServer:
         self._commands = commands
         self._server: asyncio.Server | None = None
         self._running: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     async def start(self) -> None:
         """Listen. A socket that a killed daemon left behind is replaced; a living one is an error."""
@@ -81,6 +85,7 @@ class ControlServer:
 
     async def stop(self) -> None:
         """Stop listening, end running answers, and remove the socket."""
+        self._stopping = True
         if self._server is None:
             return
         self._server.close()
@@ -88,6 +93,8 @@ class ControlServer:
             task.cancel()
         if self._running:
             await asyncio.wait(self._running, timeout=STOP_TIMEOUT)
+        for _ in range(TURNS_TO_CLOSE):
+            await asyncio.sleep(0)
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
 
@@ -97,20 +104,24 @@ class ControlServer:
         except OSError:
             return
         writer.close()
+        await writer.wait_closed()
         raise ControlError(f"another daemon listens at {self._path}; stop it first (systemctl status 'latchd-*')")
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._running) >= MAX_CONNECTIONS:
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Not a coroutine: a connection that comes while the server stops must not start a task any more."""
+        if self._stopping or len(self._running) >= MAX_CONNECTIONS:
             writer.close()
             return
+        task = asyncio.create_task(self._serve_and_close(reader, writer))
         self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _serve_and_close(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._serve(reader, writer)
         except (ConnectionError, asyncio.CancelledError):
             log.debug("a control connection ended early")
         finally:
-            self._running.discard(task)
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
