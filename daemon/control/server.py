@@ -88,15 +88,25 @@ class ControlServer:
         self._stopping = True
         if self._server is None:
             return
+        await self._finish_accepting(self._server)
         self._server.close()
         for task in self._running:
             task.cancel()
         if self._running:
             await asyncio.wait(self._running, timeout=STOP_TIMEOUT)
-        for _ in range(TURNS_TO_CLOSE):
-            await asyncio.sleep(0)
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
+
+    async def _finish_accepting(self, server: asyncio.Server) -> None:
+        """Accept nothing new and let what was accepted just now get its transport and close it.
+
+        ``Server.close`` alone makes asyncio (3.11) drop such a connection with its descriptor open.
+        """
+        loop = asyncio.get_running_loop()
+        for listening in server.sockets:
+            loop.remove_reader(listening.fileno())
+        for _ in range(TURNS_TO_CLOSE):
+            await asyncio.sleep(0)
 
     async def _refuse_if_alive(self) -> None:
         try:
