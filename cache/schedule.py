@@ -23,9 +23,6 @@ from zoneinfo import ZoneInfo
 from cache.model import (
     AccessException,
     AccessLevel,
-    DoorException,
-    DoorPlan,
-    DoorSchedule,
     Interval,
     Mode,
     ModeCause,
@@ -33,6 +30,7 @@ from cache.model import (
     SpecialDays,
 )
 from cache.recurrence import occurs
+from cache.rules import DoorException, DoorPlan, DoorSchedule
 
 DAY = 1440
 """Minutes of a wall-clock day, however long that day is."""
@@ -48,11 +46,15 @@ _STRICTNESS = (Mode.UNLOCKED, Mode.LOCKED, Mode.CARD_AND_PIN, Mode.LOCKDOWN, Mod
 
 @dataclass(frozen=True, slots=True)
 class LevelTime:
-    """What the clock says about an access level: open or not, and which of its rules said so."""
+    """What the clock says about an access level: open or not, and which of its rules said so.
+
+    ``day`` is the date whose intervals ruled: the one before, where one of them runs past midnight.
+    """
 
     open: bool
     cause: ModeCause
     exception: AccessException | None = None
+    day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,11 @@ def contains(schedule: Schedule, special_days: SpecialDays, zone: ZoneInfo, now:
 def next_edge(schedule: Schedule, special_days: SpecialDays, zone: ZoneInfo, now: datetime) -> datetime | None:
     """The first instant after ``now`` at which ``contains`` answers otherwise; None if it never will."""
     inside = contains(schedule, special_days, zone, now)
-    constant = _constant(schedule)
+    always = constant(schedule)
     today = now.astimezone(zone).date()
     ahead = sorted(day for day in special_days if day >= today - timedelta(days=1))
     # A week without edges changes only around its special days: look there and nowhere else.
-    if constant is None:
+    if always is None:
         spans = [(now, _midnight(max([today, *ahead])) + _SETTLE)]
     else:
         spans = [
@@ -140,8 +142,8 @@ def _edges(today: Iterable[Interval], yesterday: Iterable[Interval]) -> set[int]
 
 
 @lru_cache(maxsize=256)
-def _constant(schedule: Schedule) -> bool | None:
-    """True or False if the week is open or closed throughout, None if it has an edge."""
+def constant(schedule: Schedule) -> bool | None:
+    """True or False if the week (special days apart) is open or closed throughout, None if it has an edge."""
     shown = {
         _inside(schedule, {}, day, minute)
         for day in (date(2024, 1, number) for number in range(1, 8))
@@ -158,17 +160,22 @@ def level_time(level: AccessLevel, zone: ZoneInfo, now: datetime) -> LevelTime:
 
     Of exceptions that overlap, one that takes access away wins.
     """
+    return level_time_on(level, now, now.astimezone(zone))
+
+
+def level_time_on(level: AccessLevel, now: datetime, wall: datetime) -> LevelTime:
+    """``level_time`` for a caller who asks about many levels and has the wall-clock time of ``now`` at hand."""
     ruling: AccessException | None = None
     for exception in level.exceptions:
         if exception.start <= now < exception.end and (ruling is None or ruling.access):
             ruling = exception
     if ruling is not None:
         return LevelTime(ruling.access, ModeCause.EXCEPTION, ruling)
-    wall = now.astimezone(zone)
     day = wall.date()
     owner = _owner(level.schedule, level.special_days, day, wall.hour * 60 + wall.minute)
     special = (owner or day) in level.special_days
-    return LevelTime(owner is not None, ModeCause.SPECIAL_DAY if special else ModeCause.SCHEDULE)
+    cause = ModeCause.SPECIAL_DAY if special else ModeCause.SCHEDULE
+    return LevelTime(owner is not None, cause, day=owner or day)
 
 
 def level_open(level: AccessLevel, zone: ZoneInfo, now: datetime) -> bool:

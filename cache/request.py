@@ -1,0 +1,76 @@
+"""What a decision is asked, and what the door and its surroundings are like at that moment. Frozen values.
+
+None of them holds a card number or a PIN: both are compared before, by their keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from cache.model import Credential, Mode, ModeCause
+
+
+class PinResult(StrEnum):
+    """What became of the PIN that was asked for or typed."""
+
+    RIGHT = "right"
+    DURESS = "duress"
+    WRONG = "wrong"
+    LATE = "late"
+
+
+@dataclass(frozen=True, slots=True)
+class PinEntry:
+    """A typed PIN, already compared. ``credential`` is the person's PIN that it matched, beside a card."""
+
+    result: PinResult
+    credential: Credential | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRequest:
+    """One request at one reader of a door: a card, a PIN, or a card and then a PIN.
+
+    ``exit`` is the reader on the far side, whose way leads from the door's ``to`` area back to ``from``.
+    """
+
+    door: str
+    card: bool = True
+    pin: PinEntry | None = None
+    exit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The area that a person was last known to enter, and when."""
+
+    area: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPerson:
+    """The first of two people, granted but for the second, at a monotonic time in seconds."""
+
+    person_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AccessState:
+    """What the door and its surroundings are like at the moment of the request.
+
+    ``positions`` needs to hold only the people of the request. ``occupancy`` counts who is in the area the
+    request leads to. ``interlock`` is the other door that keeps this one shut.
+    """
+
+    mode: Mode = Mode.LOCKED
+    mode_cause: ModeCause = ModeCause.DEFAULT
+    positions: Mapping[str, Position] = field(default_factory=dict)
+    occupancy: int = 0
+    interlock: str | None = None
+    first_person: FirstPerson | None = None
+    pin_locked_until: datetime | None = None
