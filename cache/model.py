@@ -46,6 +46,7 @@ class Mode(StrEnum):
 class ModeCause(StrEnum):
     """What gives a door its mode, strongest first (GLOSSARY.md, Door modes)."""
 
+    FIRE = "fire"
     EGRESS = "egress"
     LOCKDOWN = "lockdown"
     OVERRIDE = "override"

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cache.model import DetailValue, Event, EventName, Mode
+from cache.model import DetailValue, Event, EventName, Mode, ModeCause
 from daemon.door import table
 from daemon.door.state import (
-    Cause,
     Contact,
     ContactRead,
     CountEntry,
@@ -241,16 +240,16 @@ class _Turn:
         if not self.state.released:
             self._set(shunt_until=None, egress_until=None)
 
-    def _mode_changed(self, mode: Mode, cause: Cause, now: float) -> None:
+    def _mode_changed(self, mode: Mode, cause: ModeCause, now: float) -> None:
         old = self.state
         self._set(mode=mode, cause=cause)
-        if mode is not old.mode or (cause is Cause.FIRE) is not (old.cause is Cause.FIRE):
+        if mode is not old.mode or (cause is ModeCause.FIRE) is not (old.cause is ModeCause.FIRE):
             self._record(EventName.DOOR_MODE, mode=mode.value, cause=cause.value)
         if mode is Mode.UNLOCKED:
             self._set(lock_until=None)
             if old.lock is not Lock.UNLOCKED:
                 self._lock(Trigger.UNLOCK, now)
-        elif cause is not Cause.FIRE and (old.lock is Lock.UNLOCKED or self._barred_anew(old)):
+        elif cause is not ModeCause.FIRE and (old.lock is Lock.UNLOCKED or self._barred_anew(old)):
             self._cut(now)
         if self.state.free and not old.free:
             self._opening(Trigger.FREED, now)
@@ -259,7 +258,7 @@ class _Turn:
 
     def _barred_anew(self, old: DoorState) -> bool:
         """Whether blocked or lockdown mode takes hold now; a fire alarm held it off."""
-        return self.state.mode in _BARRED and (old.mode not in _BARRED or old.cause is Cause.FIRE)
+        return self.state.mode in _BARRED and (old.mode not in _BARRED or old.cause is ModeCause.FIRE)
 
     def _cut(self, now: float) -> None:
         """The mode takes a release away; what a REX asked for runs on."""

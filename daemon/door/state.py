@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cache.model import Event, Mode
+from cache.model import Event, Mode, ModeCause
 from daemon.door.table import Access, Lock, Opening, Rex, Sense
 
 
@@ -18,18 +18,6 @@ class Relock(StrEnum):
     ON_OPEN = "on_open"
     ON_CLOSE = "on_close"
     ON_TIME = "on_time"
-
-
-class Cause(StrEnum):
-    """Which rule the mode comes from, strongest first."""
-
-    FIRE = "fire"
-    LOCKDOWN = "lockdown"
-    OVERRIDE = "override"
-    EXCEPTION = "exception"
-    SPECIAL_DAY = "special_day"
-    SCHEDULE = "schedule"
-    DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +41,9 @@ class DoorConfig:
         """Check the ranges."""
         ranges = (
             ("strike_time", self.strike_time, 1.0, 60.0),
-            ("extended_time", self.extended_time, 0.0, 60.0),
+            ("extended_time", self.extended_time, 0.0, 120.0),
             ("held_open_time", self.held_open_time, 10.0, 86400.0),
-            ("held_open_warning", self.held_open_warning, 0.0, self.held_open_time - 1.0),
+            ("held_open_warning", self.held_open_warning, 0.0, self.held_open_time - 0.1),
             ("rex.time", self.rex_time, 1.0, 60.0),
         )
         for key, value, low, high in ranges:
@@ -129,7 +117,7 @@ class ModeChanged:
     """The effective mode (modes.py). Sent whenever mode or cause differ, and once after start."""
 
     mode: Mode
-    cause: Cause
+    cause: ModeCause
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +199,7 @@ class DoorState:
 
     config: DoorConfig
     mode: Mode = Mode.LOCKED
-    cause: Cause = Cause.DEFAULT
+    cause: ModeCause = ModeCause.DEFAULT
     lock: Lock = Lock.LOCKED
     opening: Opening = Opening.UNKNOWN
     access: Access = Access.NONE
@@ -242,4 +230,4 @@ class DoorState:
     @property
     def free(self) -> bool:
         """Whether opening needs nobody's leave: unlocked mode, or a fire alarm."""
-        return self.mode is Mode.UNLOCKED or self.cause is Cause.FIRE
+        return self.mode is Mode.UNLOCKED or self.cause is ModeCause.FIRE

@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from cache.model import Mode
+from cache.model import Mode, ModeCause
 from daemon.door.machine import deadline, start, step
 from daemon.door.state import (
-    Cause,
     Contact,
     ContactRead,
     CountEntry,
@@ -77,7 +76,7 @@ class Bench:
         return self.send(RexRead(Signal(state)))
 
     def mode(self, mode: str, cause: str = "schedule") -> list[str]:
-        return self.send(ModeChanged(Mode(mode), Cause(cause)))
+        return self.send(ModeChanged(Mode(mode), ModeCause(cause)))
 
 
 @pytest.fixture
