@@ -24,6 +24,9 @@ _EMPTY_PAGES = 20
 """Empty pages in a row that a cursor may pass through (RFC 9865 §2.1 allows some) before it is a loop."""
 
 _MAX_PAGES = 100_000
+_MENTIONED = 5
+"""Skipped resources of one list that are mentioned one by one."""
+
 _CHURN = 0.02
 """The part of a list that may have moved out of sight while it was read by index; evidence sorts it out."""
 
@@ -41,7 +44,8 @@ class Listing:
     counted: bool = True
     seen: set[str] = field(default_factory=set)
     rows: int = 0
-    malformed: int = 0
+    nameless: int = 0
+    skipped: int = 0
     warnings: list[str] = field(default_factory=list)
 
     def request(self, *position: tuple[str, str]) -> Request:
@@ -58,31 +62,37 @@ class Listing:
             self.counted = False
         return True
 
+    @property
+    def have(self) -> int:
+        """How many resources were read, those included that were skipped."""
+        return len(self.seen) + self.nameless
+
     def accept(self, resources: list[Any]) -> int:
-        """Take what is new of a page; returns how many distinct resources (or malformed ones) it holds."""
+        """Take what is new of a page; returns how many distinct resources it holds."""
         here: set[str] = set()
-        malformed = 0
+        nameless = 0
         for resource in resources:
             try:
-                if not isinstance(resource, Mapping):
-                    raise MalformedError("a resource is not an object")  # noqa: TRY301
-                found = identifier(resource)
-                if found in here:
-                    continue
-                here.add(found)
-                if found not in self.seen:
-                    self.seen.add(found)
-                    self.take(found, resource)
+                found = identifier(resource if isinstance(resource, Mapping) else {})
             except MalformedError as error:
-                malformed += 1
-                self._report(error)
+                nameless += 1
+                self._skip(error)
+                continue
+            if found not in self.seen:
+                self.seen.add(found)
+                try:
+                    self.take(found, resource)
+                except MalformedError as error:
+                    self._skip(error)
+            here.add(found)
         self.rows += len(resources)
-        return len(here) + malformed
+        self.nameless += nameless
+        return len(here) + nameless
 
-    def _report(self, error: MalformedError) -> None:
-        self.malformed += 1
-        if self.malformed <= 5:
-            self.warnings.append(f"{self.path}: one resource was skipped: {error}")
+    def _skip(self, error: MalformedError) -> None:
+        self.skipped += 1
+        if self.skipped <= _MENTIONED:
+            self.warnings.append(f"/{self.path}: one resource was skipped: {error}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +151,12 @@ def read_list(listing: Listing, cursor: bool) -> Fetch[None]:
 def _by_index(listing: Listing) -> Fetch[None]:
     start, total = 1, 0
     for _ in range(_MAX_PAGES):
-        known = len(listing.seen) + listing.malformed
+        known = listing.have
         page = yield from _index_page(listing, start, beyond=known > 0 and start > total)
         if page is None:
             break
         held = listing.accept(page.resources)
-        new = len(listing.seen) + listing.malformed - known
+        new = listing.have - known
         if page.total is not None:
             total = page.total
         if not held or not new:
@@ -192,7 +202,7 @@ def _index_page(listing: Listing, start: int, beyond: bool) -> Fetch[Page | None
 
 def _check_count(listing: Listing, total: int) -> None:
     """Whether what was read can be the whole list, given what the server said there is."""
-    have = len(listing.seen) + listing.malformed
+    have = listing.have
     slack = max(2, int(total * _CHURN))
     if have + slack >= total or listing.rows >= total:
         if have < total:

@@ -1,0 +1,213 @@
+"""One whole fetch of a directory: capabilities, groups, users, and a road by which memberships can be read. Pure.
+
+The result is everything that was read; what its absences mean is for ``daemon.scim.evidence`` and
+``cache.reconcile`` to say.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from cache.model import Directory, Group
+from daemon.scim.cards import CardMapper
+from daemon.scim.groups import Chooser, Groups
+from daemon.scim.paging import Listing, Take, read_list, read_page
+from daemon.scim.people import People
+from daemon.scim.report import SyncReport, summarise
+from daemon.scim.resource import MalformedError, boolean, get, lookup
+from daemon.scim.settings import ScimSettings
+from daemon.scim.wire import Fetch, OutageError, OutageKind, Request
+
+GROUP_PAGE = 20
+"""Groups on one page at most: their members come whole, however many they are."""
+
+GROUP_ATTRIBUTES = ("attributes", "displayName,externalId,members")
+
+NOBODY = "00000000-0000-4000-8000-6c6174636864"
+"""No group's id: a server that finds users in it does not understand the filter."""
+
+_DEAD_ROADS = (OutageKind.NOT_SCIM, OutageKind.INCOMPLETE, OutageKind.SERVER_ERROR, OutageKind.FORBIDDEN)
+"""How a road may turn out to be closed without the server being out."""
+
+Progress = Callable[[str, int], None]
+"""Told what is being read and how many of it are there so far."""
+
+
+def _silent(what: str, count: int) -> None:
+    del what, count
+
+
+def _ignore(id_: str, resource: Mapping[str, object]) -> None:
+    del id_, resource
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """What one fetch read. ``road`` is empty when no membership could be read by any road."""
+
+    people: People
+    groups: Groups
+    road: str = ""
+    paging: str = "index"
+    warnings: list[str] = field(default_factory=list)
+    memberships: dict[str, set[str]] = field(default_factory=dict)
+    """Members by road ``user_groups`` or ``filter``: raw user ids by group id."""
+
+    def directory(self, extra: Mapping[str, Group] | None = None) -> Directory:
+        """The snapshot as a directory; ``extra`` are groups to keep although they were not read."""
+        groups = dict(extra or {})
+        groups.update(self.groups.resolved(self.people))
+        if self.road in ("user_groups", "filter"):
+            for group_id, group in groups.items():
+                found = (self.people.person_id(value) for value in self.memberships.get(group_id, ()))
+                groups[group_id] = replace(group, members=frozenset(id_ for id_ in found if id_ is not None))
+        credentials = tuple(one for cards in self.people.cards.values() for one in cards)
+        return Directory(self.people.people, groups, credentials)
+
+    def report(self, directory: Directory) -> SyncReport:
+        """The report to go with ``directory``."""
+        unusable = [card for cards in self.people.unusable.values() for card in cards]
+        warnings = (*self.warnings, *self.groups.warnings)
+        return summarise(directory, self.road or "none", self.paging, warnings, unusable)
+
+
+def read_directory(
+    settings: ScimSettings,
+    mapper: CardMapper,
+    bound: frozenset[str] = frozenset(),
+    progress: Progress = _silent,
+) -> Fetch[Snapshot]:
+    """Read everything. ``bound`` are groups that the cache holds by the same choice (see ``Chooser``).
+
+    Raises ``OutageError`` when the directory cannot be read as a whole.
+    """
+    snapshot = Snapshot(People(mapper, settings.store_names), Groups(Chooser(settings, bound)))
+    cursor = yield from _has_cursors()
+    snapshot.paging = "cursor" if cursor else "index"
+    reader = _Reader(settings, snapshot, cursor, progress)
+    yield from reader.groups()
+    yield from reader.users()
+    yield from reader.other_roads()
+    return snapshot
+
+
+def _has_cursors() -> Fetch[bool]:
+    """Whether ServiceProviderConfig announces cursors (RFC 9865 §4); a server without one pages by index."""
+    response = yield Request("ServiceProviderConfig")
+    if response.status != 200 or not isinstance(response.document, Mapping):
+        return False
+    found = lookup(response.document, "pagination.cursor")
+    try:
+        return bool(found) and boolean(found[0], "pagination.cursor")
+    except MalformedError:
+        return False
+
+
+@dataclass(slots=True)
+class _Reader:
+    settings: ScimSettings
+    snapshot: Snapshot
+    cursor: bool
+    progress: Progress
+
+    def groups(self) -> Fetch[None]:
+        """All groups, by the roads that go through them."""
+        groups, road = self.snapshot.groups, self.settings.road
+        size = min(GROUP_PAGE, self.settings.page_size)
+        yield from self._list("Groups", groups.take, size)
+        if road in ("auto", "members") and groups.readable:
+            self.snapshot.road = "members"
+        elif road in ("auto", "attributes") and groups.all:
+            yield from self._list("Groups", groups.take_members, size, (GROUP_ATTRIBUTES,))
+            if groups.readable:
+                self.snapshot.road = "attributes"
+
+    def users(self) -> Fetch[None]:
+        """All users."""
+        yield from self._list("Users", self.snapshot.people.take, self.settings.page_size)
+
+    def other_roads(self) -> Fetch[None]:
+        """What users themselves say of their groups, then a filter on users, if no group shows a member."""
+        road, chosen = self.settings.road, self.snapshot.groups.chosen
+        if self.snapshot.road or not chosen:
+            return
+        if road in ("auto", "user_groups"):
+            members: dict[str, set[str]] = defaultdict(set)
+            for person_id, groups in self.snapshot.people.groups_of.items():
+                for group_id in groups:
+                    if group_id in chosen:
+                        members[group_id].add(person_id)
+            if members:
+                self._take_road("user_groups", members)
+                return
+        if road in ("auto", "filter"):
+            try:
+                members = yield from self._filtered()
+            except OutageError as error:
+                if error.kind not in _DEAD_ROADS:
+                    raise
+                return
+            if members:
+                self._take_road("filter", members)
+
+    def _take_road(self, road: str, members: Mapping[str, set[str]]) -> None:
+        self.snapshot.road = road
+        self.snapshot.memberships = dict(members)
+
+    def _filtered(self) -> Fetch[dict[str, set[str]]]:
+        """Members by ``groups.value eq "…"`` on Users, once a filter that can match nobody finds nobody."""
+        request = Request("Users", (("filter", f'groups.value eq "{NOBODY}"'), ("count", "1")))
+        page = read_page(request, (yield request))
+        members: dict[str, set[str]] = {}
+        if page.resources or page.total != 0:
+            return members
+        for group_id in sorted(self.snapshot.groups.chosen):
+            if '"' in group_id or "\\" in group_id:
+                continue
+            parameters = (("filter", f'groups.value eq "{group_id}"'), ("attributes", "userName"))
+            found = yield from self._list("Users", _ignore, self.settings.page_size, parameters)
+            known = {id_ for id_ in found if self.snapshot.people.person_id(id_) is not None}
+            if known:
+                members[group_id] = known
+        return members
+
+    def _list(
+        self, path: str, take: Take, size: int, parameters: tuple[tuple[str, str], ...] = ()
+    ) -> Fetch[set[str]]:
+        """Read one list; the ids that it holds."""
+        count = 0
+
+        def taken(id_: str, resource: Mapping[str, object]) -> None:
+            nonlocal count
+            take(id_, resource)
+            count += 1
+            if count % 100 == 0:
+                self.progress(path, count)
+
+        listing = Listing(path, taken, size, parameters)
+        yield from read_list(listing, self.cursor)
+        self.progress(path, count)
+        self.snapshot.warnings.extend(listing.warnings)
+        return listing.seen
+
+
+def directory_of(document: Mapping[str, object], settings: ScimSettings, mapper: CardMapper) -> Snapshot:
+    """A snapshot of ``{"Users": […], "Groups": […]}``: the same mapping without a server, for scenarios.
+
+    ``MalformedError`` names the first resource that cannot be read: a scenario has no excuse.
+    """
+    snapshot = Snapshot(People(mapper, settings.store_names), Groups(Chooser(settings)), road="members")
+    for name, take in (("Groups", snapshot.groups.take), ("Users", snapshot.people.take)):
+        resources = get(document, name) or []
+        if not isinstance(resources, list):
+            raise MalformedError(f"{name} is not a list")
+        for position, resource in enumerate(resources, start=1):
+            try:
+                if not isinstance(resource, Mapping):
+                    raise MalformedError("it is not an object")  # noqa: TRY301
+                take(str(get(resource, "id") or ""), resource)
+            except MalformedError as error:
+                raise MalformedError(f"{name}, entry {position}: {error}") from None
+    return snapshot

@@ -1,0 +1,126 @@
+"""Groups: which are chosen, and whom they hold once nested ones are opened. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from cache.model import Group
+from daemon.scim.filters import parse_filter
+from daemon.scim.people import People
+from daemon.scim.resource import GroupResource, get, read_group, text
+from daemon.scim.settings import ScimSettings
+
+MAX_DEPTH = 8
+"""How deep groups may hold groups; deeper ones are left out and reported."""
+
+
+class Chooser:
+    """Which groups of the directory become access groups: by name, by filter or by id.
+
+    ``bound`` are groups that the cache holds already by the same choice: a rename does not unchoose them.
+    """
+
+    def __init__(self, settings: ScimSettings, bound: frozenset[str] = frozenset()) -> None:
+        self._bound = bound
+        self._ids = frozenset(settings.ids or ())
+        self._filter = None if settings.filter is None else parse_filter(settings.filter)
+        self._names = re.compile("|".join(map(_pattern, settings.groups or ())) or r"(?!)", re.IGNORECASE)
+
+    def chooses(self, group_id: str, group: Mapping[str, Any]) -> bool:
+        """Whether the SCIM Group becomes an access group."""
+        if group_id in self._bound or group_id in self._ids:
+            return True
+        if self._filter is not None:
+            return self._filter(group)
+        return self._names.fullmatch(text(get(group, "displayName")) or "") is not None
+
+
+def _pattern(pattern: str) -> str:
+    """``*`` is any text and ``?`` any character; brackets are brackets, group names are full of them."""
+    return "(?:" + re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".") + ")"
+
+
+@dataclass(slots=True)
+class Groups:
+    """All groups read so far, also those not chosen: a chosen one may hold them."""
+
+    chooser: Chooser
+    all: dict[str, GroupResource] = field(default_factory=dict)
+    chosen: set[str] = field(default_factory=set)
+    warnings: list[str] = field(default_factory=list)
+
+    def take(self, group_id: str, group: Mapping[str, Any]) -> None:
+        """Read one Group. ``MalformedError`` if it is none."""
+        read = read_group(group)
+        self.all[group_id] = read
+        if self.chooser.chooses(group_id, group):
+            self.chosen.add(group_id)
+
+    def take_members(self, group_id: str, group: Mapping[str, Any]) -> None:
+        """Read the members of a group that is known already, and nothing else of it."""
+        known = self.all.get(group_id)
+        members = read_group({"displayName": "-", **group}).members
+        if known is not None and members:
+            self.all[group_id] = replace(known, members=members)
+
+    @property
+    def readable(self) -> bool:
+        """Whether any group shows a member: only then does an empty one prove anything."""
+        return any(group.members for group in self.all.values())
+
+    def resolved(self, people: People) -> dict[str, Group]:
+        """The chosen groups with their members, nested groups opened to ``MAX_DEPTH``; cycles are harmless."""
+        self.warnings.clear()
+        self._warn_names()
+        dangling = 0
+        groups = {}
+        for group_id in sorted(self.chosen):
+            members, lost = self._open(group_id, people)
+            dangling += lost
+            head = self.all[group_id]
+            groups[group_id] = Group(group_id, head.name, head.external_id, frozenset(members))
+        if dangling:
+            self.warnings.append(f"{dangling} members of groups are nobody in the directory and were left out")
+        return groups
+
+    def _open(self, group_id: str, people: People) -> tuple[set[str], int]:
+        members: set[str] = set()
+        opened, level, dangling = {group_id}, [group_id], 0
+        for depth in range(MAX_DEPTH + 1):
+            nested: list[str] = []
+            for one in level:
+                inner, lost = self._direct(one, people, members)
+                dangling += lost
+                nested.extend(g for g in inner if g not in opened)
+                opened.update(inner)
+            level = nested
+            if not level:
+                break
+            if depth == MAX_DEPTH:
+                self.warnings.append(
+                    f"the group {group_id} holds groups deeper than {MAX_DEPTH}: those are left out"
+                )
+        return members, dangling
+
+    def _direct(self, group_id: str, people: People, members: set[str]) -> tuple[list[str], int]:
+        """Add the people who are in one group itself; returns the groups in it and how many values mean nobody."""
+        nested, dangling = [], 0
+        for member in self.all[group_id].members:
+            person = None if member.is_group else people.person_id(member.value)
+            if person is not None:
+                members.add(person)
+            elif member.value in self.all and member.is_group is not False:
+                nested.append(member.value)
+            else:
+                dangling += 1
+        return nested, dangling
+
+    def _warn_names(self) -> None:
+        names = Counter(self.all[group_id].name for group_id in self.chosen)
+        for name in sorted(name for name, count in names.items() if count > 1):
+            ids = ", ".join(sorted(g for g in self.chosen if self.all[g].name == name))
+            self.warnings.append(f'{names[name]} chosen groups are called "{name}" ({ids}): name them by id')

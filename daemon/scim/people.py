@@ -1,0 +1,80 @@
+"""Users as they come in: each becomes a person and their cards at once, and the document is let go. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cache.model import Credential, Person
+from daemon.scim.cards import CardMapper
+from daemon.scim.report import UnusableCard, called
+from daemon.scim.resource import boolean, display_name, get, lookup, text, user_groups
+from daemon.scim.settings import LATCHD_URN
+
+
+@dataclass(slots=True)
+class People:
+    """Everybody read so far. ``groups_of`` is what users say of their own groups, if their server fills it."""
+
+    mapper: CardMapper
+    store_names: bool = True
+    people: dict[str, Person] = field(default_factory=dict)
+    cards: dict[str, tuple[Credential, ...]] = field(default_factory=dict)
+    unusable: dict[str, tuple[UnusableCard, ...]] = field(default_factory=dict)
+    groups_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _by_user_name: dict[str, str | None] = field(default_factory=dict)
+
+    def take(self, person_id: str, user: Mapping[str, Any]) -> None:
+        """Read one User. ``MalformedError`` if ``active`` cannot be read; a person read again is replaced."""
+        active = get(user, "active")
+        user_name = text(get(user, "userName"))
+        person = Person(
+            id=person_id,
+            active=True if active is None else boolean(active, "active"),
+            name=display_name(user) if self.store_names else None,
+            user_name=user_name if self.store_names else None,
+            external_id=text(get(user, "externalId")),
+            extended_time=_flag(user),
+        )
+        cards = self.mapper.read(person_id, user)
+        self.people[person_id] = person
+        self.cards.pop(person_id, None)
+        self.unusable.pop(person_id, None)
+        self.groups_of.pop(person_id, None)
+        if cards.credentials:
+            self.cards[person_id] = cards.credentials
+        if cards.unusable:
+            self.unusable[person_id] = tuple(
+                UnusableCard(person_id, called(person), why) for why in cards.unusable
+            )
+        groups = user_groups(user)
+        if groups is not None:
+            self.groups_of[person_id] = groups
+        if user_name is not None:
+            self._remember(user_name.casefold(), person_id)
+
+    def _remember(self, user_name: str, person_id: str) -> None:
+        """Two people of one userName: it then names nobody."""
+        other = self._by_user_name.setdefault(user_name, person_id)
+        if other != person_id:
+            self._by_user_name[user_name] = None
+
+    def person_id(self, value: str) -> str | None:
+        """Whom a member's ``value`` means: an id, or else the userName that some servers write there."""
+        person = self.people.get(value)
+        return person.id if person is not None else self._by_user_name.get(value.casefold())
+
+    def keep(self, person: Person, credentials: tuple[Credential, ...]) -> None:
+        """Carry over a person of the cache whose absence is not proven."""
+        self.people[person.id] = person
+        if credentials:
+            self.cards[person.id] = credentials
+        if person.user_name is not None:
+            self._remember(person.user_name.casefold(), person.id)
+
+
+def _flag(user: Mapping[str, Any]) -> bool:
+    """``extendedTime`` of latchd's extension: this person needs the door longer."""
+    found = lookup(user, f"{LATCHD_URN}:extendedTime")
+    return bool(found) and boolean(found[0], "extendedTime")
