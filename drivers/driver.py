@@ -9,10 +9,11 @@ says the same in tests, and every driver, the simulated one included, passes it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NewType, Protocol
 
 from drivers.events import Command, DeviceEvent
+from drivers.wiegand.formats import CardFormats, built_in_formats
 
 SecretReference = NewType("SecretReference", str)
 """``credential:NAME``, ``file:PATH`` or ``env:NAME``: where a secret is, never the secret itself."""
@@ -31,11 +32,15 @@ class DeviceStatus:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a driver is given from outside: where events go, the monotonic clock in seconds, and secrets."""
+    """What a driver is given from outside: where events go, the monotonic clock in seconds, and secrets.
+
+    ``card_formats`` are the formats that a reader's ``formats`` key may name, those of the site file included.
+    """
 
     emit: Emit
     clock: Callable[[], float]
     secret: Callable[[SecretReference], bytes]
+    card_formats: CardFormats = field(default_factory=built_in_formats)
 
 
 class Driver(Protocol):
