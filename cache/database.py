@@ -161,6 +161,11 @@ def explain(fault: Exception, path: Path, family: Family) -> NoReturn:
     raise family.error(f"{path}: {text}; {advice}") from fault
 
 
+def is_full(fault: BaseException) -> bool:
+    """Whether an error of a family goes back to a full disk."""
+    return getattr(fault.__cause__, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """All of the block, or nothing of it."""
