@@ -1,0 +1,146 @@
+"""The whole OSDP bus without its tty: whose turn it is, how long to wait, what an answer belongs to.
+
+Sans-I/O: give ``receive`` what arrived, write out what ``bytes_to_send`` gives, call ``handle_deadline`` at
+``deadline``. One exchange is under way at a time, as the standard demands (SIA OSDP 2.2, 5.1). Turns go round
+in order; relay commands go first, a reader that is being set up may have every other turn, and looks for absent
+readers are short and rare, so that they cost the others little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from drivers.events import Command, DeviceEvent
+from drivers.osdp.frame import MARK, MAX_FRAME, SHORTEST_FRAME, Damage, Frame, FrameReader
+from drivers.osdp.session import Session, Trouble
+
+CHARACTER_BITS = 10
+"""8N1 on the wire: start bit, eight data bits, stop bit (5.2)."""
+TURN_ROUND_CHARACTERS = 2
+"""Idle characters before the panel speaks again, so that the reader's transmitter is off (5.7)."""
+INTER_CHARACTER = 0.05
+"""Seconds of silence that end a frame in its middle. The standard's 20 ms (5.7), and on top what a USB adapter
+(16 ms) and a busy machine may hold back."""
+LATENCY = 0.02
+"""Seconds that the way through kernel and adapter may add to an answer: the reader must not pay for them."""
+PROBE_PAUSE = 0.2
+"""Least seconds between two looks for absent readers, whichever they are."""
+
+
+class Bus:
+    """All readers of one RS-485 pair. Bounded: one frame out, one frame in, one outbox for each reader."""
+
+    def __init__(self, sessions: Sequence[Session], baudrate: int, *, mark: bool = False) -> None:
+        self._sessions = list(sessions)
+        self._by_name = {session.name: session for session in sessions}
+        self._by_address = {session.address: session for session in sessions}
+        self._character = CHARACTER_BITS / baudrate
+        self._mark = MARK if mark else b""
+        self._frames = FrameReader()
+        self._active: Session | None = None
+        self._reply_by = 0.0
+        self._reply_at_the_latest = 0.0
+        self._trouble = Trouble.SILENT
+        self._free_at = float("-inf")
+        self._next_look = float("-inf")
+        self._setting_up = False
+
+    @property
+    def sessions(self) -> Sequence[Session]:
+        """The readers, in the order of their turns."""
+        return self._sessions
+
+    @property
+    def unconfirmed_relay(self) -> bool:
+        """Whether a relay command is still on its way to a reader that answers."""
+        return any(session.unconfirmed_relay for session in self._sessions)
+
+    def send(self, name: str, command: Command, now: float) -> None:
+        """Queue a command. Raises ``KeyError`` for a reader and ``DriverUsageError`` for an output not there."""
+        self._by_name[name].send(command, now)
+
+    def bytes_to_send(self, now: float) -> bytes:
+        """The next frame if the line is free and somebody is due, otherwise nothing."""
+        if self._active is not None or now < self._free_at:
+            return b""
+        session = self._whose_turn(now)
+        if session is None:
+            return b""
+        if session.absent:
+            self._next_look = now + PROBE_PAUSE
+        self._setting_up = session.handshaking
+        frame, delay = session.frame_to_send(now)
+        frame = self._mark + frame
+        self._active = session
+        self._trouble = Trouble.SILENT
+        self._frames.clear()
+        self._reply_by = now + len(frame) * self._character + delay + LATENCY
+        self._reply_at_the_latest = self._reply_by + MAX_FRAME * self._character + INTER_CHARACTER
+        return frame
+
+    def deadline(self) -> float:
+        """When ``handle_deadline`` and ``bytes_to_send`` are wanted next; infinity without any reader."""
+        if self._active is not None:
+            return self._reply_by
+        due = min((self._due(session) for session in self._sessions), default=float("inf"))
+        return max(self._free_at, due)
+
+    def handle_deadline(self, now: float) -> list[DeviceEvent]:
+        """Give up waiting for an answer whose time is over."""
+        events = [event for session in self._sessions for event in session.service.expired(now)]
+        if self._active is None or now < self._reply_by:
+            return events
+        session, self._active = self._active, None
+        return events + session.no_reply(self._trouble, now)
+
+    def receive(self, data: bytes, now: float) -> list[DeviceEvent]:
+        """Bytes arrived, the last of them at ``now``. Never raises: what is no answer is noise."""
+        events: list[DeviceEvent] = []
+        for found in self._frames.feed(data):
+            if isinstance(found, Damage):
+                self._trouble = Trouble.GARBLED
+            else:
+                events += self._received(found, now)
+        if self._active is None:
+            self._free_at = now + TURN_ROUND_CHARACTERS * self._character
+        elif self._frames.pending:
+            self._trouble = Trouble.GARBLED  # true if nothing more comes
+            self._reply_by = min(now + INTER_CHARACTER, self._reply_at_the_latest)
+        elif self._frames.skipped >= SHORTEST_FRAME:
+            # An answer came, though not in one piece: no use in waiting, but let its last bytes pass.
+            self._trouble = Trouble.GARBLED
+            self._reply_by = min(now + LATENCY, self._reply_at_the_latest)
+        return events
+
+    def port_lost(self, now: float, why: str) -> list[DeviceEvent]:
+        """The tty is gone: every reader is offline, and is looked for at once when it is back."""
+        self._active = None
+        self._frames.clear()
+        self._free_at = self._next_look = float("-inf")
+        return [event for session in self._sessions for event in session.lost_port(now, why)]
+
+    def _received(self, frame: Frame, now: float) -> list[DeviceEvent]:
+        session = self._active
+        if session is not None and session.accepts(frame):
+            self._active = None
+            return session.reply(frame, now)
+        late = self._by_address.get(frame.address) if frame.reply else None
+        if late is not None and late is not session:
+            late.heard_out_of_turn(now)
+        return []
+
+    def _due(self, session: Session) -> float:
+        return max(session.due, self._next_look) if session.absent else session.due
+
+    def _whose_turn(self, now: float) -> Session | None:
+        due = [session for session in self._sessions if self._due(session) <= now]
+        if not due:
+            return None
+        chosen = next((session for session in due if session.outbox.urgent and session.online), None)
+        if chosen is None and not self._setting_up:
+            chosen = next((session for session in due if session.handshaking), None)
+        if chosen is None:
+            chosen = due[0]
+        self._sessions.remove(chosen)
+        self._sessions.append(chosen)
+        return chosen

@@ -1,0 +1,145 @@
+"""What waits to be sent to one reader: relay first, newest wins, never more than a handful, never stale."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from drivers.driver import DriverUsageError
+from drivers.events import Buzz, Command, Hold, Led, Pulse, Release
+from drivers.osdp import messages
+from drivers.osdp.messages import Cmd, OutputControl
+
+RELAY_PATIENCE = 1.0
+"""Seconds that a relay command may wait. Later it would move a door that nobody expects to move any more."""
+SERVICE_LIMIT = 4
+"""Key and address changes that may wait: a technician makes them one at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One command ready to be framed. ``slot`` names what a newer one replaces."""
+
+    code: Cmd
+    data: bytes
+    slot: str
+    expires: float = float("inf")
+
+    def __repr__(self) -> str:
+        """Data may be a key."""
+        return f"Outgoing({self.code.name}, {self.slot})"
+
+    @property
+    def relay(self) -> bool:
+        """Whether it moves an output."""
+        return self.code is Cmd.OUT
+
+    @property
+    def queued(self) -> bool:
+        """Whether somebody asked for it: polls and questions come again by themselves."""
+        return self.slot not in ("poll", "question")
+
+
+class Outbox:
+    """One slot for each output, LED state, buzzer and text: bounded by what a reader has, not by who sends."""
+
+    def __init__(self, outputs: int) -> None:
+        self._outputs = outputs
+        self._relays: dict[str, Outgoing] = {}
+        self._service: deque[Outgoing] = deque(maxlen=SERVICE_LIMIT)
+        self._feedback: dict[str, Outgoing] = {}
+        self._resting: Outgoing | None = None
+        self._switched: set[int] = set()
+
+    def put(self, command: Command, now: float) -> None:
+        """Queue a command of the doors loop. Raises ``DriverUsageError`` for an output that is not there."""
+        match command:
+            case Pulse(point, seconds):
+                self._put_output(point.line, OutputControl.PULSE_ON, now, seconds)
+            case Hold(point):
+                self._put_output(point.line, OutputControl.ON, now)
+            case Release(point):
+                self._put_output(point.line, OutputControl.OFF, now)
+            case Led(_, colour, seconds, blink):
+                slot = "led" if seconds is not None else "resting led"
+                light = Outgoing(Cmd.LED, messages.led(colour, seconds, blink=blink), slot)
+                if seconds is None:
+                    self._resting = light
+                self._put_feedback(light)
+            case Buzz(_, count, seconds):
+                self._put_feedback(Outgoing(Cmd.BUZ, messages.buzz(count, seconds), "buzzer"))
+
+    def put_service(self, code: Cmd, data: bytes) -> None:
+        """Queue KEYSET, COMSET or TEXT. Raises ``DriverUsageError`` when too many wait already."""
+        if len(self._service) == SERVICE_LIMIT:
+            raise DriverUsageError(f"{SERVICE_LIMIT} service commands wait already; wait until the reader answers")
+        self._service.append(Outgoing(code, data, "service"))
+
+    def _put_output(self, line: str, control: OutputControl, now: float, seconds: float = 0.0) -> None:
+        names = [f"out{number}" for number in range(self._outputs)]
+        if line not in names:
+            raise DriverUsageError(f'no output "{line}"; the reader has {", ".join(names) or "none"}')
+        number = names.index(line)
+        if control is OutputControl.OFF:
+            self._switched.discard(number)
+        else:
+            self._switched.add(number)
+        data = messages.output(number, control, seconds)
+        # Letting a door lock again never comes too late.
+        expires = float("inf") if control is OutputControl.OFF else now + RELAY_PATIENCE
+        self._relays[line] = Outgoing(Cmd.OUT, data, line, expires)
+
+    def _put_feedback(self, outgoing: Outgoing) -> None:
+        self._feedback.pop(outgoing.slot, None)  # the newest of a slot also goes last
+        self._feedback[outgoing.slot] = outgoing
+
+    def put_back(self, outgoing: Outgoing) -> None:
+        """Queue again what was taken and not confirmed, unless something newer has its slot."""
+        if outgoing.relay:
+            self._relays.setdefault(outgoing.slot, outgoing)
+        elif outgoing.slot == "service":
+            if len(self._service) < SERVICE_LIMIT:
+                self._service.appendleft(outgoing)
+        else:
+            self._feedback.setdefault(outgoing.slot, outgoing)
+
+    def restore(self) -> None:
+        """Show the resting colour again: the reader may have lost it with its power."""
+        if self._resting is not None:
+            self.put_back(self._resting)
+
+    def switch_off(self, now: float) -> None:
+        """Queue OFF for every output that was switched on."""
+        for number in sorted(self._switched):
+            self._put_output(f"out{number}", OutputControl.OFF, now)
+
+    def forget_relays(self) -> None:
+        """Drop what would move an output; a lock command waits for nobody's return."""
+        self._relays.clear()
+
+    @property
+    def urgent(self) -> bool:
+        """Whether a relay command waits."""
+        return bool(self._relays)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not (self._relays or self._service or self._feedback)
+
+    def expired(self, now: float) -> list[Outgoing]:
+        """Take out the relay commands that have waited too long."""
+        late = [outgoing for outgoing in self._relays.values() if outgoing.expires < now]
+        for outgoing in late:
+            del self._relays[outgoing.slot]
+        return late
+
+    def take(self) -> Outgoing | None:
+        """The next command: relays, then service, then feedback; each in the order it came."""
+        if self._relays:
+            return self._relays.pop(next(iter(self._relays)))
+        if self._service:
+            return self._service.popleft()
+        if self._feedback:
+            return self._feedback.pop(next(iter(self._feedback)))
+        return None

@@ -1,0 +1,145 @@
+"""From what a reader reports to the events of the doors loop: reads, keys, inputs, tamper, power.
+
+Owns what was last known of the reader's lines, and the rule about reads that waited in the reader:
+OSDP gives a read no time of its own (7.11), so all that is known of its age is when the reader's queue was
+last seen empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from drivers.events import (
+    CardRead,
+    DeviceAlarm,
+    DeviceEvent,
+    InputChanged,
+    InputState,
+    KeyPress,
+    Point,
+    ReadError,
+    ReadFault,
+    TamperChanged,
+)
+from drivers.osdp.messages import MessageError, Reply, parse_card, parse_keys, parse_local_status
+
+_INPUT_STATES = {0: InputState.OFF, 1: InputState.ON}
+"""ISTATR, 7.7. Any other value is a supervised input's fault and never read as normal."""
+
+
+class Freshness:
+    """How old a read may be. ``limit`` seconds is what is accepted."""
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._answered: float | None = None
+        self._empty: float | None = None
+        self._refuse_until = float("-inf")
+
+    def answered(self, now: float) -> None:
+        """The reader answered. After more than ``limit`` without an answer, it has just come back."""
+        if self._answered is None or now - self._answered > self._limit:
+            self._refuse_until = now + self._limit
+        self._answered = now
+
+    def queue_empty(self, asked: float) -> None:
+        """The reader had nothing to report when it was asked."""
+        self._empty = asked
+
+    def objection(self, at: float) -> str:
+        """Why a read that arrived at ``at`` is refused; empty when it is fresh."""
+        held = "of unknown age" if self._empty is None else f"up to {at - self._empty:.1f} s old"
+        if self._empty is None or at - self._empty > self._limit:
+            return f"waited in the reader, {held}"
+        if at < self._refuse_until:
+            return f"arrived within {self._limit:g} s after the reader came back, {held}"
+        return ""
+
+
+class Reports:
+    """What one reader says of the world."""
+
+    def __init__(self, name: str, inputs: int, limit: float) -> None:
+        self._name = name
+        self._count = inputs
+        self.freshness = Freshness(limit)
+        self._inputs: dict[int, InputState] = {}
+        self._tamper = False
+        self._power_failed = False
+
+    def forget_inputs(self) -> None:
+        """After a reconnection every input is reported once, changed or not."""
+        self._inputs.clear()
+
+    def understand(self, code: int, data: bytes, at: float) -> list[DeviceEvent]:
+        """The events of one report that arrived at ``at``. Raises ``MessageError`` for a status that is malformed.
+
+        A malformed read is no error here but an event: somebody stands at the door.
+        """
+        match code:
+            case Reply.RAW:
+                return [self._card(data, at)]
+            case Reply.KEYPAD:
+                return [self._keys(data, at)]
+            case Reply.FMT:
+                return [self._bad_read("formatted card data (FMT); set the reader to raw card data", at)]
+            case Reply.LSTATR:
+                return self._local_status(*parse_local_status(data), at)
+            case Reply.ISTATR:
+                return self._input_status(data, at)
+            case Reply.RSTATR:
+                return self._reader_status(data, at)
+        return []
+
+    def _bad_read(self, note: str, at: float) -> ReadError:
+        return ReadError(self._name, ReadFault.BAD_FRAME, at, note=note)
+
+    def _card(self, data: bytes, at: float) -> DeviceEvent:
+        try:
+            card = parse_card(data)
+        except MessageError as error:
+            return self._bad_read(str(error), at)
+        if card.reader != 0:
+            return self._bad_read(f"from reader number {card.reader} of the device; latchd serves number 0", at)
+        if objection := self.freshness.objection(at):
+            return ReadError(self._name, ReadFault.QUEUED, at, card.length, card.value, objection)
+        return CardRead(self._name, card.length, card.value, at)
+
+    def _keys(self, data: bytes, at: float) -> DeviceEvent:
+        try:
+            reader, keys = parse_keys(data)
+        except MessageError as error:
+            return self._bad_read(str(error), at)
+        if reader != 0:
+            return self._bad_read(f"from reader number {reader} of the device; latchd serves number 0", at)
+        if objection := self.freshness.objection(at):
+            return ReadError(self._name, ReadFault.QUEUED, at, note=f"keys: {objection}")
+        return KeyPress(self._name, keys, at)
+
+    def _local_status(self, tamper: bool, power_failed: bool, at: float) -> list[DeviceEvent]:
+        events: list[DeviceEvent] = []
+        if tamper != self._tamper:
+            self._tamper = tamper
+            events.append(TamperChanged(self._name, tamper, at))
+        if power_failed != self._power_failed:
+            self._power_failed = power_failed
+            what = "power failed" if power_failed else "power is back"
+            events.append(DeviceAlarm(self._name, at, what))
+        return events
+
+    def _input_status(self, data: Sequence[int], at: float) -> list[DeviceEvent]:
+        events: list[DeviceEvent] = []
+        for number, value in enumerate(data[: self._count]):
+            state = _INPUT_STATES.get(value, InputState.OPEN)
+            if self._inputs.get(number) is not state:
+                self._inputs[number] = state
+                events.append(InputChanged(Point(self._name, f"in{number}"), state, at))
+        return events
+
+    def _reader_status(self, data: bytes, at: float) -> list[DeviceEvent]:
+        """RSTATR, 7.9: state of the reader head behind the device: 0 normal, 1 not connected, 2 tamper."""
+        if not data:
+            raise MessageError("RSTATR is empty, expected a byte for each reader")
+        if data[0] == 1:
+            return [DeviceAlarm(self._name, at, "the reader head is not connected")]
+        return self._local_status(data[0] == 2, self._power_failed, at)

@@ -1,0 +1,119 @@
+"""What is said to a reader that is in service, and what its answers mean: polls, questions, commands."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from drivers.events import DeviceAlarm, DeviceEvent
+from drivers.osdp import messages
+from drivers.osdp.messages import Capability, Cmd, MessageError, NakCode, Reply
+from drivers.osdp.outbox import Outbox, Outgoing
+from drivers.osdp.reports import Reports
+
+INPUT_INTERVAL = 10.0
+STATUS_INTERVAL = 30.0
+"""Seconds between questions for inputs and local status: the safety net, for readers report changes unasked."""
+
+_NAKS = {code.value: code.name.lower().replace("_", " ") for code in NakCode}
+_POLL = Outgoing(Cmd.POLL, b"", "poll")
+
+
+class Service:
+    """The talk with one reader, above framing and security."""
+
+    def __init__(self, name: str, inputs: int, reports: Reports, outbox: Outbox) -> None:
+        self._name = name
+        self._inputs = inputs
+        self._reports = reports
+        self._outbox = outbox
+        self._capabilities: dict[int, tuple[int, int]] | None = None
+        self._questions: deque[Cmd] = deque()
+        self._ask_at: dict[Cmd, float] = {}
+        self._polled_last = False
+        self._complained: set[str] = set()
+        self.polls = 0
+
+    def begin(self) -> None:
+        """A session stands: ask for everything once, and show the resting colour again."""
+        self._questions = deque([Cmd.LSTAT])
+        if self._capabilities is None:
+            self._questions.append(Cmd.CAP)
+        elif self._has_inputs:
+            self._questions.append(Cmd.ISTAT)
+        self._polled_last = False
+        self._ask_at.clear()
+        self._complained.clear()
+        self._outbox.restore()
+
+    def forget_device(self) -> None:
+        """It may be another device the next time."""
+        self._capabilities = None
+        self._reports.forget_inputs()
+
+    @property
+    def _has_inputs(self) -> bool:
+        capabilities = self._capabilities or {}
+        return self._inputs > 0 and capabilities.get(Capability.CONTACTS, (0, 0))[1] > 0
+
+    def next(self, now: float) -> Outgoing:
+        """The command of this turn. Between two questions comes a poll, so a card waits for one at most."""
+        waiting = self._outbox.take()
+        if waiting is not None:
+            self._polled_last = False
+            return waiting
+        for question, at in self._ask_at.items():
+            if now >= at and question not in self._questions:
+                self._questions.append(question)
+        if self._questions and self._polled_last:
+            self._polled_last = False
+            question = self._questions.popleft()
+            return Outgoing(question, messages.STANDARD_REPORT if question is Cmd.CAP else b"", "question")
+        self._polled_last = True
+        self.polls += 1
+        return _POLL
+
+    def answered(self, asked: Outgoing, asked_at: float, code: int, data: bytes, now: float) -> list[DeviceEvent]:
+        """The events of the answer to ``asked``, which was first sent at ``asked_at``."""
+        if code == Reply.ACK:
+            if asked.code is Cmd.POLL:
+                self._reports.freshness.queue_empty(asked_at)
+            return []
+        try:
+            if code == Reply.PDCAP:
+                self._capabilities = messages.parse_capabilities(data)
+                if self._has_inputs:
+                    self._questions.append(Cmd.ISTAT)
+                return []
+            events = self._reports.understand(code, data, now)
+        except MessageError as error:
+            return self._complain(f"sends a malformed report: {error}", now)
+        if code == Reply.LSTATR:
+            self._ask_at[Cmd.LSTAT] = now + STATUS_INTERVAL
+        elif code == Reply.ISTATR:
+            self._ask_at[Cmd.ISTAT] = now + INPUT_INTERVAL
+        return events
+
+    def refused(self, asked: Outgoing, nak: int, now: float) -> list[DeviceEvent]:
+        """The reader cannot or will not do it. A question is not put again; a refused output is an alarm."""
+        self._ask_at.pop(asked.code, None)
+        if asked.code is Cmd.CAP:
+            self._capabilities = {}
+        if asked.slot == "question":
+            return []
+        code = _NAKS.get(nak, f"NAK {nak}")
+        what = f"output {asked.slot}" if asked.relay else asked.slot
+        return self._complain(f"refuses {asked.code.name} for its {what}: {code}", now, always=asked.relay)
+
+    def expired(self, now: float) -> list[DeviceEvent]:
+        """Alarms for relay commands that could not be sent in time and are dropped."""
+        return [
+            DeviceAlarm(self._name, now, f"command for {late.slot} was not sent in time and is dropped")
+            for late in self._outbox.expired(now)
+        ]
+
+    def _complain(self, what: str, now: float, *, always: bool = False) -> list[DeviceEvent]:
+        """An alarm, once for each session unless it is about an output: a fault of every poll is one fault."""
+        if what in self._complained and not always:
+            return []
+        self._complained.add(what)
+        return [DeviceAlarm(self._name, now, what)]

@@ -1,0 +1,490 @@
+"""One reader as the control panel sees it: found, proved, asked, lost and found again (SIA OSDP 2.2, 5 and D).
+
+Sans-I/O, and the bus decides when it is this reader's turn: ``frame_to_send`` gives the frame, then exactly one
+of ``reply`` and ``no_reply`` tells how it went. ``due`` is when the next turn is wanted.
+
+    step         command       wanted      then
+    PROBE        ID            PDID        OFF: SERVE; otherwise DEFAULT_KEY once, then CHALLENGE
+    DEFAULT_KEY  CHLNG         CCRYPT      CHALLENGE; an alarm if the default key is proved
+    CHALLENGE    CHLNG         CCRYPT      CRYPTOGRAM if the key is proved, otherwise offline
+    CRYPTOGRAM   SCRYPT        RMAC_I      IDENTIFY, or SERVE when it is still the same online reader
+    IDENTIFY     ID            PDID        SERVE: DeviceOnline; on the default key ENROL
+    ENROL        KEYSET        ACK         PROBE, with the reader's own key
+    SERVE        POLL, …       any report  SERVE
+
+A frame that got no good answer is sent again as it was, sequence number included (5.9), so that the reader can
+repeat its answer instead of doing the thing twice. A NAK in clear ends the session and starts it anew.
+In PROBE nothing is believed: a reader is heard only when its key is proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+from drivers.events import Command, DeviceAlarm, DeviceEvent, DeviceOffline, DeviceOnline
+from drivers.osdp import messages
+from drivers.osdp.frame import Frame, encode
+from drivers.osdp.messages import Cmd, Identity, MessageError, NakCode, Reply
+from drivers.osdp.outbox import Outbox, Outgoing
+from drivers.osdp.reports import Reports
+from drivers.osdp.secure import (
+    BLOCK,
+    RANDOM_LENGTH,
+    SCBK_D,
+    Challenge,
+    Scs,
+    SecureChannel,
+    SecureError,
+    SessionKeys,
+)
+from drivers.osdp.service import Service
+from drivers.osdp.settings import OsdpReader
+
+REPLY_DELAY = 0.2
+"""Seconds a reader may take to begin its answer, 5.7; the time of the bytes on the wire comes on top."""
+QUICK_DELAY = 0.04
+"""The same for a reader that is known to be absent, so that looking for it costs the others little."""
+OFFLINE_AFTER = 8.0
+"""Seconds without a good answer until a reader is offline, 5.7."""
+QUICK_INTERVAL = 0.4
+"""Seconds between looks for an absent reader: with the handshake it is back within a second of its return."""
+RETRY_PAUSE = 0.3
+"""Seconds between attempts once a reader has missed several."""
+BUSY_PAUSE = 0.05
+"""Seconds until a reader that was busy is asked again, 7.19."""
+BACK_OFF = (1.0, 10.0)
+"""First and longest pause between full-length attempts to reach a reader that is absent or refuses."""
+SESSION_ATTEMPTS = 5
+HANDSHAKE_ATTEMPTS = 3
+
+
+class Step(Enum):
+    """Where the session stands: the table above."""
+
+    PROBE = "looking for it"
+    DEFAULT_KEY = "trying the default key"
+    CHALLENGE = "proving its key"
+    CRYPTOGRAM = "proving our key"
+    IDENTIFY = "identifying"
+    ENROL = "setting its key"
+    SERVE = "in service"
+
+
+class Trouble(StrEnum):
+    """How an exchange failed, in words for the technician."""
+
+    SILENT = "no answer: check wiring, power, address and baud rate"
+    GARBLED = "answers arrive garbled: noise, two readers on one address, or another baud rate"
+    FOREIGN = "answers do not belong to the secure channel"
+    BUSY = "the reader says that it is busy"
+
+
+_FIRST_SEQUENCE = 0
+_SECURITY_NAKS = (NakCode.NO_SECURE_CHANNEL, NakCode.SECURITY_NOT_MET)
+_HANDSHAKE_BLOCKS = {
+    Step.DEFAULT_KEY: Scs.CHALLENGE_REPLY,
+    Step.CHALLENGE: Scs.CHALLENGE_REPLY,
+    Step.CRYPTOGRAM: Scs.CRYPTOGRAM_REPLY,
+}
+_DEFAULT_KEY_ALARM = (
+    'answers to the default key, which everybody knows: give it a key of its own with secure_channel = "install"'
+)
+
+
+@dataclass(slots=True)
+class _InFlight:
+    """The frame that waits for its answer."""
+
+    frame: bytes
+    sequence: int
+    outgoing: Outgoing | None
+    first_sent: float
+    attempts: int = 0
+
+
+class Session:
+    """The state machine of one reader. All times are seconds of the monotonic clock."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: OsdpReader,
+        key: bytes | None,
+        entropy: Callable[[int], bytes],
+        *,
+        crc: bool = True,
+    ) -> None:
+        """``key`` is the reader's own base key, 16 bytes; ``None`` only with ``secure_channel = "off"``."""
+        if settings.secure_channel != "off" and (key is None or len(key) != BLOCK):
+            raise ValueError(f"{name}: the secure channel base key must have {BLOCK} bytes")
+        self.name = name
+        self.address = settings.address
+        self.online: bool | None = None
+        self.step = Step.PROBE
+        self.due = float("-inf")
+        self.outbox = Outbox(settings.outputs)
+        self.why_offline = "not asked yet"
+        self.identity: Identity | None = None
+        self.retries = self.handshakes = 0
+        reports = Reports(name, settings.inputs, settings.queued_limit)
+        self._freshness = reports.freshness
+        self.service = Service(name, settings.inputs, reports, self.outbox)
+        self._clear = settings.secure_channel == "off"
+        self._crc = crc
+        self._key = key or b""
+        self._enrols = settings.secure_channel == "install"
+        self._enrolling = False
+        self._default_key_checked = self._enrols
+        self._entropy = entropy
+        self._challenge: Challenge | None = None
+        self._proof = b""
+        self._keys: SessionKeys | None = None
+        self._channel: SecureChannel | None = None
+        self._sequence = _FIRST_SEQUENCE
+        self._in_flight: _InFlight | None = None
+        self._claimed: Identity | None = None
+        self._heard: float | None = None
+        self._trouble = Trouble.SILENT
+        self._absent = False
+        self._full_at = float("-inf")
+        self._back_off = BACK_OFF[0]
+
+    # -------------------------------------------------------------- what the bus asks
+
+    @property
+    def handshaking(self) -> bool:
+        """Whether the reader answers but is not in service yet."""
+        return self.step not in (Step.PROBE, Step.SERVE)
+
+    @property
+    def absent(self) -> bool:
+        """Whether it is offline and silent, so that its turns are only looks for it."""
+        return self._absent
+
+    @property
+    def secure(self) -> bool:
+        """Whether a session under the reader's own key stands."""
+        return self._channel is not None and self.step is Step.SERVE
+
+    @property
+    def unconfirmed_relay(self) -> bool:
+        """Whether a relay command waits, or is on its way without an answer yet."""
+        flight = self._in_flight
+        in_flight = flight is not None and flight.outgoing is not None and flight.outgoing.relay
+        return self.online is True and (in_flight or self.outbox.urgent)
+
+    def status_text(self) -> str:
+        """What ``latchctl status`` shows of the reader."""
+        if self.online is not True:
+            return self.why_offline
+        channel = (
+            "secure channel" if self.secure else "clear text" if self._clear else "secure channel is being renewed"
+        )
+        return f"{channel}, {self.service.polls} polls, {self.retries} retries, {self.identity}"
+
+    def send(self, command: Command, now: float) -> None:
+        """Queue a command. For a reader that is offline a relay command is dropped: it would come too late."""
+        self.outbox.put(command, now)
+        if self.online is not True:
+            self.outbox.forget_relays()
+
+    def frame_to_send(self, now: float) -> tuple[bytes, float]:
+        """The frame of this turn, and the seconds that the answer may take to begin after its last byte."""
+        if self._heard is None:
+            self._heard = now
+        if self._in_flight is None:
+            self._in_flight = self._next(now)
+        quick = self._absent and now < self._full_at
+        return self._in_flight.frame, QUICK_DELAY if quick else REPLY_DELAY
+
+    def accepts(self, frame: Frame) -> bool:
+        """Whether ``frame`` is an answer to what is in flight, and not one that comes late or from elsewhere.
+
+        A NAK for a wrong sequence and BUSY bear another number than the command (5.9, 7.19).
+        """
+        flight = self._in_flight
+        if flight is None or not frame.reply or frame.address != self.address:
+            return False
+        if frame.sequence == flight.sequence:
+            return True
+        return not frame.block and frame.code in (Reply.NAK, Reply.BUSY)
+
+    def heard_out_of_turn(self, now: float) -> None:
+        """The reader answered when nobody waited any more: it is there and slow, so it gets its full time."""
+        self._full_at = float("-inf")
+        if self._absent:
+            self.due = now
+
+    def reply(self, frame: Frame, now: float) -> list[DeviceEvent]:
+        """The answer arrived, its last byte at ``now``."""
+        flight = self._in_flight
+        assert flight is not None
+        if frame.code == Reply.BUSY and not frame.block:
+            self.due = now + BUSY_PAUSE
+            self._trouble = Trouble.BUSY
+            return self._silence(now)
+        try:
+            data = self._open(frame)
+        except SecureError:
+            return self._missed(Trouble.FOREIGN, now)
+        if frame.code == Reply.NAK:
+            in_clear = self._channel is not None and not frame.block
+            return self._refused(data[0] if data else 0, now, flight, in_clear=in_clear)
+        self._in_flight = None
+        self._sequence = flight.sequence % 3 + 1
+        self.due = now
+        if self._channel is not None or self._clear:
+            self._heard = now
+            self._freshness.answered(now)
+        return self._advance(flight, frame.code, data, now)
+
+    def no_reply(self, trouble: Trouble, now: float) -> list[DeviceEvent]:
+        """The turn is over without a good answer."""
+        return self._missed(trouble, now)
+
+    def lost_port(self, now: float, why: str) -> list[DeviceEvent]:
+        """The bus itself is gone. When it is back everything starts at once, without any pause."""
+        events = self._go_offline(now, why)
+        self._absent = False
+        self._full_at = self.due = float("-inf")
+        self._back_off = BACK_OFF[0]
+        return events
+
+    # -------------------------------------------------------------- commands
+
+    def _next(self, now: float) -> _InFlight:
+        """Build the frame that the step asks for."""
+        code, data, block = Cmd.ID, messages.STANDARD_REPORT, b""
+        outgoing: Outgoing | None = None
+        match self.step:
+            case Step.PROBE:
+                self._channel, self._sequence = None, _FIRST_SEQUENCE
+            case Step.DEFAULT_KEY | Step.CHALLENGE:
+                self._challenge = Challenge(self._key_to_prove(), self._entropy(RANDOM_LENGTH))
+                code, data = Cmd.CHLNG, self._challenge.panel_random
+                block = bytes([Scs.CHALLENGE]) + self._challenge.block
+            case Step.CRYPTOGRAM:
+                assert self._challenge is not None
+                code, data = Cmd.SCRYPT, self._proof
+                block = bytes([Scs.CRYPTOGRAM]) + self._challenge.block
+            case Step.ENROL:
+                code, data = Cmd.KEYSET, messages.keyset(self._key)
+            case Step.SERVE:
+                outgoing = self.service.next(now)
+                code, data = outgoing.code, outgoing.data
+        if self._channel is not None:
+            frame = self._channel.seal(self.address, self._sequence, code, data, crc=self._crc)
+        else:
+            frame = encode(self.address, self._sequence, code, data, crc=self._crc, block=block)
+        return _InFlight(frame, self._sequence, outgoing, now)
+
+    def _key_to_prove(self) -> bytes:
+        return SCBK_D if self.step is Step.DEFAULT_KEY or self._enrolling else self._key
+
+    # -------------------------------------------------------------- answers
+
+    def _open(self, frame: Frame) -> bytes:
+        """The data of an answer. Raises ``SecureError`` for one that is not protected as this step demands."""
+        if not frame.block and frame.code == Reply.NAK:
+            return frame.data  # a reader that lost its session can only say so in clear, D.6
+        if self._channel is not None:
+            return self._channel.open(frame)
+        if (frame.block[0] if frame.block else None) != _HANDSHAKE_BLOCKS.get(self.step):
+            raise SecureError("not the security block of this step")
+        return frame.data
+
+    def _advance(self, flight: _InFlight, code: int, data: bytes, now: float) -> list[DeviceEvent]:
+        """A good answer: do what the step's row of the table says."""
+        match self.step:
+            case Step.PROBE:
+                return self._probed(code, data, now)
+            case Step.DEFAULT_KEY:
+                return self._default_key_tried(code, data, now)
+            case Step.CHALLENGE:
+                return self._challenged(code, data, now)
+            case Step.CRYPTOGRAM:
+                return self._accepted(code, data, now)
+            case Step.IDENTIFY:
+                return self._identified(code, data, now)
+            case Step.ENROL:
+                self._enrolling = False
+                return self._restart(now)
+            case Step.SERVE:
+                assert flight.outgoing is not None
+                return self.service.answered(flight.outgoing, flight.first_sent, code, data, now)
+
+    def _probed(self, code: int, data: bytes, now: float) -> list[DeviceEvent]:
+        self._absent = False
+        if self._clear:
+            return self._identified(code, data, now)
+        identity = _identity(code, data)
+        if identity is None:
+            return self._missed(Trouble.GARBLED, now)
+        self._claimed = identity
+        if self.identity is not None and identity.device != self.identity.device:
+            self._default_key_checked = self._enrols
+        self.step = Step.CHALLENGE if self._default_key_checked else Step.DEFAULT_KEY
+        self._default_key_checked = True
+        return []
+
+    def _default_key_tried(self, code: int, data: bytes, now: float) -> list[DeviceEvent]:
+        assert self._challenge is not None
+        self.step = Step.CHALLENGE
+        if code == Reply.CCRYPT and self._challenge.proved_by(data):
+            return [DeviceAlarm(self.name, now, _DEFAULT_KEY_ALARM)]
+        return []
+
+    def _challenged(self, code: int, data: bytes, now: float) -> list[DeviceEvent]:
+        assert self._challenge is not None
+        self.handshakes += 1
+        keys = self._challenge.proved_by(data) if code == Reply.CCRYPT else None
+        if keys is None:
+            return self._wrong_key(now)
+        reader_random = data[RANDOM_LENGTH : 2 * RANDOM_LENGTH]
+        self._proof = keys.panel_cryptogram(self._challenge.panel_random, reader_random)
+        self._keys = keys
+        self.step = Step.CRYPTOGRAM
+        return []
+
+    def _wrong_key(self, now: float) -> list[DeviceEvent]:
+        if self._enrols and not self._enrolling:
+            self._enrolling = True  # not its own key yet: the next challenge is with the default key
+            return self._restart(now)
+        self._enrolling = False
+        return self._reject(
+            "wrong key: the reader does not hold the key of the site file; correct it or enrol it", now
+        )
+
+    def _accepted(self, code: int, data: bytes, now: float) -> list[DeviceEvent]:
+        """RMAC_I: both keys are proved if the reader's first MAC is the one that they give (D.4.5)."""
+        assert self._keys is not None
+        if code != Reply.RMAC_I or data != self._keys.first_mac(self._proof):
+            return self._reject("wrong key: the reader does not accept the key of the site file", now)
+        self._channel = SecureChannel(self._keys, data)
+        self._keys, self._proof = None, b""
+        if not self._enrolling and self.online and self._claimed == self.identity:
+            self._heard = now
+            return self._serve(now)
+        self.step = Step.IDENTIFY
+        return []
+
+    def _identified(self, code: int, data: bytes, now: float) -> list[DeviceEvent]:
+        identity = _identity(code, data)
+        if identity is None:
+            return self._missed(Trouble.GARBLED, now)
+        if self._enrolling:
+            self.step = Step.ENROL
+            return []
+        events: list[DeviceEvent] = []
+        known, self.identity = self.identity, identity
+        if known is not None and known.device != identity.device:
+            self.service.forget_device()
+            what = f"another device answers at address {self.address}: was {known}, is {identity}"
+            events.append(DeviceAlarm(self.name, now, what))
+        if self.online is not True:
+            self.online, self.why_offline = True, ""
+            self.service.forget_device()
+            events.append(DeviceOnline(self.name, now, str(identity), secure=self._channel is not None))
+        return events + self._serve(now)
+
+    def _serve(self, now: float) -> list[DeviceEvent]:
+        self.step = Step.SERVE
+        self.due = now
+        self._back_off = BACK_OFF[0]
+        self.service.begin()
+        return []
+
+    # -------------------------------------------------------------- failures
+
+    def _refused(self, nak: int, now: float, flight: _InFlight, *, in_clear: bool) -> list[DeviceEvent]:
+        """NAK, 7.2."""
+        if in_clear or nak == NakCode.SEQUENCE:
+            return self._restart(now) + self._silence(now)
+        if nak == NakCode.CHECK or self.step in (Step.PROBE, Step.IDENTIFY):
+            return self._missed(Trouble.GARBLED, now)
+        self._in_flight = None
+        self._sequence = flight.sequence % 3 + 1
+        self.due = now
+        match self.step:
+            case Step.DEFAULT_KEY:
+                self.step = Step.CHALLENGE
+                return []
+            case Step.CHALLENGE if self._enrols and not self._enrolling:
+                return self._wrong_key(now)
+            case Step.SERVE if flight.outgoing is not None and nak not in _SECURITY_NAKS:
+                self._heard = now
+                return self.service.refused(flight.outgoing, nak, now)
+            case Step.SERVE:
+                return self._reject("the reader demands a secure channel; give it a key", now)
+            case Step.ENROL:
+                return self._reject("the reader does not take the key; it must be in its install mode", now)
+        return self._reject(
+            "the reader refuses the secure channel: it does not know it, or not with this key", now
+        )
+
+    def _missed(self, trouble: Trouble, now: float) -> list[DeviceEvent]:
+        """No good answer: the same frame again, at once and then with pauses, and at last from the start."""
+        flight = self._in_flight
+        self._trouble = trouble
+        self.retries += 1
+        if flight is None or self.step is Step.PROBE:
+            self._look_again_later(now)
+        else:
+            flight.attempts += 1
+            self.due = now if flight.attempts < 3 else now + RETRY_PAUSE
+            if flight.attempts >= (SESSION_ATTEMPTS if self.step is Step.SERVE else HANDSHAKE_ATTEMPTS):
+                due = self.due
+                self._restart(now)
+                self.due = due
+        return self._silence(now)
+
+    def _look_again_later(self, now: float) -> None:
+        self.step, self._in_flight = Step.PROBE, None
+        if self.online is not False:
+            self.due = now + RETRY_PAUSE
+            return
+        if now >= self._full_at:
+            self._full_at = now + self._back_off
+            self._back_off = min(2 * self._back_off, BACK_OFF[1])
+        self._absent = True
+        self.due = now + QUICK_INTERVAL
+
+    def _restart(self, now: float) -> list[DeviceEvent]:
+        """Begin a new session with sequence number 0. What was not confirmed is sent again in it."""
+        flight, self._in_flight = self._in_flight, None
+        if flight is not None and flight.outgoing is not None and flight.outgoing.queued:
+            self.outbox.put_back(flight.outgoing)
+        self.step, self._channel = Step.PROBE, None
+        self.due = now
+        return []
+
+    def _silence(self, now: float) -> list[DeviceEvent]:
+        """Offline, once the reader was not heard for long enough."""
+        if self.online is False or self._heard is None or now - self._heard < OFFLINE_AFTER:
+            return []
+        return self._go_offline(now, f"{self._trouble} (for {now - self._heard:.0f} s)")
+
+    def _reject(self, why: str, now: float) -> list[DeviceEvent]:
+        """The reader is there but must not be used: offline at once, tried again with growing pauses."""
+        events = self._go_offline(now, why)
+        self.due = now + self._back_off
+        self._back_off = min(2 * self._back_off, BACK_OFF[1])
+        return events
+
+    def _go_offline(self, now: float, why: str) -> list[DeviceEvent]:
+        known = self.online is False and self.why_offline == why
+        self.step, self._channel, self._in_flight = Step.PROBE, None, None
+        self._keys, self._proof = None, b""
+        self.online, self.why_offline = False, why
+        self.outbox.forget_relays()
+        return [] if known else [DeviceOffline(self.name, now, why)]
+
+
+def _identity(code: int, data: bytes) -> Identity | None:
+    """PDID's content, ``None`` for anything else."""
+    try:
+        return messages.parse_identity(data) if code == Reply.PDID else None
+    except MessageError:
+        return None

@@ -1,0 +1,68 @@
+"""What the site file says of an OSDP bus (``[bus.NAME]``) and of a reader on it (``[reader.NAME]``)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from drivers.driver import SecretReference
+from drivers.osdp.frame import HIGHEST_ADDRESS
+from drivers.settings import STRICT, Duration
+
+BAUDRATES = (9600, 19200, 38400, 57600, 115200, 230400)
+"""Speeds that OSDP knows, 5.2."""
+MAX_LINES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class OsdpBus:
+    """One RS-485 pair with this controller as its only control panel."""
+
+    port: Annotated[str, Field(min_length=1)]
+    baudrate: Literal[9600, 19200, 38400, 57600, 115200, 230400] = 9600
+    rs485: bool = False
+    """Let the kernel switch the direction (TIOCSRS485); off for adapters that do it themselves."""
+    mark: bool = False
+    """Send 0xFF before each frame, for adapters that lose the first character while they turn round (5.7)."""
+    check: Literal["crc", "checksum"] = "crc"
+    """``checksum`` only for readers too old for the CRC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class OsdpReader:
+    """One reader (peripheral device)."""
+
+    address: Annotated[int, Field(ge=0, le=HIGHEST_ADDRESS)]
+    secure_channel: Literal["required", "install", "off"] = "required"
+    key: SecretReference | None = None
+    """The secure channel base key: 16 bytes, or 32 hex digits."""
+    allow_cleartext: bool = False
+    outputs: Annotated[int, Field(ge=0, le=MAX_LINES)] = 1
+    inputs: Annotated[int, Field(ge=0, le=MAX_LINES)] = 2
+    queued_limit: Duration = 2.0
+    """A read that may be older than this is refused, as is any within this time after a longer outage."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> OsdpReader:
+        if self.secure_channel == "off" and not self.allow_cleartext:
+            raise ValueError(
+                'secure_channel = "off" lets anyone on the wire open the door; '
+                "use a key, or say allow_cleartext = true beside it"
+            )
+        if self.allow_cleartext and self.secure_channel != "off":
+            raise ValueError('allow_cleartext = true goes only with secure_channel = "off"; take one of them away')
+        if self.secure_channel != "off" and self.key is None:
+            raise ValueError(
+                f'secure_channel = "{self.secure_channel}" needs key, such as key = "credential:scbk-NAME"'
+            )
+        return self
+
+
+def lines(settings: OsdpReader) -> tuple[frozenset[str], frozenset[str]]:
+    """Names of a reader's outputs and inputs: ``out0`` … and ``in0`` …."""
+    return (
+        frozenset(f"out{number}" for number in range(settings.outputs)),
+        frozenset(f"in{number}" for number in range(settings.inputs)),
+    )
