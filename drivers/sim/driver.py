@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +25,9 @@ from drivers.sim.control import obey
 
 LINE_LIMIT = 1024
 """Bytes of one control line: room for 128 bits and the longest name, and a bound."""
+
+ANSWER_LIMIT = 65_536
+"""Bytes of answers that wait for a client who does not read them, before it is hung up on."""
 
 Count = Annotated[int, Field(ge=0, le=64)]
 
@@ -62,7 +65,6 @@ class SimDriver:
         self._control = control
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._talks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Serve until cancelled; raises ``PortError`` only for a control socket that cannot be made."""
@@ -135,29 +137,57 @@ class SimDriver:
         if self._control is None:
             yield
             return
-        server = await asyncio.start_unix_server(self._talk, sock=_listen_at(self._control), limit=LINE_LIMIT)
+        talks: set[_Talk] = set()
+        server = await asyncio.get_running_loop().create_unix_server(
+            lambda: _Talk(self._obey, talks), sock=_listen_at(self._control)
+        )
         try:
             yield
         finally:
             server.close()
             self._control.unlink(missing_ok=True)
-            for talk in self._talks:
-                talk.cancel()
-            await asyncio.gather(*self._talks, return_exceptions=True)
+            for talk in tuple(talks):
+                talk.hang_up()
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One client: a line in, an answer out. A line over the limit ends the conversation."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._talks.add(task)
-        task.add_done_callback(self._talks.discard)
-        with contextlib.closing(writer), contextlib.suppress(ConnectionError, ValueError):
-            while line := await reader.readline():
-                events, answer = obey(self.bench, line.decode(errors="replace"), self._now())
-                self._emit(events)
-                self._arm()
-                writer.write(answer.encode() + b"\n")
-                await writer.drain()
+    def _obey(self, line: str) -> str:
+        events, answer = obey(self.bench, line, self._now())
+        self._emit(events)
+        self._arm()
+        return answer
+
+
+class _Talk(asyncio.Protocol):
+    """One client of the control socket: a line in, an answer out."""
+
+    def __init__(self, answer: Callable[[str], str], talks: set[_Talk]) -> None:
+        self._answer = answer
+        self._talks = talks
+        self._transport: asyncio.Transport | None = None
+        self._rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._talks.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._talks.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        assert self._transport is not None
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if any(len(line) > LINE_LIMIT for line in (*lines, self._rest)):
+            self.hang_up()
+            return
+        for line in lines:
+            self._transport.write(self._answer(line.decode(errors="replace")).encode() + b"\n")
+        if self._transport.get_write_buffer_size() > ANSWER_LIMIT:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """End the conversation at once."""
+        if self._transport is not None:
+            self._transport.abort()
 
 
 def _listen_at(path: Path) -> socket.socket:
