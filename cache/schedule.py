@@ -106,19 +106,20 @@ def next_edge(schedule: Schedule, special_days: SpecialDays, zone: ZoneInfo, now
 
 
 def _inside(schedule: Schedule, special_days: SpecialDays, day: date, minute: int) -> bool:
-    return _owner(schedule, special_days, day, minute) is not None
+    return next(_owners(schedule, special_days, day, minute), None) is not None
 
 
-def _owner(schedule: Schedule, special_days: SpecialDays, day: date, minute: int) -> date | None:
-    """The date whose interval holds this minute: the day itself, the one before, or none."""
+def _owners(schedule: Schedule, special_days: SpecialDays, day: date, minute: int) -> Iterator[date]:
+    """The dates whose intervals hold this minute: the day itself, the one before, both or none."""
     for interval in _intervals(schedule, special_days, day):
         if interval.start <= minute and (minute < interval.end or interval.end <= interval.start):
-            return day
+            yield day
+            break
     before = _before(day)
     for interval in _intervals(schedule, special_days, before):
         if minute < interval.end <= interval.start:
-            return before
-    return None
+            yield before
+            break
 
 
 def _intervals(schedule: Schedule, special_days: SpecialDays, day: date) -> tuple[Interval, ...]:
@@ -172,7 +173,7 @@ def level_time_on(level: AccessLevel, now: datetime, wall: datetime) -> LevelTim
     if ruling is not None:
         return LevelTime(ruling.access, ModeCause.EXCEPTION, ruling)
     day = wall.date()
-    owner = _owner(level.schedule, level.special_days, day, wall.hour * 60 + wall.minute)
+    owner = next(_owners(level.schedule, level.special_days, day, wall.hour * 60 + wall.minute), None)
     special = (owner or day) in level.special_days
     cause = ModeCause.SPECIAL_DAY if special else ModeCause.SCHEDULE
     return LevelTime(owner is not None, cause, day=owner or day)
@@ -213,9 +214,9 @@ def scheduled_mode(plan: DoorPlan, zone: ZoneInfo, now: datetime) -> ScheduledMo
         return excepted
     ranked: dict[bool, list[DoorSchedule]] = {True: [], False: []}
     for schedule in plan.schedules:
-        owner = _owner(schedule.schedule, schedule.special_days, day, minute)
-        if owner is not None:
-            ranked[owner in schedule.special_days].append(schedule)
+        owners = list(_owners(schedule.schedule, schedule.special_days, day, minute))
+        if owners:
+            ranked[any(owner in schedule.special_days for owner in owners)].append(schedule)
     for special, cause in ((True, ModeCause.SPECIAL_DAY), (False, ModeCause.SCHEDULE)):
         if ranked[special]:
             ruling = max(ranked[special], key=lambda schedule: _STRICTNESS.index(schedule.mode))
