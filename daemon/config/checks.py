@@ -11,6 +11,8 @@ from daemon.config.faults import Fault
 from daemon.config.lines import Path
 from daemon.config.tables import DoorTable, SiteTables, check_days, check_week
 from drivers.events import Point
+from drivers.wiegand.formats import built_in_formats
+from drivers.wiegand.layout import LayoutError
 
 OUTSIDE = "outside"
 """The area that always exists: where nobody is counted."""
@@ -27,8 +29,17 @@ def check(tables: SiteTables, devices: Devices) -> Iterator[Fault]:
     yield from _schedules(tables)
     yield from _levels(tables)
     yield from _door_times(tables)
+    yield from _card_formats(tables)
     for index, interlock in enumerate(tables.interlock):
         yield from _each(("interlock", index, "doors"), interlock.doors, tables.door, "door")
+
+
+def _card_formats(tables: SiteTables) -> Iterator[Fault]:
+    for name, table in tables.card_format.items():
+        try:
+            built_in_formats().extended({name: table})
+        except LayoutError as error:
+            yield Fault(("card_format", name), str(error))
 
 
 def _zone(tables: SiteTables) -> Iterator[Fault]:

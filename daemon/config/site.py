@@ -39,6 +39,7 @@ from daemon.config.values import parse_date, parse_weekdays
 from daemon.errors import ConfigError
 from daemon.secrets import SITE_KEY_BYTES, decode_key, read_secret
 from drivers.driver import SecretReference
+from drivers.wiegand.formats import CardFormats, built_in_formats
 
 MAX_SITE_FILE = 4 * 1024 * 1024
 """Bytes; a site of 1,000 doors needs about a tenth of it."""
@@ -70,6 +71,7 @@ class Site:
     schedules: Mapping[str, Schedule]
     levels: tuple[AccessLevel, ...]
     references: frozenset[str]
+    formats: CardFormats
 
     @property
     def name(self) -> str:
@@ -200,7 +202,8 @@ def build_site(tables: SiteTables, devices: Devices) -> Site:
     schedules = {name: build_schedule(name, week) for name, week in tables.schedule.items()}
     schedules |= {"always": ALWAYS, "never": NEVER}
     levels = tuple(_level(table, tables, schedules, zone) for table in tables.access_level)
-    return Site(tables, devices, zone, schedules, levels, frozenset(_group_references(tables)))
+    formats = built_in_formats().extended(tables.card_format)
+    return Site(tables, devices, zone, schedules, levels, frozenset(_group_references(tables)), formats)
 
 
 def build_schedule(name: str, week: Week) -> Schedule:
@@ -222,9 +225,9 @@ def special_days(names: Iterable[str], tables: Mapping[str, Days]) -> dict[Any, 
     return merged
 
 
-def staleness_policy(table: StalenessTable | None) -> StalenessPolicy | None:
+def staleness_policy(table: StalenessTable) -> StalenessPolicy:
     """A staleness table as the domain has it."""
-    return None if table is None else StalenessPolicy(table.degrade_after, table.deny_after)
+    return StalenessPolicy(table.degrade_after, table.deny_after)
 
 
 def _level(
@@ -238,7 +241,7 @@ def _level(
         special_days=special_days(table.special_days, tables.special_days),
         exceptions=tuple(_exception(exception, zone) for exception in table.exception),
         essential=table.essential,
-        staleness=staleness_policy(table.staleness),
+        staleness=staleness_policy(table.staleness) if table.staleness is not None else None,
     )
 
 

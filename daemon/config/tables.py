@@ -15,8 +15,10 @@ from pydantic import Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from cache.model import ClockPolicy
+from cache.recurrence import parse_recurrence
 from daemon.config.values import (
     Count,
+    Debounce,
     DoorMode,
     Line,
     Name,
@@ -27,9 +29,11 @@ from daemon.config.values import (
     parse_date,
     parse_weekdays,
 )
+from daemon.door.debounce import DEFAULT_PERIOD
 from daemon.scim.settings import ScimSettings
 from drivers.driver import SecretReference
 from drivers.settings import STRICT, Duration
+from drivers.wiegand.settings import CardFormatTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -75,7 +79,7 @@ class ContactTable:
 
     input: Line
     sense: Literal["nc", "no"] = "nc"
-    debounce: Duration = 0.03
+    debounce: Debounce = DEFAULT_PERIOD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -86,7 +90,14 @@ class RexTable:
     sense: Literal["nc", "no"] = "no"
     release: bool = True
     time: Duration = 3.0
-    debounce: Duration = 0.03
+    debounce: Debounce = DEFAULT_PERIOD
+
+    @field_validator("time")
+    @classmethod
+    def _time(cls, value: float) -> float:
+        if not 1 <= value <= 60:
+            raise ValueError("a REX time is 1s to 60s")
+        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -143,6 +154,13 @@ class DoorTable:
             raise ValueError("a strike time is 1s to 60s")
         return value
 
+    @field_validator("extended_time")
+    @classmethod
+    def _extended(cls, value: float) -> float:
+        if value > 60:
+            raise ValueError("an extended time is at most 60s, added to the strike time")
+        return value
+
     @field_validator("held_open_time")
     @classmethod
     def _held(cls, value: float) -> float:
@@ -152,8 +170,8 @@ class DoorTable:
 
     @model_validator(mode="after")
     def _whole(self) -> DoorTable:
-        if self.held_open_warning >= self.held_open_time:
-            raise ValueError("held_open_warning must be shorter than held_open_time")
+        if self.held_open_warning > self.held_open_time - 1:
+            raise ValueError("held_open_warning must be at least 1s shorter than held_open_time")
         if self.exit is not None and self.exit == self.entry:
             raise ValueError("entry and exit are the same reader; a door with one reader has no exit")
         return self
@@ -267,6 +285,8 @@ class DoorExceptionTable:
             raise ValueError("from and until go together")
         if self.recurrence is not None and self.from_ is None:
             raise ValueError("a recurrence starts somewhere: add from = DATE")
+        if self.recurrence is not None:
+            parse_recurrence(self.recurrence, self.from_)
         return self
 
 
@@ -371,6 +391,7 @@ class SiteTables:
     door_exception: tuple[DoorExceptionTable, ...] = ()
     area: dict[Name, AreaTable] = Field(default_factory=dict)
     interlock: tuple[InterlockTable, ...] = ()
+    card_format: dict[Name, CardFormatTable] = Field(default_factory=dict)
     pin: PinTable = PinTable()
     journal: JournalTable = JournalTable()
     control: ControlTable = ControlTable()

@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, PlainValidator
 
 from cache.model import Interval
+from daemon.door.debounce import LONGEST_PERIOD
 from drivers.events import Point
+from drivers.settings import Duration
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TIME = re.compile(r"([01]\d|2[0-4]):([0-5]\d)")
@@ -103,11 +105,19 @@ def parse_date(text: str) -> date:
         raise ValueError('expected a date such as "2026-12-24"') from None
 
 
+def check_debounce(seconds: float) -> float:
+    """A longer period could miss a pulse of 100 ms."""
+    if seconds > LONGEST_PERIOD:
+        raise ValueError(f"debounce is at most {LONGEST_PERIOD * 1000:g}ms: a pulse of 100ms must be seen")
+    return seconds
+
+
 Name = Annotated[str, AfterValidator(check_name)]
 TimeRange = Annotated[Interval, PlainValidator(parse_interval)]
 TimeOfDay = Annotated[int, PlainValidator(parse_time_of_day)]
 Size = Annotated[int, PlainValidator(parse_size)]
 Count = Annotated[int, PlainValidator(parse_count)]
 Line = Annotated[Point, PlainValidator(parse_point)]
+Debounce = Annotated[Duration, AfterValidator(check_debounce)]
 Relock = Literal["on_open", "on_close", "on_time"]
 DoorMode = Literal["locked", "card_and_pin", "unlocked", "blocked"]

@@ -1,0 +1,76 @@
+"""``latchd``: the processes of the controller, and the check of a site file."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import click
+
+from daemon import notify
+from daemon.cli.common import config_option, run, start_logging
+from daemon.config.site import Site, load_site
+from daemon.control.desk import Desk
+from daemon.control.peers import Permissions
+from daemon.control.server import ControlServer
+from daemon.doors import Doors
+from daemon.secrets import read_secret
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="latchd", prog_name="latchd")
+@click.option("--verbose", "-v", is_flag=True, help="Log every detail.")
+def latchd(verbose: bool) -> None:
+    """The door controller: decides badges on the controller itself, with or without a network."""
+    start_logging(verbose)
+
+
+@latchd.command("check-config")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--without-secrets", is_flag=True, help="Do not look for the secrets that the file refers to.")
+def check_config(file: Path, without_secrets: bool) -> None:
+    """Check a site file as start-up does: every fault with its line; no device is opened."""
+    site = load_site(file, None if without_secrets else read_secret)
+    click.echo(
+        f"{file} is good: {len(site.tables.door)} doors, {len(site.devices.readers)} readers, "
+        f"{len(site.levels)} access levels"
+    )
+
+
+@latchd.command()
+@config_option
+def doors(config: Path) -> None:
+    """Run the process that opens doors; it never touches the network."""
+    asyncio.run(serve_doors(load_site(config)))
+
+
+async def serve_doors(site: Site) -> None:
+    """Run the doors process until it is told to stop (SIGTERM, SIGINT)."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    async with Doors(site) as running:
+        desk = Desk(running)
+        settings = site.tables.control
+        permissions = Permissions(settings.operators, settings.viewers)
+        server = ControlServer(Path(settings.socket), permissions, desk.commands())
+        try:
+            await server.start()
+            await running.run()
+        except asyncio.CancelledError:
+            return
+        finally:
+            notify.stopping()
+            await server.stop()
+            await desk.close()
+
+
+def main() -> None:
+    """The entry point of ``latchd``."""
+    run("latchd", latchd)
+
+
+if __name__ == "__main__":
+    main()

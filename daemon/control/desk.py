@@ -1,0 +1,185 @@
+"""The technician's commands to the doors process: what ``latchctl`` asks over the control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncGenerator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+from cache.journal_reader import EVERYTHING, EventFilter, JournalReader
+from cache.lookup import Lookup
+from cache.model import EventName, Moment, Record
+from daemon.control.peers import Role
+from daemon.control.reports import (
+    DecisionReport,
+    EventReport,
+    JournalReport,
+    StatusReport,
+    cache_report,
+    decision_report,
+    device_report,
+    door_report,
+    event_report,
+    sync_report,
+)
+from daemon.control.server import Call, Command, answers
+from daemon.doors import Doors
+from daemon.errors import ControlError
+from drivers.wiegand.layout import CardError
+
+T = TypeVar("T")
+
+BATCH = 500
+"""Events read at once, so that a long answer holds neither the file nor the memory."""
+
+
+class Desk:
+    """Answers the commands. Files are read in a thread of its own: the loop never waits for a technician."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+        self._thread = ThreadPoolExecutor(1, "desk")
+        self._journal = JournalReader(doors.paths.journal)
+        self._lookup = Lookup(doors.paths.cache)
+
+    def commands(self) -> Mapping[str, Command]:
+        """Every command with who may give it."""
+        return {
+            "status": Command(Role.VIEWER, answers(self._status)),
+            "events": Command(Role.VIEWER, self._events),
+            "why": Command(Role.VIEWER, answers(self._why)),
+        }
+
+    async def close(self) -> None:
+        """Close the files, in the thread that opened them."""
+        await self._read(self._journal.close)
+        await self._read(self._lookup.close)
+        self._thread.shutdown()
+
+    async def _read(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+    # -------------------------------------------------------------- status
+
+    async def _status(self, _: Call) -> StatusReport:
+        doors, now = self._doors, self._doors.now()
+        last = doors.writer.last()
+        found = await self._read(lambda: (self._lookup.freshness(), self._lookup.counts()))
+        quarantine = await self._read(self._lookup.quarantine)
+        return StatusReport(
+            site=doors.site.name,
+            version=version("latchd"),
+            running=True,
+            clock=now.quality.value,
+            cache=cache_report(*found, now, doors.cache_trouble),
+            sync=sync_report(await self._read(self._lookup.sync_state), quarantine is not None),
+            journal=JournalReport(last.sequence if last is not None else 0, doors.writer.alarmed),
+            doors=tuple(door_report(unit) for unit in doors.controller.units.values()),
+            devices=tuple(device_report(bus, status) for bus, status in doors.hardware.status()),
+            slowest_turn=round(doors.slowest, 6),
+        )
+
+    # -------------------------------------------------------------- events
+
+    async def _events(self, call: Call) -> AsyncGenerator[EventReport, None]:
+        """The newest ``count`` events, oldest first, or all after ``after``; with ``follow`` for ever."""
+        arguments = call.request.arguments
+        wanted = event_filter(arguments)
+        after, records = await self._read(lambda: self._start(arguments, wanted))
+        for record in records:
+            yield event_report(record)
+        fresh = asyncio.Event()
+        stop = self._doors.listen(fresh.set)
+        try:
+            while True:
+                fresh.clear()
+                batch = await self._read(functools.partial(self._journal.events, after, BATCH, wanted))
+                for record in batch:
+                    yield event_report(record)
+                    after = record.sequence
+                if len(batch) < BATCH:
+                    if not arguments.get("follow"):
+                        return
+                    await fresh.wait()
+        finally:
+            stop()
+
+    def _start(self, arguments: Mapping[str, Any], wanted: EventFilter) -> tuple[int, list[Record]]:
+        """After which record to go on, and the records to show before."""
+        if arguments.get("after") is not None:
+            return int(arguments["after"]), []
+        last = self._journal.last()
+        count = min(int(arguments.get("count", 50)), BATCH)
+        records = self._journal.latest(count, wanted) if count > 0 else []
+        newest = records[-1].sequence if records else 0
+        return max(newest, last.sequence if last is not None else 0), records
+
+    # -------------------------------------------------------------- why
+
+    async def _why(self, call: Call) -> DecisionReport:
+        """What would be decided for a card at a reader, now or at another instant; nothing is done or recorded."""
+        arguments = call.request.arguments
+        reader = str(arguments.get("reader", ""))
+        if reader not in self._doors.controller.readers:
+            raise ControlError(
+                f'no door has the reader "{reader}"; there are: {", ".join(self._doors.controller.readers)}'
+            )
+        try:
+            length, value = self._doors.site.formats.parse_card(str(arguments.get("card", "")))
+            key = self._doors.controller.key_of(length, value)
+        except (CardError, ValueError) as error:
+            raise ControlError(f"--card: {error}") from None
+        now = at_instant(self._doors.now(), arguments.get("at"))
+        found = await self._read(lambda: self._lookup.find(key))
+        return decision_report(self._doors.controller.explain(reader, found, now), now)
+
+
+def event_filter(arguments: Mapping[str, object]) -> EventFilter:
+    """Which events are wanted; ``ControlError`` for a name that is none."""
+    names = arguments.get("names") or ()
+    if not isinstance(names, list | tuple):
+        raise ControlError("names is a list of event names")
+    try:
+        chosen = frozenset(EventName(str(name)) for name in names)
+    except ValueError:
+        raise ControlError(f"known events: {', '.join(EventName)}") from None
+    return replace(
+        EVERYTHING,
+        names=chosen,
+        door=_text(arguments, "door"),
+        reader=_text(arguments, "reader"),
+        person=_text(arguments, "person"),
+        since=parse_instant(arguments.get("since")),
+        until=parse_instant(arguments.get("until")),
+    )
+
+
+def _text(arguments: Mapping[str, object], name: str) -> str | None:
+    value = arguments.get(name)
+    return None if value is None else str(value)
+
+
+def parse_instant(text: object) -> datetime | None:
+    """An ISO 8601 instant with an offset (``Z`` for UTC); ``ControlError`` for anything else."""
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(str(text))
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise ControlError(
+            f'expected an instant with its offset such as "2026-11-24T08:00:00+01:00", not "{text}"'
+        )
+    return instant.astimezone(UTC)
+
+
+def at_instant(now: Moment, text: object) -> Moment:
+    """This moment, or the same with another wall time."""
+    instant = parse_instant(text)
+    return now if instant is None else replace(now, utc=instant)

@@ -1,0 +1,215 @@
+"""What the daemon tells a technician, value by value: the ``--json`` of latchctl. Pure.
+
+Instants are ISO 8601 in UTC, ages and durations seconds. Fields are only ever added.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cache.model import Decision, Freshness, Moment, Record
+from cache.sidecar import SyncState
+from cache.staleness import age
+from daemon.controller.unit import DoorUnit
+from drivers.driver import DeviceStatus
+
+
+@dataclass(frozen=True, slots=True)
+class DoorReport:
+    """A door now: ``mode`` and what it comes from, ``lock`` and ``opening`` as docs/doors.md names them."""
+
+    name: str
+    mode: str
+    cause: str
+    lock: str
+    opening: str
+    contact: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReport:
+    """A reader or board, and what its driver says of it."""
+
+    bus: str
+    device: str
+    online: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CacheReport:
+    """What the cache holds and how old it is; ``age`` is since the last complete sync, ``None``: never."""
+
+    generation: int
+    synced_at: str | None
+    age: float | None
+    people: int
+    groups: int
+    memberships: int
+    credentials: int
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """How syncing goes: the last attempt's outcome, in words, and how often it has failed since it succeeded."""
+
+    outcome: str
+    text: str
+    attempted_at: str | None
+    failures: int
+    road: str
+    quarantine: bool
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JournalReport:
+    """How far the journal has come; ``alarm``: why events cannot be kept at present."""
+
+    last: int
+    alarm: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """``latchctl status``."""
+
+    site: str
+    version: str
+    running: bool
+    clock: str
+    cache: CacheReport
+    sync: SyncReport
+    journal: JournalReport
+    doors: tuple[DoorReport, ...] = ()
+    devices: tuple[DeviceReport, ...] = ()
+    slowest_turn: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleReport:
+    """One rule that a decision evaluated."""
+
+    rule: str
+    passed: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventReport:
+    """One durable event: ``latchctl events``."""
+
+    sequence: int
+    at: str
+    name: str
+    door: str | None
+    reader: str | None
+    person: str | None
+    reason: str | None
+    group: str | None
+    level: str | None
+    generation: int | None
+    clock: str
+    boot_id: str
+    monotonic: float
+    detail: dict[str, str | int | float | bool] = field(default_factory=dict)
+    trace: tuple[RuleReport, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionReport:
+    """``latchctl why``: the answer, the path to it, and every rule that was asked."""
+
+    outcome: str
+    reason: str
+    person: str | None
+    name: str | None
+    group: str | None
+    level: str | None
+    generation: int
+    age: float | None
+    trace: tuple[RuleReport, ...]
+
+
+def door_report(unit: DoorUnit) -> DoorReport:
+    """How a door is now."""
+    state = unit.state
+    return DoorReport(
+        unit.setup.name,
+        state.mode.value,
+        state.cause.value,
+        state.lock.value,
+        state.opening.value,
+        state.contact.value if unit.setup.contact is not None else "none",
+    )
+
+
+def device_report(bus: str, status: DeviceStatus) -> DeviceReport:
+    """How a device is now."""
+    return DeviceReport(bus, status.device, status.online, status.text)
+
+
+def cache_report(
+    freshness: Freshness, counts: dict[str, int], now: Moment, trouble: str | None = None
+) -> CacheReport:
+    """What the cache holds."""
+    synced = freshness.synced_at
+    return CacheReport(
+        freshness.generation,
+        synced.isoformat() if synced is not None else None,
+        age(freshness, now.utc),
+        **counts,
+        trouble=trouble,
+    )
+
+
+def sync_report(state: SyncState, quarantine: bool) -> SyncReport:
+    """How syncing goes."""
+    attempted = state.attempted_at
+    return SyncReport(
+        state.outcome,
+        state.text,
+        attempted.isoformat() if attempted is not None else None,
+        state.failures,
+        state.road,
+        quarantine,
+        state.warnings,
+    )
+
+
+def event_report(record: Record) -> EventReport:
+    """A record of the journal."""
+    event, moment = record.event, record.stamp.at
+    return EventReport(
+        sequence=record.sequence,
+        at=moment.utc.isoformat(),
+        name=event.name.value,
+        door=event.door,
+        reader=event.reader,
+        person=event.person,
+        reason=event.reason.value if event.reason is not None else None,
+        group=event.group,
+        level=event.level,
+        generation=event.generation,
+        clock=moment.quality.value,
+        boot_id=record.stamp.boot_id,
+        monotonic=moment.monotonic,
+        detail=dict(event.detail),
+        trace=tuple(RuleReport(rule.rule, rule.passed, rule.text) for rule in event.trace),
+    )
+
+
+def decision_report(decision: Decision, now: Moment) -> DecisionReport:
+    """A decision that was asked for."""
+    return DecisionReport(
+        decision.outcome.value,
+        decision.reason.value,
+        decision.person.id if decision.person is not None else None,
+        decision.person.name if decision.person is not None else None,
+        decision.group,
+        decision.level,
+        decision.freshness.generation,
+        age(decision.freshness, now.utc),
+        tuple(RuleReport(rule.rule, rule.passed, rule.text) for rule in decision.trace),
+    )

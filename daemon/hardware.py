@@ -1,0 +1,78 @@
+"""All drivers of a site: created from the site file, run as tasks, and commands sent to the one they concern."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+
+from daemon.config.devices import Bus
+from daemon.errors import DriverError
+from drivers.driver import Context, DeviceStatus, Driver, PortError
+from drivers.events import Buzz, Command, DeviceOffline, Led
+
+log = logging.getLogger(__name__)
+
+RESTART_DELAY = 2.0
+"""Seconds until a driver that ended, against its contract, is started again."""
+
+
+class Hardware:
+    """Owns the drivers. ``send`` never raises and never blocks; a driver that ends is started again."""
+
+    def __init__(self, buses: Sequence[Bus], context: Context) -> None:
+        """Create every driver; no device is opened before ``run``. Raises ``DriverError``."""
+        self._context = context
+        self._buses = {bus.name: bus for bus in buses}
+        self._drivers = {bus.name: _create(bus, context) for bus in buses}
+        self._bus_of = {device: bus.name for bus in buses for device in bus.devices}
+
+    async def run(self) -> None:
+        """Run all drivers until cancelled; each then switches its outputs off and closes its port."""
+        tasks = [asyncio.create_task(self._keep(name), name=f"bus {name}") for name in self._drivers]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def send(self, command: Command) -> None:
+        """Pass a command to the driver of its device. A failure is logged: the next door must still open."""
+        device = command.reader if isinstance(command, Led | Buzz) else command.point.device
+        bus = self._bus_of.get(device)
+        try:
+            if bus is not None:
+                self._drivers[bus].send(command)
+        except Exception:
+            log.exception("the driver of %s failed to take %s", device, type(command).__name__)
+
+    def status(self) -> Iterator[tuple[str, DeviceStatus]]:
+        """Every device with the name of its bus."""
+        for name, driver in self._drivers.items():
+            for status in driver.status():
+                yield name, status
+
+    async def _keep(self, name: str) -> None:
+        """A driver reconnects by itself; should it end all the same, its devices are offline until it is back."""
+        while True:
+            try:
+                await self._drivers[name].run()
+                why = "the driver ended"
+            except PortError as error:
+                why = str(error)
+            except Exception as error:
+                log.exception("the driver of bus %s failed", name)
+                why = f"the driver failed: {type(error).__name__}"
+            for device in self._buses[name].devices:
+                self._context.emit(DeviceOffline(device, self._context.clock(), why))
+            log.error("bus %s: %s; starting it again in %g s", name, why, RESTART_DELAY)
+            await asyncio.sleep(RESTART_DELAY)
+            self._drivers[name] = _create(self._buses[name], self._context)
+
+
+def _create(bus: Bus, context: Context) -> Driver:
+    try:
+        return bus.type.create(bus.settings, bus.devices, context)
+    except (ValueError, OSError) as error:
+        raise DriverError(f'the driver "{bus.type.name}" of bus {bus.name} cannot be made: {error}') from error

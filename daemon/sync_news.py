@@ -1,0 +1,68 @@
+"""What sync did, told as events of the journal: doors learns it from the cache, there is no other channel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+
+from cache.lookup import Lookup
+from cache.model import Event, EventName
+
+DISCONNECTED = "disconnected"
+"""The outcome by which sync says that the provider was unlinked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the journal already tells of: the newest generation, the last trouble, whether a quarantine waits."""
+
+    generation: int = 0
+    trouble: str = ""
+    quarantined: bool = False
+
+
+class SyncNews:
+    """Compares what the cache says with what was told before; the memory survives a restart as ``kept``."""
+
+    STATE_NAME = "sync.seen"
+
+    def __init__(self, kept: str | None = None) -> None:
+        """``kept`` is what the journal holds under ``STATE_NAME``; anything unreadable counts as nothing told."""
+        self._seen = Seen()
+        if kept is not None:
+            try:
+                self._seen = Seen(**json.loads(kept))
+            except (ValueError, TypeError):
+                self._seen = Seen()
+
+    @property
+    def kept(self) -> str:
+        """The memory as text."""
+        return json.dumps(asdict(self._seen))
+
+    def read(self, lookup: Lookup) -> tuple[Event, ...]:
+        """The events since the last call. Raises ``CacheError``."""
+        return tuple(self._events(lookup))
+
+    def _events(self, lookup: Lookup) -> Iterator[Event]:
+        newest = lookup.freshness().generation
+        if newest != self._seen.generation:
+            for generation in reversed(lookup.generations()):
+                if generation.number > self._seen.generation:
+                    detail = (("added", generation.added), ("removed", generation.removed))
+                    yield Event(EventName.SYNC_APPLIED, generation=generation.number, detail=detail)
+            self._seen = replace(self._seen, generation=newest)
+        state = lookup.sync_state()
+        trouble = state.outcome if state.failures else ""
+        if trouble and trouble != self._seen.trouble:
+            yield Event(
+                EventName.SYNC_FAILED, generation=newest, detail=(("outcome", trouble), ("text", state.text))
+            )
+        if state.outcome == DISCONNECTED and self._seen.trouble != DISCONNECTED:
+            yield Event(EventName.SYNC_DISCONNECTED, generation=newest, detail=(("text", state.text),))
+            trouble = DISCONNECTED
+        quarantined = lookup.quarantine() is not None
+        if quarantined and not self._seen.quarantined:
+            yield Event(EventName.SYNC_QUARANTINED, generation=newest, detail=(("text", state.text),))
+        self._seen = replace(self._seen, trouble=trouble, quarantined=quarantined)
