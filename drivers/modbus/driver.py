@@ -1,0 +1,181 @@
+"""The two Modbus drivers as the registry knows them: their settings, and how a bus is put together."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from drivers.driver import Context, Driver, DriverType, DriverUsageError, PortError
+from drivers.modbus.board import Board
+from drivers.modbus.bus import Bus
+from drivers.modbus.codec import Framing, RtuFraming, TcpFraming
+from drivers.modbus.link import ModbusDriver, OpenPort
+from drivers.modbus.profile import Profile
+from drivers.modbus.store import load_profile, sized
+from drivers.modbus.tcp import connect
+from drivers.modbus.transactions import Line, Timing
+from drivers.serialport import open_port
+from drivers.settings import STRICT, Duration
+
+Count = Annotated[int, Field(ge=1, le=64)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class ModbusBus:
+    """``[bus.NAME]`` with driver "modbus-rtu": the port, how it is set, and the times of the bus.
+
+    ``poll`` is the interval of the inputs; a slow or full bus takes longer. ``reply_timeout`` counts from
+    the end of the request. ``slowest_reply`` is the latest that any device may answer; see docs/boards.md.
+    """
+
+    port: str
+    baudrate: Annotated[int, Field(ge=1200, le=1_000_000)] = 9600
+    parity: Literal["N", "E", "O"] = "N"
+    stopbits: Literal[1, 2] = 1
+    rs485: bool = False
+    echo: bool = False
+    poll: Duration = 0.02
+    reply_timeout: Duration = 0.15
+    slowest_reply: Duration = 2.0
+
+    def __post_init__(self) -> None:
+        """Times must make sense together."""
+        _check_times(self.poll, self.reply_timeout, self.slowest_reply)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class ModbusTcpBus:
+    """``[bus.NAME]`` with driver "modbus-tcp": the board or gateway, and the times.
+
+    ``host`` is an IP address: what opens doors asks no name server, and the unit's drop-in lists addresses.
+    """
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 502
+    poll: Duration = 0.02
+    reply_timeout: Duration = 0.3
+    slowest_reply: Duration = 2.0
+
+    def __post_init__(self) -> None:
+        """An address, and times that make sense together."""
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            raise ValueError(f'host: expected an IP address such as "192.0.2.10", not "{self.host}"') from None
+        _check_times(self.poll, self.reply_timeout, self.slowest_reply)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class ModbusBoard:
+    """``[board.NAME]``: a built-in profile by name or a profile file by path, and the unit on the bus.
+
+    ``outputs`` and ``inputs`` replace the profile's numbers.
+    """
+
+    profile: str
+    unit: Annotated[int, Field(ge=1, le=255)] = 1
+    outputs: Count | None = None
+    inputs: Count | None = None
+
+    def __post_init__(self) -> None:
+        """A profile that is not there or is wrong is refused with the site file."""
+        self.load()
+
+    def load(self) -> Profile:
+        """The profile, with this board's numbers."""
+        return sized(load_profile(self.profile), self.outputs, self.inputs)
+
+
+def _check_times(poll: float, reply_timeout: float, slowest_reply: float) -> None:
+    if poll < 0.005:
+        raise ValueError('poll: expected at least "5ms"')
+    if reply_timeout < 0.01:
+        raise ValueError('reply_timeout: expected at least "10ms"')
+    if slowest_reply < reply_timeout:
+        raise ValueError("slowest_reply: expected at least reply_timeout")
+
+
+def _lines(settings: ModbusBoard) -> tuple[frozenset[str], frozenset[str]]:
+    return settings.load().lines()
+
+
+def _create_rtu(bus: ModbusBus, devices: Mapping[str, Any], context: Context) -> Driver:
+    bits = 1 + 8 + (bus.parity != "N") + bus.stopbits
+    char_time = bits / bus.baudrate
+    # Serial Line V1.02, 2.5.1.1: 3.5 characters of 11 bits, fixed above 19200 baud.
+    gap = 3.5 * 11 / bus.baudrate if bus.baudrate <= 19200 else 0.00175
+    timing = Timing(char_time, bus.reply_timeout, bus.slowest_reply, gap)
+
+    async def opener() -> OpenPort:
+        return await _in_thread(
+            lambda: open_port(bus.port, bus.baudrate, parity=bus.parity, stopbits=bus.stopbits, rs485=bus.rs485)
+        )
+
+    return _create(RtuFraming(), timing, devices, context, opener, bus.poll, echo=bus.echo)
+
+
+def _create_tcp(bus: ModbusTcpBus, devices: Mapping[str, Any], context: Context) -> Driver:
+    timing = Timing(0.0, bus.reply_timeout, bus.slowest_reply, 0.0)
+
+    async def opener() -> OpenPort:
+        return await connect(bus.host, bus.port)
+
+    return _create(TcpFraming(), timing, devices, context, opener, bus.poll)
+
+
+def _create(
+    framing: Framing,
+    timing: Timing,
+    devices: Mapping[str, Any],
+    context: Context,
+    opener: Callable[[], Awaitable[OpenPort]],
+    poll: float,
+    *,
+    echo: bool = False,
+) -> Driver:
+    boards: list[Board] = []
+    for name, settings in devices.items():
+        if not isinstance(settings, ModbusBoard):
+            raise DriverUsageError(f"{name}: expected a board")
+        if any(board.unit == settings.unit for board in boards):
+            raise DriverUsageError(f"{name}: unit {settings.unit} is another board on the same bus")
+        boards.append(Board(name, settings.unit, settings.load(), poll))
+    return ModbusDriver(Bus(Line(framing, timing, echo=echo), boards), opener, context)
+
+
+async def _in_thread(action: Callable[[], OpenPort]) -> OpenPort:
+    """Opening may take milliseconds on a USB adapter; when cancelled meanwhile, the port is closed again."""
+    thread = ThreadPoolExecutor(1, "modbus-open")
+    opening = asyncio.get_running_loop().run_in_executor(thread, action)
+    thread.shutdown(wait=False)  # it ends when the port is open
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        with suppress(PortError):
+            (await opening).close()
+        raise
+
+
+RTU = DriverType(
+    name="modbus-rtu",
+    bus_settings=ModbusBus,
+    reader_settings=None,
+    board_settings=ModbusBoard,
+    lines=_lines,
+    create=_create_rtu,
+)
+TCP = DriverType(
+    name="modbus-tcp",
+    bus_settings=ModbusTcpBus,
+    reader_settings=None,
+    board_settings=ModbusBoard,
+    lines=_lines,
+    create=_create_tcp,
+)

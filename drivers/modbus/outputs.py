@@ -1,0 +1,271 @@
+"""The outputs of one board: what is wanted, what must be written for it, and what the read-back says.
+
+Each output is wanted off, on, or on until an instant. Where the board times pulses itself, the strike ends
+in hardware: the daemon may die, the relay falls. A pulse is always written with the time that is left of
+it, so a repeated or delayed write never makes it longer, and one that has run out is never written at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drivers.events import DeviceAlarm, DeviceEvent, Hold, Point, Pulse, Release
+from drivers.modbus.codec import COIL_OFF, COIL_ON, Function, Request
+from drivers.modbus.profile import Area, Outputs, PulseCommand
+
+_LONG_AGO = -1e9
+_PATIENCE = 0.2
+"""Seconds around the end of a timed pulse in which either state is right, beside one unit of the board."""
+_BUSY = (5, 6)
+"""The exceptions "acknowledge" and "server device busy" (section 7): ask again."""
+_BUSY_RETRY = 0.1
+_RETRY = 1.0
+"""Seconds between attempts at an output that does not do what it is told."""
+_OVER = 0.05
+"""A pulse with less than this left is not begun: it is over."""
+_RENEW_AFTER = 0.8
+"""A pulse longer than the board can time is renewed after this part of the board's longest."""
+
+
+@dataclass(slots=True)
+class _Output:
+    point: Point
+    hold: bool = False
+    until: float = _LONG_AGO
+    asked_at: float = _LONG_AGO
+    version: int = 0
+    dirty: bool = True
+    verified: bool = False
+    retry_at: float = _LONG_AGO
+    act_at: float | None = None
+    """When time makes a write due: the end of a pulse timed here, or the renewal of one timed by the board."""
+    unsure: bool = False
+    """The board was away while its pulse ran: it may have gone on or not, and is not switched on again."""
+    wrong: int = 0
+    """Read-backs in a row that differ."""
+    alarmed: bool = False
+
+    def wanted(self, now: float) -> bool:
+        return self.hold or now < self.until - _OVER
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A request that makes some outputs what they were wanted to be when it was made (``versions``)."""
+
+    request: Request
+    versions: tuple[tuple[int, int], ...]
+    on: bool = False
+    seconds: float | None = None
+    """How long the board was told to keep it on, if it times the pulse."""
+    asked_at: float = _LONG_AGO
+
+
+class OutputBank:
+    """All outputs of one board. They begin as to be switched off."""
+
+    def __init__(self, device: str, unit: int, form: Outputs) -> None:
+        """``device`` names the board in events."""
+        self._unit = unit
+        self._form = form
+        self._pulse = form.pulse
+        self._outputs = [_Output(Point(device, f"out{n + 1}")) for n in range(form.count)]
+        self._by_line = {output.point.line: output for output in self._outputs}
+
+    def command(self, command: Pulse | Hold | Release, now: float) -> None:
+        """Want something else of one output."""
+        output = self._by_line[command.point.line]
+        output.hold = isinstance(command, Hold)
+        output.until = now + command.seconds if isinstance(command, Pulse) else _LONG_AGO
+        output.asked_at = now
+        output.version += 1
+        output.wrong = 0
+        output.act_at = None
+        output.unsure = False
+        self._touch(output)
+
+    def all_off(self, now: float) -> None:
+        """Want every output off, and write so even where it is."""
+        for output in self._outputs:
+            self.command(Release(output.point), now)
+
+    def lost(self, now: float) -> None:
+        """The board is away: when it is back, every output is written and verified anew.
+
+        A restored line never releases a door: a pulse that the board has acknowledged may run out on the
+        board, one that it has not is forgotten. What is held on is still wanted on.
+        """
+        for output in self._outputs:
+            output.alarmed = output.verified = False
+            output.wrong = 0
+            running = not output.hold and now < output.until and not output.dirty
+            output.unsure = output.unsure or running
+            if not running:
+                output.until = _LONG_AGO
+                output.act_at = None
+                self._touch(output)
+
+    @property
+    def written(self) -> bool:
+        """Whether nothing waits to be written."""
+        return not any(output.dirty for output in self._outputs)
+
+    @property
+    def settled(self) -> bool:
+        """Whether each output was read back as wanted, or an alarm says that it was not."""
+        return all(output.alarmed or (output.verified and not output.dirty) for output in self._outputs)
+
+    def on(self, now: float) -> list[str]:
+        """The lines that are wanted on."""
+        return [output.point.line for output in self._outputs if output.wanted(now)]
+
+    def read_request(self) -> Request | None:
+        """The read-back, if the board has one."""
+        form = self._form
+        return Request(self._unit, form.area.read, form.address, form.count) if form.read_back else None
+
+    def write_due(self) -> float | None:
+        """When the next write may be sent, long past for one that never failed; ``None``: none waits."""
+        return min((output.retry_at for output in self._outputs if output.dirty), default=None)
+
+    def deadline(self) -> float | None:
+        """When time alone makes a write due."""
+        return min((output.act_at for output in self._outputs if output.act_at is not None), default=None)
+
+    def handle_deadline(self, now: float) -> None:
+        """A pulse timed here has ended, or one timed by the board is to be renewed."""
+        for output in self._outputs:
+            if output.act_at is not None and now >= output.act_at:
+                output.act_at = None
+                self._touch(output)
+
+    def next_write(self, now: float) -> Write | None:
+        """What to write first: the output that was asked for first."""
+        due = [output for output in self._outputs if output.dirty and now >= output.retry_at]
+        if not due:
+            return None
+        if self._form.block_write and len(due) == self._form.count and not any(o.wanted(now) for o in due):
+            zeros = (0,) * self._form.count
+            request = Request(self._unit, Function.WRITE_COILS, self._form.address, values=zeros)
+            return Write(request, tuple((n, o.version) for n, o in enumerate(self._outputs)))
+        # On before off: of two that were asked for at once, a door that opens is waited for.
+        output = min(due, key=lambda one: (not one.wanted(now), one.asked_at))
+        return self._write(self._outputs.index(output), output, now)
+
+    def wrote(self, write: Write, now: float) -> None:
+        """The board has acknowledged it."""
+        for index, version in write.versions:
+            output = self._outputs[index]
+            if output.version != version:
+                continue
+            output.dirty = False
+            output.verified = not self._form.read_back
+            output.act_at = self._next_act(output, write, now)
+
+    def refused(self, write: Write, code: int, now: float) -> list[DeviceEvent]:
+        """The board answered with an exception."""
+        if code in _BUSY:
+            for index, _ in write.versions:
+                self._outputs[index].retry_at = now + _BUSY_RETRY
+            return []
+        if write.seconds is not None and self._pulse is not None:
+            # A door must open for whom was let in: better timed here than not at all, and told.
+            self._pulse = None
+            point = self._outputs[write.versions[0][0]].point
+            what = (
+                f"{point.line}: the board refuses its timed pulse (exception {code}), pulses are timed by the"
+                " driver from now on; check the profile"
+            )
+            return [DeviceAlarm(point.device, now, what)]
+        events: list[DeviceEvent] = []
+        for index, _ in write.versions:
+            output = self._outputs[index]
+            output.retry_at = now + _RETRY
+            if not output.alarmed:
+                output.alarmed = True
+                what = f"{output.point.line}: the board refuses to switch it (exception {code})"
+                events.append(DeviceAlarm(output.point.device, now, what))
+        return events
+
+    def read(self, values: tuple[int, ...], sent_at: float, at: float) -> list[DeviceEvent]:
+        """Compare a read-back that was asked for at ``sent_at`` and came ``at``."""
+        events: list[DeviceEvent] = []
+        for output, value in zip(self._outputs, values, strict=True):
+            is_on = value != 0 if self._form.area is Area.COIL else value == self._form.reads_on
+            if output.dirty:
+                continue
+            expected = self._expected(output, sent_at, at)
+            if expected is None or expected is is_on:
+                output.verified, output.wrong, output.alarmed = True, 0, False
+            else:
+                events += self._differs(output, is_on, at)
+        return events
+
+    def _differs(self, output: _Output, is_on: bool, now: float) -> list[DeviceEvent]:
+        output.wrong += 1
+        output.dirty = True
+        if output.wrong < 2:
+            return []
+        output.retry_at = now + _RETRY
+        if output.alarmed:
+            return []
+        output.alarmed = True
+        reads, wanted = ("on", "off") if is_on else ("off", "on")
+        what = f"{output.point.line} reads {reads} and is to be {wanted}, also after a second write"
+        return [DeviceAlarm(output.point.device, now, what)]
+
+    def _expected(self, output: _Output, sent_at: float, at: float) -> bool | None:
+        """What the output must have read as between the two instants; ``None``: either is right."""
+        if output.hold:
+            return True
+        unit = self._pulse.unit if self._pulse else 0.0
+        if at < output.until - unit - _PATIENCE:
+            tells = self._pulse is None or self._pulse.reads_back
+            return True if tells and not output.unsure else None
+        if sent_at > output.until + unit + _PATIENCE:
+            return False
+        return None
+
+    def _next_act(self, output: _Output, write: Write, now: float) -> float | None:
+        if output.hold or not write.on:
+            return None
+        left = output.until - now
+        if write.seconds is None or write.seconds > left + _PATIENCE:
+            return output.until  # timed here, also where the board's unit is coarser than the pulse
+        return now + write.seconds * _RENEW_AFTER if left > write.seconds + _PATIENCE else None
+
+    def _write(self, index: int, output: _Output, now: float) -> Write:
+        form, pulse = self._form, self._pulse
+        versions = ((index, output.version),)
+        if not output.hold and pulse is not None and output.wanted(now):
+            units = pulse.units(output.until - now)
+            request = self._pulse_request(index, units)
+            seconds = units * pulse.unit
+            return Write(request, versions, on=True, seconds=seconds, asked_at=output.asked_at)
+        on = output.wanted(now)
+        address = form.address + index
+        if form.area is Area.COIL:
+            value = COIL_ON if on else COIL_OFF
+            request = Request(self._unit, Function.WRITE_COIL, address, values=(value,))
+        else:
+            value = form.on if on else form.off
+            request = Request(self._unit, Function.WRITE_REGISTER, address, values=(value,))
+        return Write(request, versions, on=on, asked_at=output.asked_at)
+
+    def _pulse_request(self, index: int, units: int) -> Request:
+        pulse = self._pulse
+        assert pulse is not None
+        address = pulse.address + index * pulse.stride
+        match pulse.command:
+            case PulseCommand.COIL:
+                return Request(self._unit, Function.WRITE_COIL, address, values=(units,))
+            case PulseCommand.REGISTER:
+                return Request(self._unit, Function.WRITE_REGISTER, address, values=(pulse.prefix + units,))
+            case PulseCommand.REGISTERS:
+                return Request(self._unit, Function.WRITE_REGISTERS, address, values=(pulse.prefix, units))
+
+    @staticmethod
+    def _touch(output: _Output) -> None:
+        output.dirty = True
+        output.verified = False
+        output.retry_at = _LONG_AGO

@@ -1,0 +1,73 @@
+"""A TCP connection to a board that reads and writes like a serial port: never blocking, ``PortError`` if gone."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+
+from drivers.driver import PortError
+
+_CONNECT = 3.0
+"""Seconds for a board on the same site to take a connection."""
+_READ_SIZE = 4096
+
+
+class TcpPort:
+    """An open connection."""
+
+    def __init__(self, name: str, connection: socket.socket) -> None:
+        """``name`` is what errors call it: host and port."""
+        self._name = name
+        self._socket = connection
+
+    def fileno(self) -> int:
+        """The descriptor, for the event loop."""
+        return self._socket.fileno()
+
+    def read(self) -> bytes:
+        """What has arrived, ``b""`` when nothing has. Raises ``PortError`` when the other side is gone."""
+        try:
+            data = self._socket.recv(_READ_SIZE)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            raise PortError(error.errno, f"{self._name}: {error.strerror}") from error
+        if not data:
+            raise PortError(errno.ECONNRESET, f"{self._name}: the board closed the connection")
+        return data
+
+    def write(self, data: bytes) -> int:
+        """Hand over ``data``; how much was taken. Raises ``PortError`` when the other side is gone."""
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise PortError(error.errno, f"{self._name}: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Close at once."""
+        self._socket.close()
+
+
+async def connect(host: str, port: int) -> TcpPort:
+    """Connect to the board at the IP address ``host``. Raises ``PortError`` in words that name it."""
+    name = f"{host}:{port}"
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(_CONNECT):
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            connection = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                connection.setblocking(False)
+                await loop.sock_connect(connection, (host, port))
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except BaseException:
+                connection.close()
+                raise
+    except TimeoutError as error:
+        raise PortError(errno.ETIMEDOUT, f"{name}: no answer within {_CONNECT:.0f} s") from error
+    except OSError as error:
+        raise PortError(error.errno or errno.EIO, f"{name}: {error.strerror or error}") from error
+    return TcpPort(name, connection)
