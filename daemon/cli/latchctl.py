@@ -1,0 +1,190 @@
+"""``latchctl``: the technician's command. Asks the running daemon, or reads the two databases when none runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import TypeAdapter
+
+from cache.journal_reader import JournalReader
+from cache.lookup import Lookup
+from daemon import clock
+from daemon.cli.common import DEFAULT_CONFIG, json_option, print_json, run, table
+from daemon.cli.doctor import diagnose
+from daemon.cli.render import decision_text, event_text, status_text
+from daemon.config.site import Site, load_site
+from daemon.control.client import ask, ask_one, is_running
+from daemon.control.desk import event_filter
+from daemon.control.reports import (
+    DecisionReport,
+    EventReport,
+    JournalReport,
+    StatusReport,
+    cache_report,
+    event_report,
+    sync_report,
+)
+from daemon.doors import Paths
+from drivers.registry import check_drivers
+
+DEFAULT_SOCKET = Path("/run/latchd/control.sock")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which controller is meant: its site file, and its sockets."""
+
+    config: Path
+    socket: Path | None
+
+    def site(self) -> Site:
+        """The site file, without its secrets: a technician may not read those."""
+        return load_site(self.config, secrets=None)
+
+    def control(self) -> Path:
+        """The socket of the doors process."""
+        if self.socket is not None:
+            return self.socket
+        return Path(self.site().tables.control.socket) if self.config.exists() else DEFAULT_SOCKET
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="latchd", prog_name="latchctl")
+@click.option(
+    "--config",
+    "-c",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=DEFAULT_CONFIG,
+    envvar="LATCHD_CONFIG",
+    show_default=True,
+    help="The site file: tells where the sockets and databases are.",
+)
+@click.option("--socket", type=click.Path(path_type=Path), help="The control socket of the doors process.")
+@click.pass_context
+def latchctl(context: click.Context, config: Path, socket: Path | None) -> None:
+    """Look at and operate the door controller of this machine."""
+    context.obj = Target(config, socket)
+
+
+@latchctl.command()
+@json_option
+@click.pass_obj
+def status(target: Target, as_json: bool) -> None:
+    """How doors, devices, cache and sync are now. Exit code 1 when the doors process does not run."""
+    socket = target.control()
+    if is_running(socket):
+        report = TypeAdapter(StatusReport).validate_python(ask_one(socket, "status"))
+    else:
+        report = _status_from_files(target.site())
+    print_json(report) if as_json else click.echo(status_text(report))
+    if not report.running:
+        raise SystemExit(1)
+
+
+def _status_from_files(site: Site) -> StatusReport:
+    paths, now = Paths.of(site), clock.now()
+    with Lookup(paths.cache) as lookup, JournalReader(paths.journal) as journal:
+        last = journal.last()
+        return StatusReport(
+            site=site.name,
+            version=version("latchd"),
+            running=False,
+            clock=now.quality.value,
+            cache=cache_report(lookup.freshness(), lookup.counts(), now),
+            sync=sync_report(lookup.sync_state(), lookup.quarantine() is not None),
+            journal=JournalReport(last.sequence if last is not None else 0, None),
+        )
+
+
+@latchctl.command()
+@click.option("--follow", "-f", is_flag=True, help="Go on as events happen.")
+@click.option("--count", "-n", default=50, show_default=True, help="How many of the newest events.")
+@click.option("--after", type=int, help="All events after this sequence number instead.")
+@click.option("--name", "names", multiple=True, help="Only events of this name; may be repeated.")
+@click.option("--door", help="Only events of this door.")
+@click.option("--reader", help="Only events of this reader.")
+@click.option("--person", help="Only events of this person (SCIM id).")
+@click.option("--since", help="Only events since this instant, such as 2026-11-24T08:00:00+01:00.")
+@click.option("--until", help="Only events before this instant.")
+@json_option
+@click.pass_obj
+def events(target: Target, /, follow: bool, count: int, after: int | None, as_json: bool, **wanted: Any) -> None:
+    """What happened, newest last; only what is durable is shown."""
+    socket = target.control()
+    arguments = {"count": count, "after": after, "follow": follow, **wanted, "names": list(wanted["names"])}
+    if is_running(socket):
+        timeout = None if follow else 30.0
+        reports: Iterator[Any] = ask(socket, "events", timeout, **arguments)
+    else:
+        reports = _events_from_file(target.site(), arguments)
+    adapter = TypeAdapter(EventReport)
+    for item in reports:
+        report = adapter.validate_python(item)
+        print_json(report) if as_json else click.echo(event_text(report))
+
+
+def _events_from_file(site: Site, arguments: dict[str, Any]) -> Iterator[EventReport]:
+    wanted, after = event_filter(arguments), arguments["after"]
+    with JournalReader(Paths.of(site).journal) as journal:
+        if after is None:
+            records = journal.latest(arguments["count"], wanted)
+        else:
+            records = journal.events(after, arguments["count"], wanted)
+        yield from map(event_report, records)
+
+
+@latchctl.command()
+@click.option("--reader", required=True, help="The reader at which the card is presented.")
+@click.option("--card", required=True, help="FORMAT:facility:number, bits:0110… or RAW26:1A2B3C.")
+@click.option("--at", help="An instant other than now, such as 2026-11-24T20:00:00+01:00.")
+@json_option
+@click.pass_obj
+def why(target: Target, reader: str, card: str, at: str | None, as_json: bool) -> None:
+    """What would be decided for a card at a reader, and by which rule. Exit code 1: it would be denied."""
+    found = ask_one(target.control(), "why", reader=reader, card=card, at=at)
+    report = TypeAdapter(DecisionReport).validate_python(found)
+    print_json(report) if as_json else click.echo(decision_text(report))
+    if report.outcome == "deny":
+        raise SystemExit(1)
+
+
+@latchctl.command()
+@json_option
+@click.pass_obj
+def doctor(target: Target, as_json: bool) -> None:
+    """Check everything that a visit would check. Exit code 1: something needs a person."""
+    findings = tuple(diagnose(target.config, target.socket))
+    if as_json:
+        print_json({"findings": findings})
+    else:
+        colours = {"ok": "green", "note": "yellow", "fault": "red"}
+        rows = [[click.style(f.state, fg=colours[f.state]), f.check, f.text] for f in findings]
+        click.echo(table(rows))
+    if any(finding.state == "fault" for finding in findings):
+        raise SystemExit(1)
+
+
+@latchctl.command()
+@json_option
+def drivers(as_json: bool) -> None:
+    """The drivers that a site file may name, where each comes from, and whether it can be used."""
+    checks = check_drivers()
+    if as_json:
+        print_json({"drivers": checks})
+        return
+    rows = [[c.entry.name, c.entry.origin, c.problem or "usable"] for c in checks]
+    click.echo(table(rows, ["DRIVER", "FROM", "STATE"]))
+
+
+def main() -> None:
+    """The entry point of ``latchctl``."""
+    run("latchctl", latchctl)
+
+
+if __name__ == "__main__":
+    main()
