@@ -115,22 +115,25 @@ class Store:
 
     # -------------------------------------------------------------- writing
 
-    def apply(self, plan: Plan, now: datetime, summary: str = "sync") -> int:
+    def apply(self, plan: Plan, now: datetime, summary: str = "sync", *, complete: bool = True) -> int:
         """Carry out ``plan`` in one transaction; the number of the generation that then holds.
 
         Writes nothing at all when nothing changes. The first complete sync makes generation 1 even when empty.
+        ``complete`` is false for a plan that does not come from a complete sync (a disconnect): the cache is then
+        no fresher than before.
         """
         with self._explained():
             number = self.generation
             held = self._quarantine_to_write(plan.quarantine)
-            changes = bool(plan.delta or plan.rebinding or number == 0)
+            changes = bool(plan.delta or plan.rebinding or (complete and number == 0))
             if not changes and held is None:
                 return number
             with transaction(self._connection):
                 if held is not None:
                     self._put("quarantine", held or None)
                 if changes:
-                    number = self._next([(plan.delta, plan.rebinding)], now, now, summary)
+                    synced = now if complete else self._last_complete(now) or codec.instant(0)
+                    number = self._next([(plan.delta, plan.rebinding)], now, synced, summary)
                     self._count(plan.removals, now)
             return number
 
