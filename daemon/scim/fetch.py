@@ -6,11 +6,10 @@ The result is everything that was read; what its absences mean is for ``daemon.s
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from cache.model import Directory, Group
+from cache.model import Directory
 from daemon.scim.cards import CardMapper
 from daemon.scim.groups import Chooser, Groups
 from daemon.scim.paging import Listing, Take, read_list, read_page
@@ -45,7 +44,7 @@ def _ignore(id_: str, resource: Mapping[str, object]) -> None:
 
 @dataclass(slots=True)
 class Snapshot:
-    """What one fetch read. ``road`` is empty when no membership could be read by any road."""
+    """What one fetch read. ``road`` is empty when no membership could be read and the site file names no road."""
 
     people: People
     groups: Groups
@@ -55,10 +54,15 @@ class Snapshot:
     memberships: dict[str, set[str]] = field(default_factory=dict)
     """Members by road ``user_groups`` or ``filter``: raw user ids by group id."""
 
-    def directory(self, extra: Mapping[str, Group] | None = None) -> Directory:
-        """The snapshot as a directory; ``extra`` are groups to keep although they were not read."""
-        groups = dict(extra or {})
-        groups.update(self.groups.resolved(self.people))
+    def add_groups_of(self, person_id: str) -> None:
+        """Believe what a user says of their own groups, also if it was said late."""
+        for group_id in self.people.groups_of.get(person_id, ()):
+            if group_id in self.groups.chosen:
+                self.memberships.setdefault(group_id, set()).add(person_id)
+
+    def directory(self) -> Directory:
+        """The snapshot as a directory."""
+        groups = self.groups.resolved(self.people)
         if self.road in ("user_groups", "filter"):
             for group_id, group in groups.items():
                 found = (self.people.person_id(value) for value in self.memberships.get(group_id, ()))
@@ -76,14 +80,14 @@ class Snapshot:
 def read_directory(
     settings: ScimSettings,
     mapper: CardMapper,
-    bound: frozenset[str] = frozenset(),
+    known_as: Mapping[str, frozenset[str]] | None = None,
     progress: Progress = _silent,
 ) -> Fetch[Snapshot]:
-    """Read everything. ``bound`` are groups that the cache holds by the same choice (see ``Chooser``).
+    """Read everything. ``known_as`` are the site file's words for groups, by group id (see ``Chooser``).
 
     Raises ``OutageError`` when the directory cannot be read as a whole.
     """
-    snapshot = Snapshot(People(mapper, settings.store_names), Groups(Chooser(settings, bound)))
+    snapshot = Snapshot(People(mapper, settings.store_names), Groups(Chooser(settings, known_as)))
     cursor = yield from _has_cursors()
     snapshot.paging = "cursor" if cursor else "index"
     reader = _Reader(settings, snapshot, cursor, progress)
@@ -117,9 +121,11 @@ class _Reader:
         groups, road = self.snapshot.groups, self.settings.road
         size = min(GROUP_PAGE, self.settings.page_size)
         yield from self._list("Groups", groups.take, size)
-        if road in ("auto", "members") and groups.readable:
+        if road != "auto":
+            self.snapshot.road = road
+        elif groups.readable:
             self.snapshot.road = "members"
-        elif road in ("auto", "attributes") and groups.all:
+        if road == "attributes" or (road == "auto" and groups.all and not groups.readable):
             yield from self._list("Groups", groups.take_members, size, (GROUP_ATTRIBUTES,))
             if groups.readable:
                 self.snapshot.road = "attributes"
@@ -130,31 +136,28 @@ class _Reader:
 
     def other_roads(self) -> Fetch[None]:
         """What users themselves say of their groups, then a filter on users, if no group shows a member."""
-        road, chosen = self.settings.road, self.snapshot.groups.chosen
-        if self.snapshot.road or not chosen:
+        road = self.snapshot.road
+        if road in ("members", "attributes") or not self.snapshot.groups.chosen:
             return
-        if road in ("auto", "user_groups"):
-            members: dict[str, set[str]] = defaultdict(set)
-            for person_id, groups in self.snapshot.people.groups_of.items():
-                for group_id in groups:
-                    if group_id in chosen:
-                        members[group_id].add(person_id)
-            if members:
-                self._take_road("user_groups", members)
+        if road != "filter":
+            for person_id in self.snapshot.people.groups_of:
+                self.snapshot.add_groups_of(person_id)
+            if self.snapshot.memberships:
+                self.snapshot.road = "user_groups"
                 return
-        if road in ("auto", "filter"):
-            try:
-                members = yield from self._filtered()
-            except OutageError as error:
-                if error.kind not in _DEAD_ROADS:
-                    raise
-                return
-            if members:
-                self._take_road("filter", members)
+        if road != "user_groups":
+            yield from self._by_filter()
 
-    def _take_road(self, road: str, members: Mapping[str, set[str]]) -> None:
-        self.snapshot.road = road
-        self.snapshot.memberships = dict(members)
+    def _by_filter(self) -> Fetch[None]:
+        try:
+            members = yield from self._filtered()
+        except OutageError as error:
+            if error.kind not in _DEAD_ROADS or self.snapshot.road:
+                raise
+            return
+        if members:
+            self.snapshot.road = "filter"
+            self.snapshot.memberships = members
 
     def _filtered(self) -> Fetch[dict[str, set[str]]]:
         """Members by ``groups.value eq "…"`` on Users, once a filter that can match nobody finds nobody."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,19 +20,24 @@ MAX_DEPTH = 8
 class Chooser:
     """Which groups of the directory become access groups: by name, by filter or by id.
 
-    ``bound`` are groups that the cache holds already by the same choice: a rename does not unchoose them.
+    ``known_as`` are the words by which the site file has come to mean a group, by its id: a group that was renamed
+    is still chosen by the name that the site file knows it by, so that it keeps its doors.
     """
 
-    def __init__(self, settings: ScimSettings, bound: frozenset[str] = frozenset()) -> None:
-        self._bound = bound
+    def __init__(self, settings: ScimSettings, known_as: Mapping[str, frozenset[str]] | None = None) -> None:
+        self._known_as = known_as or {}
         self._ids = frozenset(settings.ids or ())
         self._filter = None if settings.filter is None else parse_filter(settings.filter)
         self._names = re.compile("|".join(map(_pattern, settings.groups or ())) or r"(?!)", re.IGNORECASE)
 
     def chooses(self, group_id: str, group: Mapping[str, Any]) -> bool:
         """Whether the SCIM Group becomes an access group."""
-        if group_id in self._bound or group_id in self._ids:
+        known_as = self._known_as.get(group_id, frozenset())
+        if group_id in self._ids or group_id in known_as or self._fits(group):
             return True
+        return any(self._fits({**group, "displayName": name}) for name in known_as)
+
+    def _fits(self, group: Mapping[str, Any]) -> bool:
         if self._filter is not None:
             return self._filter(group)
         return self._names.fullmatch(text(get(group, "displayName")) or "") is not None
@@ -67,15 +71,28 @@ class Groups:
         if known is not None and members:
             self.all[group_id] = replace(known, members=members)
 
+    def forget(self, group_id: str) -> None:
+        """A group that is gone after all."""
+        self.all.pop(group_id, None)
+        self.chosen.discard(group_id)
+
     @property
     def readable(self) -> bool:
         """Whether any group shows a member: only then does an empty one prove anything."""
         return any(group.members for group in self.all.values())
 
+    def reachable(self, group_id: str) -> list[str]:
+        """The group and every group in it, however deep, as read so far."""
+        found = [group_id]
+        for one in found:
+            for member in self.all[one].members if one in self.all else ():
+                if member.value in self.all and member.is_group is not False and member.value not in found:
+                    found.append(member.value)
+        return found
+
     def resolved(self, people: People) -> dict[str, Group]:
         """The chosen groups with their members, nested groups opened to ``MAX_DEPTH``; cycles are harmless."""
         self.warnings.clear()
-        self._warn_names()
         dangling = 0
         groups = {}
         for group_id in sorted(self.chosen):
@@ -118,9 +135,3 @@ class Groups:
             else:
                 dangling += 1
         return nested, dangling
-
-    def _warn_names(self) -> None:
-        names = Counter(self.all[group_id].name for group_id in self.chosen)
-        for name in sorted(name for name, count in names.items() if count > 1):
-            ids = ", ".join(sorted(g for g in self.chosen if self.all[g].name == name))
-            self.warnings.append(f'{names[name]} chosen groups are called "{name}" ({ids}): name them by id')

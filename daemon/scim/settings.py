@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from cache.limits import Limits
 from daemon.scim.filters import FilterError, parse_filter
 from drivers.driver import SecretReference
 from drivers.settings import STRICT, Duration
@@ -57,32 +58,6 @@ class OAuthSettings:
     client_id: str
     client_secret: Secret
     scope: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
-class CountLimit:
-    """Removals beyond ``percent`` of what the cache holds, or beyond ``count``, wait for an operator."""
-
-    percent: Annotated[float, Field(ge=0, le=100, strict=False)]
-    count: Annotated[int, Field(ge=0)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
-class MemberLimit:
-    """Removals beyond ``percent`` of one group's members wait, if the group has more than ``above`` of them."""
-
-    percent: Annotated[float, Field(ge=0, le=100, strict=False)]
-    above: Annotated[int, Field(ge=0)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
-class LimitSettings:
-    """``[scim.limits]``: the mass-removal brake, for one sync and for 24 hours; either bound trips it."""
-
-    people: CountLimit = CountLimit(percent=20, count=10)
-    groups: CountLimit = CountLimit(percent=5, count=2)
-    members: MemberLimit = MemberLimit(percent=50, above=20)
-    credentials: CountLimit = CountLimit(percent=20, count=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -140,7 +115,7 @@ class ScimSettings:
     store_names: bool = True
     require_first_approval: bool = False
     on_disconnect: Literal["quarantine", "delete"] = "quarantine"
-    limits: LimitSettings = LimitSettings()
+    limits: Limits = Limits()
     credential: tuple[CredentialRule, ...] = DEFAULT_RULES
 
     @model_validator(mode="after")

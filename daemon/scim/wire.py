@@ -44,6 +44,8 @@ class OutageKind(StrEnum):
     TOO_LARGE = "too_large"
     TIMEOUT = "timeout"
     REDIRECTED = "redirected"
+    LOCAL = "local"
+    """Something on this machine: a side file that cannot be read."""
     GONE = "gone"
     """The service provider says that it is no more (410): the beginning of a disconnect, by policy."""
 

@@ -1,0 +1,105 @@
+"""How a sync went: a closed list of outcomes with exit codes, because people script ``latchd sync --once``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from cache.plan import Quarantine
+from cache.rows import Generation
+from cache.sidecar import SyncState
+from daemon.scim.report import SyncReport
+from daemon.scim.wire import OutageError
+
+
+class Outcome(StrEnum):
+    """How a sync went; docs/scim.md says what to do about each."""
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    DRY_RUN = "dry_run"
+    QUARANTINED = "quarantined"
+    APPROVAL = "approval_required"
+    ON_HOLD = "on_hold"
+    BUSY = "busy"
+    DISCONNECTED = "disconnected"
+    OUTAGE = "outage"
+    UNAUTHORIZED = "unauthorized"
+    CACHE_ERROR = "cache_error"
+
+
+EXIT_CODES = {
+    Outcome.APPLIED: 0,
+    Outcome.UNCHANGED: 0,
+    Outcome.DRY_RUN: 0,
+    Outcome.CACHE_ERROR: 3,
+    Outcome.OUTAGE: 6,
+    Outcome.QUARANTINED: 10,
+    Outcome.APPROVAL: 11,
+    Outcome.ON_HOLD: 12,
+    Outcome.BUSY: 13,
+    Outcome.UNAUTHORIZED: 14,
+    Outcome.DISCONNECTED: 15,
+}
+"""Exit codes of ``latchd sync --once``; the others are those of the error tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOutcome:
+    """One sync, for people and scripts. ``kind`` is the kind of outage; ``retry_after`` is in seconds."""
+
+    outcome: Outcome
+    text: str
+    generation: int = 0
+    kind: str = ""
+    report: SyncReport | None = None
+    added: int = 0
+    removed: int = 0
+    held_back: int = 0
+    diff: tuple[str, ...] = ()
+    held_diff: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    retry_after: float | None = None
+    seconds: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of ``latchd sync --once``."""
+        return EXIT_CODES[self.outcome]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the directory was read as a whole, so that the cache is as fresh as it can be."""
+        return self.outcome in (Outcome.APPLIED, Outcome.UNCHANGED, Outcome.QUARANTINED, Outcome.APPROVAL)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncStatus:
+    """What ``latchctl sync status`` shows. ``progress`` is what is being read now and how many of it so far."""
+
+    state: SyncState
+    running: bool
+    progress: tuple[str, int] | None
+    next_at: datetime | None
+    report: SyncReport | None
+    last: SyncOutcome | None
+    quarantine: Quarantine | None
+    hold: str | None
+    generations: tuple[Generation, ...]
+
+
+def failure_words(error: OutageError, before: SyncState, now: datetime) -> str:
+    """What failed, and since when: the time of the last complete sync, and how many attempts there were."""
+    attempts = before.failures + 1
+    since = before.synced_at
+    last = "no sync was ever complete" if since is None else f"the last complete sync was {_ago(now, since)} ago"
+    return f"{error} ({last}; attempt {attempts})"
+
+
+def _ago(now: datetime, then: datetime) -> str:
+    seconds = max(0.0, (now - then).total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
