@@ -100,17 +100,17 @@ class WiegandReader:
 def shorthand_chips(outputs: Iterable[Point], inputs: Iterable[Point]) -> dict[str, GpioChip]:
     """The boards behind points such as ``gpio:/dev/gpiochip0/22``, one for each chip, by device name.
 
-    Raises ``ValueError`` when a line is used as output and as input.
+    Points of other devices are passed over. Raises ``ValueError`` when a line is used as output and as input.
     """
-    lines: dict[str, tuple[dict[str, GpioOutput], dict[str, GpioInput]]] = {}
-    for point in outputs:
-        lines.setdefault(point.device, ({}, {}))[0][point.line] = GpioOutput(line=int(point.line))
-    for point in inputs:
-        lines.setdefault(point.device, ({}, {}))[1][point.line] = GpioInput(line=int(point.line))
+    out, into = list(outputs), list(inputs)
+    devices = dict.fromkeys(point.device for point in (*out, *into) if point.device.startswith(SHORTHAND))
     return {
-        device: GpioChip(chip=device.removeprefix(SHORTHAND), outputs=out, inputs=into)
-        for device, (out, into) in lines.items()
-        if device.startswith(SHORTHAND)
+        device: GpioChip(
+            chip=device.removeprefix(SHORTHAND),
+            outputs={p.line: GpioOutput(line=int(p.line)) for p in out if p.device == device},
+            inputs={p.line: GpioInput(line=int(p.line)) for p in into if p.device == device},
+        )
+        for device in devices
     }
 
 
