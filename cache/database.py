@@ -188,13 +188,13 @@ def hold(path: Path, family: Family) -> Callable[[], None]:
     """
     lock = path.with_name(path.name + ".lock")
     with explained(lock, family):
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+        file = os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660))
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as fault:
-        os.close(handle)
+        file.close()
         raise family.error(f"{path}: another process is already writing it; wait for it or stop it") from fault
-    return lambda: os.close(handle)
+    return file.close
 
 
 def _create_empty(path: Path) -> bool:
