@@ -51,6 +51,9 @@ class SyncService:
     references: frozenset[str]
     secret: SecretReader
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    patience: float = 1.0
+    """Factor on the pauses between attempts of one request; tests have none."""
+
     _busy: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
     _progress: tuple[str, int] | None = None
@@ -113,7 +116,7 @@ class SyncService:
                 progress(what, count)
 
         deadline = Deadline(time.monotonic() + self.settings.timeout)
-        with ScimHttp(self.settings, token_source(self.settings, self.secret), self._stop.wait) as http:
+        with ScimHttp(self.settings, token_source(self.settings, self.secret), self._wait) as http:
             snapshot = drive(read_directory(self.settings, mapper, known_as, tell), http, deadline)
             # What equals a part of what was read is shared with it: the memory of one directory, not of two.
             old = self.store.load(snapshot.directory())
@@ -243,7 +246,7 @@ class SyncService:
         state: SyncState = self.store.sync_state()
         return SyncStatus(
             state=state,
-            running=self._busy.locked(),
+            running=self.running,
             progress=self._progress,
             next_at=self.next_at,
             report=self._report,
@@ -252,6 +255,14 @@ class SyncService:
             hold=self.store.held(),
             generations=self.store.generations(),
         )
+
+    @property
+    def running(self) -> bool:
+        """Whether a sync runs now."""
+        return self._busy.locked()
+
+    def _wait(self, seconds: float) -> bool:
+        return self._stop.wait(seconds * self.patience)
 
     def stop(self) -> None:
         """Break off what runs at its next request, and let waiting end."""

@@ -255,7 +255,7 @@ def serve(port: int, token: str, cursor: bool, max_page_size: int) -> None:
         config=ServiceProviderConfig.model_validate(config),
     )
     service = ScimService(provider, secret=secrets.token_urlsafe(32))
-    application = BearerTokenApplication(InMemoryStorage(), provider, service=service, bearer_tokens=[token])
+    application = BearerTokenApplication(Numbered(), provider, service=service, bearer_tokens=[token])
     with make_server(
         "127.0.0.1", port, application, server_class=ThreadingWSGIServer, handler_class=Quiet
     ) as server:

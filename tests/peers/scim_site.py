@@ -31,9 +31,9 @@ def card_mapper(settings: ScimSettings) -> CardMapper:
 
 
 def sync_service(store: Store, url: str, references: frozenset[str] = frozenset(), **keys: Any) -> SyncService:
-    """A service on ``store`` that reads the server at ``url`` with the token of tests."""
+    """A service on ``store`` that reads the server at ``url`` with the token of tests; it does not pause."""
     settings = scim_settings(url, **keys)
-    return SyncService(settings, store, card_mapper(settings), references, lambda _: TOKEN.encode())
+    return SyncService(settings, store, card_mapper(settings), references, lambda _: TOKEN.encode(), patience=0.0)
 
 
 def card(facility: int, number: int) -> bytes:
