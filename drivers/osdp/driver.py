@@ -1,164 +1,17 @@
-"""The OSDP bus as a driver: its tty, its timer, and nothing that the pure parts can decide.
-
-``DRIVER`` is what the registry names. The badge path runs in the read callback without an await: bytes, frame,
-event, ``emit``, the command that ``emit`` brought, bytes.
-"""
+"""OSDP as the registry knows it: ``DRIVER``, and how a bus is put together from the site file."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from drivers.driver import Context, DeviceStatus, DriverType, DriverUsageError, PortError
-from drivers.events import Buzz, Command, DeviceEvent, Led
+from drivers.driver import Context, DriverType, DriverUsageError
 from drivers.osdp.bus import Bus
+from drivers.osdp.link import OsdpLink
 from drivers.osdp.secure import BLOCK
 from drivers.osdp.session import Session
 from drivers.osdp.settings import OsdpBus, OsdpReader, lines
-from drivers.serialport import Port, open_port
-
-REOPEN_PAUSE = (0.1, 0.5)
-"""Seconds between attempts to open a port that is gone: short, for an adapter is plugged in again by hand."""
-SWITCH_OFF_TIME = 0.5
-"""Seconds that the end of the driver may take to switch outputs off."""
-
-
-class OsdpDriver:
-    """One bus and its readers."""
-
-    def __init__(self, settings: OsdpBus, readers: Mapping[str, OsdpReader], context: Context) -> None:
-        """Resolve the readers' keys. Raises ``DriverUsageError`` for a bad key or a shared address."""
-        _refuse_shared_addresses(readers)
-        crc = settings.check == "crc"
-        sessions = [
-            Session(name, reader, _key(name, reader, context), secrets.token_bytes, crc=crc)
-            for name, reader in readers.items()
-        ]
-        self._settings = settings
-        self._context = context
-        self._bus = Bus(sessions, settings.baudrate, mark=settings.mark)
-        self._port: Port | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._lost: asyncio.Future[str] | None = None
-        self._answered = asyncio.Event()
-
-    async def run(self) -> None:
-        """Serve the bus until cancelled; open the port again whenever it is lost."""
-        pause = REOPEN_PAUSE[0]
-        try:
-            while True:
-                try:
-                    port = open_port(self._settings.port, self._settings.baudrate, rs485=self._settings.rs485)
-                except PortError as error:
-                    self._emit(self._bus.port_lost(self._context.clock(), str(error.strerror or error)))
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, REOPEN_PAUSE[1])
-                    continue
-                pause = REOPEN_PAUSE[0]
-                why = await self._serve(port)
-                self._emit(self._bus.port_lost(self._context.clock(), why))
-        finally:
-            self._stop()
-
-    async def _serve(self, port: Port) -> str:
-        """Run the bus on an open port; why it was lost."""
-        loop = asyncio.get_running_loop()
-        self._port = port
-        self._lost = loop.create_future()
-        loop.add_reader(port.fileno(), self._readable)
-        try:
-            self._pump()
-            return await self._lost
-        except asyncio.CancelledError:
-            await self._switch_off()
-            raise
-        finally:
-            self._stop()
-
-    async def _switch_off(self) -> None:
-        """Before the end: every output that was switched on goes off, as far as its reader still answers."""
-        now = self._context.clock()
-        for session in self._bus.sessions:
-            session.outbox.switch_off(now)
-        self._pump()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SWITCH_OFF_TIME):
-                while self._port is not None and self._bus.unconfirmed_relay:
-                    self._answered.clear()
-                    await self._answered.wait()
-
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        port, self._port = self._port, None
-        if port is not None:
-            with contextlib.suppress(RuntimeError):
-                asyncio.get_running_loop().remove_reader(port.fileno())
-            port.close()
-
-    def send(self, command: Command) -> None:
-        """Queue a command for its reader and start it if the line is free. Raises ``DriverUsageError``."""
-        name = command.reader if isinstance(command, Led | Buzz) else command.point.device
-        try:
-            self._bus.send(name, command, self._context.clock())
-        except KeyError:
-            raise DriverUsageError(f'no reader "{name}" on the bus at {self._settings.port}') from None
-        self._pump()
-
-    def status(self) -> Sequence[DeviceStatus]:
-        """A line for each reader."""
-        return [
-            DeviceStatus(session.name, session.online is True, session.status_text())
-            for session in sorted(self._bus.sessions, key=lambda session: session.address)
-        ]
-
-    def _readable(self) -> None:
-        if self._port is None:
-            return
-        try:
-            data = self._port.read()
-        except PortError as error:
-            self._lose(error)
-            return
-        self._emit(self._bus.receive(data, self._context.clock()))
-        self._answered.set()
-        self._pump()
-
-    def _deadline(self) -> None:
-        self._timer = None
-        self._emit(self._bus.handle_deadline(self._context.clock()))
-        self._pump()
-
-    def _pump(self) -> None:
-        """Send what is due, and set the timer for what comes next."""
-        if self._port is None:
-            return
-        data = self._bus.bytes_to_send(self._context.clock())
-        if data:
-            try:
-                self._port.write(
-                    data
-                )  # the line was idle, so the kernel's buffer is empty and takes a frame whole
-            except PortError as error:
-                self._lose(error)
-                return
-        if self._timer is not None:
-            self._timer.cancel()
-        delay = self._bus.deadline() - self._context.clock()
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, delay), self._deadline)
-
-    def _lose(self, error: PortError) -> None:
-        """Stop using the port at once; ``run`` opens it again."""
-        if self._lost is not None and not self._lost.done():
-            self._lost.set_result(str(error.strerror or error))
-        self._stop()
-
-    def _emit(self, events: Sequence[DeviceEvent]) -> None:
-        for event in events:
-            self._context.emit(event)
 
 
 def _key(name: str, reader: OsdpReader, context: Context) -> bytes | None:
@@ -184,8 +37,15 @@ def _refuse_shared_addresses(readers: Mapping[str, OsdpReader]) -> None:
             )
 
 
-def _create(settings: OsdpBus, devices: Mapping[str, OsdpReader], context: Context) -> OsdpDriver:
-    return OsdpDriver(settings, devices, context)
+def _create(settings: OsdpBus, devices: Mapping[str, OsdpReader], context: Context) -> OsdpLink:
+    """Raises ``DriverUsageError`` for a key of a wrong length or an address that two readers share."""
+    _refuse_shared_addresses(devices)
+    crc = settings.check == "crc"
+    sessions = [
+        Session(name, reader, _key(name, reader, context), secrets.token_bytes, crc=crc)
+        for name, reader in devices.items()
+    ]
+    return OsdpLink(settings, Bus(sessions, settings.baudrate, mark=settings.mark), context)
 
 
 DRIVER = DriverType(

@@ -23,22 +23,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
+from drivers.driver import DriverUsageError
 from drivers.events import Command, DeviceAlarm, DeviceEvent, DeviceOffline, DeviceOnline
 from drivers.osdp import messages
 from drivers.osdp.frame import Frame, encode
+from drivers.osdp.handshake import Handshake, KeyChange
 from drivers.osdp.messages import Cmd, Identity, MessageError, NakCode, Reply
 from drivers.osdp.outbox import Outbox, Outgoing
 from drivers.osdp.reports import Reports
-from drivers.osdp.secure import (
-    BLOCK,
-    RANDOM_LENGTH,
-    SCBK_D,
-    Challenge,
-    Scs,
-    SecureChannel,
-    SecureError,
-    SessionKeys,
-)
+from drivers.osdp.secure import Scs, SecureChannel, SecureError
 from drivers.osdp.service import Service
 from drivers.osdp.settings import OsdpReader
 
@@ -56,8 +49,10 @@ BUSY_PAUSE = 0.05
 """Seconds until a reader that was busy is asked again, 7.19."""
 BACK_OFF = (1.0, 10.0)
 """First and longest pause between full-length attempts to reach a reader that is absent or refuses."""
-SESSION_ATTEMPTS = 5
-HANDSHAKE_ATTEMPTS = 3
+ATTEMPTS = 6
+"""How often a frame is sent until the session is begun anew: the reader may have lost it and keep silent."""
+IMMEDIATE_ATTEMPTS = 4
+"""How many of them follow each other without a pause: noise is short, an unplugged reader is not."""
 
 
 class Step(Enum):
@@ -116,9 +111,7 @@ class Session:
         *,
         crc: bool = True,
     ) -> None:
-        """``key`` is the reader's own base key, 16 bytes; ``None`` only with ``secure_channel = "off"``."""
-        if settings.secure_channel != "off" and (key is None or len(key) != BLOCK):
-            raise ValueError(f"{name}: the secure channel base key must have {BLOCK} bytes")
+        """``key`` is the reader's own base key, 16 bytes; it is not looked at with ``secure_channel = "off"``."""
         self.name = name
         self.address = settings.address
         self.online: bool | None = None
@@ -127,20 +120,15 @@ class Session:
         self.outbox = Outbox(settings.outputs)
         self.why_offline = "not asked yet"
         self.identity: Identity | None = None
-        self.retries = self.handshakes = 0
+        self.retries = 0
         reports = Reports(name, settings.inputs, settings.queued_limit)
         self._freshness = reports.freshness
         self.service = Service(name, settings.inputs, reports, self.outbox)
         self._clear = settings.secure_channel == "off"
         self._crc = crc
-        self._key = key or b""
-        self._enrols = settings.secure_channel == "install"
-        self._enrolling = False
-        self._default_key_checked = self._enrols
-        self._entropy = entropy
-        self._challenge: Challenge | None = None
-        self._proof = b""
-        self._keys: SessionKeys | None = None
+        enrols = settings.secure_channel == "install"
+        self._handshake = None if self._clear else Handshake(key or b"", entropy, enrols=enrols)
+        self._default_key_checked = enrols
         self._channel: SecureChannel | None = None
         self._sequence = _FIRST_SEQUENCE
         self._in_flight: _InFlight | None = None
@@ -167,6 +155,22 @@ class Session:
     def secure(self) -> bool:
         """Whether a session under the reader's own key stands."""
         return self._channel is not None and self.step is Step.SERVE
+
+    @property
+    def _keys(self) -> Handshake:
+        assert self._handshake is not None  # no step of a reader in clear text asks for it
+        return self._handshake
+
+    def change_key(self, key: bytes) -> None:
+        """Give the reader another base key; ``key_change`` tells how it went. Raises ``DriverUsageError``."""
+        if self._handshake is None or not self.secure:
+            raise DriverUsageError(f"{self.name}: a key is changed only over the secure channel, which is not up")
+        self.outbox.put_service(Cmd.KEYSET, self._handshake.propose(key))
+
+    @property
+    def key_change(self) -> KeyChange:
+        """How the last change of key stands."""
+        return KeyChange.NONE if self._handshake is None else self._handshake.change
 
     @property
     def unconfirmed_relay(self) -> bool:
@@ -261,16 +265,14 @@ class Session:
         match self.step:
             case Step.PROBE:
                 self._channel, self._sequence = None, _FIRST_SEQUENCE
-            case Step.DEFAULT_KEY | Step.CHALLENGE:
-                self._challenge = Challenge(self._key_to_prove(), self._entropy(RANDOM_LENGTH))
-                code, data = Cmd.CHLNG, self._challenge.panel_random
-                block = bytes([Scs.CHALLENGE]) + self._challenge.block
+            case Step.DEFAULT_KEY:
+                code, (data, block) = Cmd.CHLNG, self._keys.challenge(default_key=True)
+            case Step.CHALLENGE:
+                code, (data, block) = Cmd.CHLNG, self._keys.challenge()
             case Step.CRYPTOGRAM:
-                assert self._challenge is not None
-                code, data = Cmd.SCRYPT, self._proof
-                block = bytes([Scs.CRYPTOGRAM]) + self._challenge.block
+                code, (data, block) = Cmd.SCRYPT, self._keys.cryptogram()
             case Step.ENROL:
-                code, data = Cmd.KEYSET, messages.keyset(self._key)
+                code, data = Cmd.KEYSET, self._keys.keyset()
             case Step.SERVE:
                 outgoing = self.service.next(now)
                 code, data = outgoing.code, outgoing.data
@@ -279,9 +281,6 @@ class Session:
         else:
             frame = encode(self.address, self._sequence, code, data, crc=self._crc, block=block)
         return _InFlight(frame, self._sequence, outgoing, now)
-
-    def _key_to_prove(self) -> bytes:
-        return SCBK_D if self.step is Step.DEFAULT_KEY or self._enrolling else self._key
 
     # -------------------------------------------------------------- answers
 
@@ -309,10 +308,12 @@ class Session:
             case Step.IDENTIFY:
                 return self._identified(code, data, now)
             case Step.ENROL:
-                self._enrolling = False
+                self._keys.on_default_key = False
                 return self._restart(now)
             case Step.SERVE:
                 assert flight.outgoing is not None
+                if flight.outgoing.code is Cmd.KEYSET:
+                    return self._restart(now)  # the session ends with its key, 6.15: prove the new one
                 return self.service.answered(flight.outgoing, flight.first_sent, code, data, now)
 
     def _probed(self, code: int, data: bytes, now: float) -> list[DeviceEvent]:
@@ -324,47 +325,33 @@ class Session:
             return self._missed(Trouble.GARBLED, now)
         self._claimed = identity
         if self.identity is not None and identity.device != self.identity.device:
-            self._default_key_checked = self._enrols
+            self._default_key_checked = False
         self.step = Step.CHALLENGE if self._default_key_checked else Step.DEFAULT_KEY
         self._default_key_checked = True
         return []
 
     def _default_key_tried(self, code: int, data: bytes, now: float) -> list[DeviceEvent]:
-        assert self._challenge is not None
         self.step = Step.CHALLENGE
-        if code == Reply.CCRYPT and self._challenge.proved_by(data):
-            return [DeviceAlarm(self.name, now, _DEFAULT_KEY_ALARM)]
-        return []
+        return [DeviceAlarm(self.name, now, _DEFAULT_KEY_ALARM)] if self._keys.proved(code, data) else []
 
     def _challenged(self, code: int, data: bytes, now: float) -> list[DeviceEvent]:
-        assert self._challenge is not None
-        self.handshakes += 1
-        keys = self._challenge.proved_by(data) if code == Reply.CCRYPT else None
-        if keys is None:
+        if not self._keys.proved(code, data):
             return self._wrong_key(now)
-        reader_random = data[RANDOM_LENGTH : 2 * RANDOM_LENGTH]
-        self._proof = keys.panel_cryptogram(self._challenge.panel_random, reader_random)
-        self._keys = keys
         self.step = Step.CRYPTOGRAM
         return []
 
     def _wrong_key(self, now: float) -> list[DeviceEvent]:
-        if self._enrols and not self._enrolling:
-            self._enrolling = True  # not its own key yet: the next challenge is with the default key
+        if self._keys.another_key():
             return self._restart(now)
-        self._enrolling = False
         return self._reject(
             "wrong key: the reader does not hold the key of the site file; correct it or enrol it", now
         )
 
     def _accepted(self, code: int, data: bytes, now: float) -> list[DeviceEvent]:
-        """RMAC_I: both keys are proved if the reader's first MAC is the one that they give (D.4.5)."""
-        assert self._keys is not None
-        if code != Reply.RMAC_I or data != self._keys.first_mac(self._proof):
+        self._channel = self._keys.established(code, data)
+        if self._channel is None:
             return self._reject("wrong key: the reader does not accept the key of the site file", now)
-        self._channel = SecureChannel(self._keys, data)
-        self._keys, self._proof = None, b""
-        if not self._enrolling and self.online and self._claimed == self.identity:
+        if not self._keys.on_default_key and self.online and self._claimed == self.identity:
             self._heard = now
             return self._serve(now)
         self.step = Step.IDENTIFY
@@ -374,7 +361,7 @@ class Session:
         identity = _identity(code, data)
         if identity is None:
             return self._missed(Trouble.GARBLED, now)
-        if self._enrolling:
+        if self._handshake is not None and self._handshake.on_default_key:
             self.step = Step.ENROL
             return []
         events: list[DeviceEvent] = []
@@ -411,8 +398,8 @@ class Session:
             case Step.DEFAULT_KEY:
                 self.step = Step.CHALLENGE
                 return []
-            case Step.CHALLENGE if self._enrols and not self._enrolling:
-                return self._wrong_key(now)
+            case Step.CHALLENGE if self._keys.another_key():
+                return self._restart(now)
             case Step.SERVE if flight.outgoing is not None and nak not in _SECURITY_NAKS:
                 self._heard = now
                 return self.service.refused(flight.outgoing, nak, now)
@@ -433,11 +420,9 @@ class Session:
             self._look_again_later(now)
         else:
             flight.attempts += 1
-            self.due = now if flight.attempts < 3 else now + RETRY_PAUSE
-            if flight.attempts >= (SESSION_ATTEMPTS if self.step is Step.SERVE else HANDSHAKE_ATTEMPTS):
-                due = self.due
+            if flight.attempts >= ATTEMPTS:
                 self._restart(now)
-                self.due = due
+            self.due = now if flight.attempts < IMMEDIATE_ATTEMPTS else now + RETRY_PAUSE
         return self._silence(now)
 
     def _look_again_later(self, now: float) -> None:
@@ -476,7 +461,6 @@ class Session:
     def _go_offline(self, now: float, why: str) -> list[DeviceEvent]:
         known = self.online is False and self.why_offline == why
         self.step, self._channel, self._in_flight = Step.PROBE, None, None
-        self._keys, self._proof = None, b""
         self.online, self.why_offline = False, why
         self.outbox.forget_relays()
         return [] if known else [DeviceOffline(self.name, now, why)]
