@@ -10,9 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -28,6 +26,7 @@ from daemon.controller.controller import Controller, ControllerRules
 from daemon.controller.effects import Effects
 from daemon.controller.setup import door_setups
 from daemon.hardware import Hardware
+from daemon.paths import Paths
 from daemon.secrets import SITE_KEY_BYTES, decode_key, read_secret
 from daemon.sync_news import SyncNews
 from drivers.driver import Context
@@ -42,26 +41,12 @@ SLOW = 0.05
 """Seconds that one turn of the loop may take before it is reported: whatever did it delays every badge."""
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """Where the two databases are."""
-
-    cache: Path
-    journal: Path
-
-    @classmethod
-    def of(cls, site: Site) -> Paths:
-        """As the site file has it."""
-        directory = Path(site.tables.state.directory)
-        return cls(directory / "cache.db", directory / "journal.db")
-
-
 class Doors:
     """Everything that the doors process holds open. Use as an asynchronous context manager, then ``run``."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.paths = Paths.of(site)
+        self.paths = Paths.of(site).prepare()
         self.boot_id = clock.boot_id()
         self.lookup = Lookup(self.paths.cache)
         settings = site.tables.journal
@@ -109,7 +94,7 @@ class Doors:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.hardware.run(), name="hardware")
             group.create_task(self._tick(), name="tick")
-            group.create_task(_watchdog(), name="watchdog")
+            group.create_task(notify.keep_alive(), name="watchdog")
             notify.ready(f"{len(self.controller.units)} doors")
 
     def now(self) -> Moment:
@@ -215,10 +200,3 @@ class Doors:
             log.warning("events are kept again")
         else:
             log.error("events cannot be kept: %s; the doors go on", why)
-
-
-async def _watchdog() -> None:
-    interval = notify.watchdog_interval()
-    while interval is not None:
-        notify.alive()
-        await asyncio.sleep(interval)

@@ -5,6 +5,7 @@ Outside systemd (no ``NOTIFY_SOCKET``) every call does nothing.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 
@@ -48,6 +49,14 @@ def watchdog_interval() -> float | None:
         return None
     allowed = os.environ.get("WATCHDOG_USEC", "")
     return int(allowed) / 3_000_000 if allowed.isdecimal() and int(allowed) > 0 else None
+
+
+async def keep_alive() -> None:
+    """Tell the watchdog, until cancelled, that the loop which runs this still turns."""
+    interval = watchdog_interval()
+    while interval is not None:
+        alive()
+        await asyncio.sleep(interval)
 
 
 def _line(text: str) -> str:

@@ -19,7 +19,7 @@ from daemon.cli.common import duration
 from daemon.config.site import Site, load_site
 from daemon.control.client import ask_one, is_running
 from daemon.control.reports import StatusReport
-from daemon.doors import Paths
+from daemon.paths import Paths
 
 State = Literal["ok", "note", "fault"]
 

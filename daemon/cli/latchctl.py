@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,9 @@ from daemon import clock
 from daemon.cli.common import DEFAULT_CONFIG, json_option, print_json, run, table
 from daemon.cli.doctor import diagnose
 from daemon.cli.render import decision_text, event_text, status_text
-from daemon.config.site import Site, load_site
+from daemon.cli.sync import sync
+from daemon.cli.target import Target
+from daemon.config.site import Site
 from daemon.control.client import ask, ask_one, is_running
 from daemon.control.desk import event_filter
 from daemon.control.reports import (
@@ -29,28 +30,8 @@ from daemon.control.reports import (
     event_report,
     sync_report,
 )
-from daemon.doors import Paths
+from daemon.paths import Paths
 from drivers.registry import check_drivers
-
-DEFAULT_SOCKET = Path("/run/latchd/control.sock")
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Which controller is meant: its site file, and its sockets."""
-
-    config: Path
-    socket: Path | None
-
-    def site(self) -> Site:
-        """The site file, without its secrets: a technician may not read those."""
-        return load_site(self.config, secrets=None)
-
-    def control(self) -> Path:
-        """The socket of the doors process."""
-        if self.socket is not None:
-            return self.socket
-        return Path(self.site().tables.control.socket) if self.config.exists() else DEFAULT_SOCKET
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -179,6 +160,9 @@ def drivers(as_json: bool) -> None:
         return
     rows = [[c.entry.name, c.entry.origin, c.problem or "usable"] for c in checks]
     click.echo(table(rows, ["DRIVER", "FROM", "STATE"]))
+
+
+latchctl.add_command(sync)
 
 
 def main() -> None:

@@ -9,13 +9,17 @@ from pathlib import Path
 import click
 
 from daemon import notify
-from daemon.cli.common import config_option, run, start_logging
+from daemon.cli.common import config_option, json_option, print_json, run, start_logging
+from daemon.cli.supervise import supervise
+from daemon.cli.sync import outcome_lines
 from daemon.config.site import Site, load_site
 from daemon.control.desk import Desk
 from daemon.control.peers import Permissions
+from daemon.control.protocol import plain
 from daemon.control.server import ControlServer
 from daemon.doors import Doors
 from daemon.secrets import read_secret
+from daemon.sync_process import serve_sync, sync_service
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -43,6 +47,33 @@ def check_config(file: Path, without_secrets: bool) -> None:
 def doors(config: Path) -> None:
     """Run the process that opens doors; it never touches the network."""
     asyncio.run(serve_doors(load_site(config)))
+
+
+@latchd.command()
+@config_option
+@click.option("--once", is_flag=True, help="Sync once, say how it went, and end; the exit code tells too.")
+@click.option("--dry-run", is_flag=True, help="With --once: say what would change, and change nothing.")
+@json_option
+def sync(config: Path, once: bool, dry_run: bool, as_json: bool) -> None:
+    """Run the process that reads people and groups from the SCIM server; it never touches a device."""
+    site = load_site(config)
+    if (dry_run or as_json) and not once:
+        raise click.UsageError("--dry-run and --json go with --once; ask a running sync with latchctl sync")
+    with sync_service(site) as service:
+        if not once:
+            asyncio.run(serve_sync(site, service))
+            return
+        outcome = service.run_once(dry_run)
+    print_json(outcome) if as_json else click.echo("\n".join(outcome_lines(plain(outcome))))
+    raise SystemExit(outcome.exit_code)
+
+
+@latchd.command("run")
+@config_option
+def run_both(config: Path) -> None:
+    """Run doors and sync together, for a bench or a demo; on a controller each is its own systemd unit."""
+    load_site(config)
+    raise SystemExit(supervise(["doors", "sync"], config))
 
 
 async def serve_doors(site: Site) -> None:

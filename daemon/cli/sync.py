@@ -1,0 +1,144 @@
+"""``latchctl sync …``: how syncing goes, and what an operator does about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.cli.common import json_option, print_json
+from daemon.cli.target import Target
+from daemon.control.client import ask, ask_one
+from daemon.outcome import EXIT_CODES, Outcome
+
+SLOW = 900.0
+"""Seconds of silence to bear with: one slow page of a slow server."""
+
+
+@click.group()
+def sync() -> None:
+    """How syncing goes, and what to do with removals that are held back."""
+
+
+def _socket(target: Target) -> Path:
+    return Path(target.site().tables.control.sync_socket)
+
+
+@sync.command()
+@json_option
+@click.pass_obj
+def status(target: Target, as_json: bool) -> None:
+    """The last sync, the next one, the road to memberships, generations, and cards that cannot be used."""
+    report = ask_one(_socket(target), "sync status")
+    print_json(report) if as_json else click.echo("\n".join(_status_lines(report)))
+
+
+def _status_lines(report: dict[str, Any]) -> Iterator[str]:
+    state, running = report["state"], report["running"]
+    yield f"{state['outcome']}: {state['text']}"
+    if running and report["progress"]:
+        yield f"running now: {report['progress'][0]}, {report['progress'][1]} so far"
+    yield f"last complete sync: {state['synced_at'] or 'never'}; failed since: {state['failures']}"
+    yield f"memberships are read by: {state['road'] or 'not known yet'}"
+    if report["hold"]:
+        yield click.style(f"on hold: {report['hold']}; `latchctl sync resume` lets it go on", fg="yellow")
+    elif report["next_at"]:
+        yield f"next sync: {report['next_at']}"
+    if report["quarantine"]:
+        yield click.style("removals are held back: `latchctl sync diff`, then accept or reject", fg="yellow")
+    for warning in state["warnings"]:
+        yield click.style(f"warning: {warning}", fg="yellow")
+    for generation in report["generations"][:5]:
+        words = [f"generation {generation['number']}", generation["applied_at"], generation["summary"]]
+        yield "  ".join([*words, *(["restorable"] if generation["restorable"] else [])])
+
+
+@sync.command()
+@click.option("--dry-run", is_flag=True, help="Say what a sync would change, and change nothing.")
+@json_option
+@click.pass_obj
+def now(target: Target, dry_run: bool, as_json: bool) -> None:
+    """Sync now. The exit code is that of the outcome (docs/operations.md)."""
+    outcome: dict[str, Any] = {}
+    for item in ask(_socket(target), "sync now", SLOW, dry_run=dry_run):
+        if "outcome" in item:
+            outcome = item["outcome"]
+        elif not as_json:
+            click.echo(f"reading {item['progress']['what']}: {item['progress']['count']}", err=True)
+    if as_json:
+        print_json(outcome)
+    else:
+        click.echo("\n".join(outcome_lines(outcome)))
+    raise SystemExit(EXIT_CODES[Outcome(outcome["outcome"])])
+
+
+def outcome_lines(outcome: dict[str, Any]) -> Iterator[str]:
+    """An outcome for a terminal: what happened, and who and what is concerned."""
+    yield f"{outcome['outcome']}: {outcome['text']}"
+    yield from outcome["diff"]
+    if outcome["held_diff"]:
+        yield "held back: " + "; ".join(outcome["reasons"])
+        yield from outcome["held_diff"]
+
+
+@sync.command()
+@json_option
+@click.pass_obj
+def diff(target: Target, as_json: bool) -> None:
+    """What is held back, by name, and the token by which to accept or reject it."""
+    held = ask_one(_socket(target), "sync diff")
+    if as_json:
+        print_json(held)
+    elif held is None:
+        click.echo("nothing is held back")
+    else:
+        click.echo(
+            "\n".join([*held["diff"], "held back: " + "; ".join(held["reasons"]), f"token: {held['token']}"])
+        )
+
+
+@sync.command()
+@click.argument("token")
+@click.pass_obj
+def accept(target: Target, token: str) -> None:
+    """Let what is held back under TOKEN (see `latchctl sync diff`) happen."""
+    _act(target, "sync accept", token=token)
+
+
+@sync.command()
+@click.argument("token")
+@click.pass_obj
+def reject(target: Target, token: str) -> None:
+    """Keep what is held back under TOKEN as it is, until the directory changes again."""
+    _act(target, "sync reject", token=token)
+
+
+@sync.command()
+@click.argument("generation", type=int)
+@click.pass_obj
+def rollback(target: Target, generation: int) -> None:
+    """Restore an earlier GENERATION, and put syncing on hold."""
+    _act(target, "sync rollback", generation=generation)
+
+
+@sync.command()
+@click.pass_obj
+def resume(target: Target) -> None:
+    """Let syncing go on after a rollback or a disconnect."""
+    _act(target, "sync resume")
+
+
+@sync.command()
+@click.option("--because", default="", help="Why, for the record.")
+@click.confirmation_option(prompt="This deletes every SCIM access group; everybody loses their doors. Go on?")
+@click.pass_obj
+def disconnect(target: Target, because: str) -> None:
+    """The provider was unlinked from the organisation: delete every SCIM access group."""
+    _act(target, "sync disconnect", reason=because)
+
+
+def _act(target: Target, command: str, **arguments: Any) -> None:
+    done = ask_one(_socket(target), command, SLOW, **arguments)
+    click.echo(f"{done['text']} (generation {done['generation']})")

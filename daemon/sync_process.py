@@ -1,0 +1,56 @@
+"""The sync process: the sync service, its schedule and its control socket, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cache.store import Store
+from daemon import notify
+from daemon.config.site import Site
+from daemon.control.peers import Permissions
+from daemon.control.server import ControlServer
+from daemon.control.sync_desk import SyncDesk
+from daemon.errors import ConfigError
+from daemon.paths import Paths
+from daemon.scim.cards import CardMapper
+from daemon.secrets import SITE_KEY_BYTES, decode_key, read_secret
+from daemon.sync import SyncService
+from daemon.sync_loop import SyncLoop
+
+
+@contextmanager
+def sync_service(site: Site) -> Iterator[SyncService]:
+    """The sync service of a site, with cache.db open for writing. ``ConfigError``: the site has no [scim]."""
+    settings = site.tables.scim
+    if settings is None:
+        raise ConfigError("the site file has no [scim] table: there is nothing to sync from")
+    key = decode_key(read_secret(site.tables.site.key), SITE_KEY_BYTES)
+    mapper = CardMapper(settings.credential, site.formats, key, site.zone)
+    with Store(Paths.of(site).prepare().cache) as store:
+        yield SyncService(settings, store, mapper, site.references, read_secret)
+
+
+async def serve_sync(site: Site, service: SyncService) -> None:
+    """Sync on schedule and answer the control socket until told to stop (SIGTERM, SIGINT)."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    syncing = SyncLoop(service)
+    settings = site.tables.control
+    permissions = Permissions(settings.operators, settings.viewers)
+    server = ControlServer(Path(settings.sync_socket), permissions, SyncDesk(syncing).commands())
+    with suppress(asyncio.CancelledError):
+        try:
+            await server.start()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(syncing.serve(), name="sync")
+                group.create_task(notify.keep_alive(), name="watchdog")
+                notify.ready("syncing")
+        finally:
+            notify.stopping()
+            await server.stop()
