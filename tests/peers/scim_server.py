@@ -233,6 +233,15 @@ def serve(port: int, token: str, cursor: bool, max_page_size: int) -> None:
             """Say nothing: standard output is for the line that says where the server is."""
 
     logging.disable(logging.CRITICAL)
+
+    class Numbered(InMemoryStorage):
+        """Ids that are decimal numbers, as some servers have them (and write them as integers)."""
+
+        def generate_id(self, resource_type: ResourceType, resource: Any) -> str:
+            """A random id that no other resource has had."""
+            del resource_type, resource
+            return str(secrets.randbelow(10**15) + 10**15)
+
     schemas = [
         *load_default_schemas().values(),
         Schema.model_validate_json(_EXTENSION.read_text(encoding="utf-8")),
