@@ -27,7 +27,7 @@ demo: venv  ## a short day against real peers; KEEP=1 leaves it running
 	$(BIN)/python tests/demo/day.py $(if $(KEEP),--keep)
 
 test: lint  ## everything that CI runs: lint, types, walls, tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: venv  ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
