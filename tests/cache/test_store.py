@@ -23,9 +23,8 @@ from cache.errors import CacheError
 from cache.limits import CountLimit, Limits, MemberLimit
 from cache.lookup import Lookup
 from cache.model import Directory, Group, Person
-from cache.plan import Binding, Delta, Plan, Quarantine, Rebinding, Removal, Scope, patched
+from cache.plan import Binding, Delta, Plan, Quarantine, Rebinding, Removal, Scope
 from cache.reconcile import Evidence, Policy, changes, disconnect, missing, plan
-from cache.sidecar import sync_state_path
 from cache.store import Store
 from tests.cache.directories import NOW, directories, large, person_id, same
 from tests.peers.cache_writer import generation
@@ -380,5 +379,3 @@ def test_binding_and_group_are_one_generation(store: Store, lookup: Lookup) -> N
         NOW,
     )
     assert lookup.groups()[0].references == {"g1", "Staff", "S"}
-    assert patched(Directory(), Delta()) == Directory()
-    assert sync_state_path(store.path).name == "cache.synced"
