@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from drivers.events import Point
 from drivers.settings import STRICT
 from drivers.wiegand.reader import SHORTEST_CARD
 
 Offset = Annotated[int, Field(ge=0, le=1023)]
 """A line's number on its chip, as gpioinfo prints it."""
-
-SHORTHAND = "gpio:"
-"""``gpio:/dev/gpiochip0/22`` in a door's table is line 22 of a device called ``gpio:/dev/gpiochip0``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -49,7 +44,10 @@ LineName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class GpioChip:
-    """``[board.NAME]`` with ``driver = "gpio"``: lines of one chip under names of one's own."""
+    """``[board.NAME]`` with ``driver = "gpio"``: lines of one chip under names of one's own.
+
+    ``gpio:/dev/gpiochip0/22`` in a door's table stands for the line called ``22`` of such a board.
+    """
 
     chip: str
     outputs: dict[LineName, Output] = Field(default_factory=dict)
@@ -95,23 +93,6 @@ class WiegandReader:
         if (self.keypad == "26-bit") != (self.keypad_facility is not None):
             raise ValueError('keypad_facility belongs to keypad = "26-bit": the facility code of its entries')
         return self
-
-
-def shorthand_chips(outputs: Iterable[Point], inputs: Iterable[Point]) -> dict[str, GpioChip]:
-    """The boards behind points such as ``gpio:/dev/gpiochip0/22``, one for each chip, by device name.
-
-    Points of other devices are passed over. Raises ``ValueError`` when a line is used as output and as input.
-    """
-    out, into = list(outputs), list(inputs)
-    devices = dict.fromkeys(point.device for point in (*out, *into) if point.device.startswith(SHORTHAND))
-    return {
-        device: GpioChip(
-            chip=device.removeprefix(SHORTHAND),
-            outputs={p.line: GpioOutput(line=int(p.line)) for p in out if p.device == device},
-            inputs={p.line: GpioInput(line=int(p.line)) for p in into if p.device == device},
-        )
-        for device in devices
-    }
 
 
 def _once(lines: list[int]) -> None:

@@ -30,6 +30,7 @@ ANSWER_LIMIT = 65_536
 """Bytes of answers that wait for a client who does not read them, before it is hung up on."""
 
 Count = Annotated[int, Field(ge=0, le=64)]
+Names = Annotated[tuple[str, ...], Field(max_length=64)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -41,25 +42,28 @@ class SimBus:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class SimReader:
-    """A simulated reader with keypad; lines ``out0`` … and ``in0`` …, as OSDP readers number them."""
+    """A simulated reader with keypad; so many lines ``out0`` … and ``in0`` …, or their names."""
 
-    outputs: Count = 1
-    inputs: Count = 1
+    outputs: Count | Names = 1
+    inputs: Count | Names = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class SimBoard:
-    """A simulated board; lines ``out1`` … and ``in1`` …, as boards are labelled."""
+    """A simulated board; so many lines ``out1`` … and ``in1`` …, as boards are labelled, or their names.
 
-    outputs: Count = 8
-    inputs: Count = 8
+    With names it stands in for any board of another driver: ``latchd simulate`` does so.
+    """
+
+    outputs: Count | Names = 8
+    inputs: Count | Names = 8
 
 
 class SimDriver:
     """All simulated devices of one bus. The playing methods may be called whenever ``run`` is being awaited."""
 
     def __init__(self, devices: Mapping[str, SimDevice], context: Context, control: Path | None = None) -> None:
-        """``devices`` may have lines of any name, so that they can stand in for those of another driver."""
+        """``control`` is where to make the socket by which people play, if anywhere."""
         self.bench = Bench(devices)
         self._context = context
         self._control = control
@@ -210,9 +214,15 @@ def _listen_at(path: Path) -> socket.socket:
 def _device(settings: SimReader | SimBoard) -> SimDevice:
     first = 0 if isinstance(settings, SimReader) else 1
     return SimDevice(
-        outputs=frozenset(f"out{number + first}" for number in range(settings.outputs)),
-        inputs=frozenset(f"in{number + first}" for number in range(settings.inputs)),
-        reader=isinstance(settings, SimReader),
+        _names("out", first, settings.outputs),
+        _names("in", first, settings.inputs),
+        isinstance(settings, SimReader),
+    )
+
+
+def _names(prefix: str, first: int, lines: int | tuple[str, ...]) -> frozenset[str]:
+    return frozenset(
+        lines if isinstance(lines, tuple) else (f"{prefix}{number}" for number in range(first, first + lines))
     )
 
 

@@ -7,8 +7,8 @@ import json
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from drivers.events import Point
-from drivers.gpio.settings import GpioChip, GpioInput, GpioOutput, WiegandReader, shorthand_chips
+from drivers.gpio.driver import DRIVER
+from drivers.gpio.settings import GpioChip, GpioInput, GpioOutput, WiegandReader
 
 
 def chip(**keys: object) -> GpioChip:
@@ -66,12 +66,6 @@ def test_a_reader_that_contradicts_itself_is_refused(keys: dict[str, object], me
         reader(**keys)
 
 
-def test_the_shorthand_in_a_doors_table_becomes_one_board_for_each_chip() -> None:
-    a, b = "gpio:/dev/gpiochip0", "gpio:/dev/gpiochip1"
-    chips = shorthand_chips([Point(a, "22"), Point("main", "out1")], [Point(a, "5"), Point(b, "6")])
-    assert chips == {
-        a: GpioChip(chip="/dev/gpiochip0", outputs={"22": GpioOutput(line=22)}, inputs={"5": GpioInput(line=5)}),
-        b: GpioChip(chip="/dev/gpiochip1", inputs={"6": GpioInput(line=6)}),
-    }
-    with pytest.raises(ValidationError, match="line 5 is used twice"):
-        shorthand_chips([Point(a, "5")], [Point(a, "5")])
+def test_the_shorthand_of_a_doors_table_is_a_board_whose_lines_are_called_by_their_numbers() -> None:
+    settings = chip(outputs={"22": 22}, inputs={"5": 5})
+    assert DRIVER.lines(settings) == ({"22"}, {"5"})

@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from drivers.driver import Context, PortError
 from drivers.events import CardRead, DeviceEvent, DeviceOnline, Hold, Point
-from drivers.sim.bench import SimDevice
 from drivers.sim.driver import DRIVER, SimBoard, SimBus, SimDriver, SimReader
 from tests.drivers.conformance import eventually
 
@@ -32,11 +32,13 @@ def test_lines_are_named_as_boards_and_readers_name_them() -> None:
 
 
 def test_it_stands_in_for_devices_with_lines_of_any_name() -> None:
-    context = Context(lambda event: None, time.monotonic, lambda reference: b"")
-    driver = SimDriver({"gpio:/dev/gpiochip0": SimDevice(outputs=frozenset({"22"}))}, context)
-    lock = Point("gpio:/dev/gpiochip0", "22")
-    driver.send(Hold(lock))
-    assert driver.bench.output(lock)
+    chip, context = "gpio:/dev/gpiochip0", Context(lambda event: None, time.monotonic, lambda reference: b"")
+    settings = TypeAdapter(SimBoard).validate_json('{"outputs": ["22"], "inputs": ["5", "6"]}')
+    assert DRIVER.lines(settings) == ({"22"}, {"5", "6"})
+    driver = DRIVER.create(SimBus(), {chip: settings}, context)
+    assert isinstance(driver, SimDriver)
+    driver.send(Hold(Point(chip, "22")))
+    assert driver.bench.output(Point(chip, "22"))
 
 
 def test_a_person_plays_through_the_control_socket(tmp_path: Path) -> None:
