@@ -1,8 +1,8 @@
 """GPIO lines as the inputs and outputs of a board.
 
 GPIO has no timer of its own: a pulse is timed by this driver, and when the process is killed in the middle of
-one the line keeps its level until doors is started again (which begins with every output off) or the unit's
-ExecStopPost releases it. A board with timed pulses is the better lock driver; docs/drivers.md says so.
+one the line keeps its level until doors is started again, which begins with every output off. A board with
+timed pulses is the better lock driver; docs/drivers.md says so.
 """
 
 from __future__ import annotations
