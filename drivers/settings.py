@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, ConfigDict
 
-STRICT = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=False)
+STRICT = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)")

@@ -1,0 +1,36 @@
+"""The doors process: the loop and its control socket, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+from daemon import notify
+from daemon.config.site import Site
+from daemon.control.desk import Desk
+from daemon.control.peers import Permissions
+from daemon.control.server import ControlServer
+from daemon.doors import Doors
+
+
+async def serve_doors(site: Site) -> None:
+    """Run the doors process until it is told to stop (SIGTERM, SIGINT)."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    async with Doors(site) as running:
+        desk = Desk(running)
+        settings = site.tables.control
+        permissions = Permissions(settings.operators, settings.viewers)
+        server = ControlServer(Path(settings.socket), permissions, desk.commands())
+        try:
+            await server.start()
+            await running.run()
+        except asyncio.CancelledError:
+            return
+        finally:
+            notify.stopping()
+            await server.stop()
+            await desk.close()
