@@ -16,12 +16,16 @@ from cache.database import JOURNAL, explained, hold, open_writer, transaction
 from cache.errors import JournalError
 from cache.journal_rows import COLUMNS, as_text, chained, newest, record_of, row_of
 from cache.model import Event, EventName, Record, Stamp
+from cache.reserve import Reserve
 
 Entry = tuple[Stamp, Event]
 """An event and when it happened."""
 
 TRIM = 20
 """Retention takes a 20th at a time, so that its gap records stay rare."""
+
+ENDLESS = 4_294_967_294
+"""SQLite's own limit of pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Journal:
         self.path = path
         self._retention = retention
         self._last: Record | None = None
+        self._reserve = Reserve(path)
+        self._tight = False
         self._origin = (0, b"")
         self._release = hold(path, JOURNAL)
         try:
@@ -88,6 +94,10 @@ class Journal:
         retention. ``ValueError`` when an event holds what JSON cannot say.
         """
         records = self._chain(entries)
+        if self._tight and self._reserve.roomy():
+            self._limit_pages(ENDLESS)
+            self._reserve.put_by()
+            self._tight = False
         with explained(self.path, JOURNAL), transaction(self._connection):
             self._insert(records)
             for name, body in (state or {}).items():
@@ -101,12 +111,17 @@ class Journal:
         return records
 
     def make_room(self) -> None:
-        """On a full disk: empty the -wal file, then drop the oldest 20th, whether uploaded or not.
+        """On a full disk: drop the oldest 20th, whether uploaded or not, and grow no more while there is no room.
 
-        Raises ``JournalError`` when even that cannot be written.
+        Spends the reserve, without which neither the -wal file could be written back nor anything be deleted.
+        Raises ``JournalError`` when even that does not suffice.
         """
         with explained(self.path, JOURNAL):
+            self._reserve.release()
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            pages = self._connection.execute("PRAGMA page_count").fetchone()[0]
+            self._limit_pages(pages)
+            self._tight = True
             if self._last is None:
                 return
             with transaction(self._connection):
@@ -116,12 +131,18 @@ class Journal:
 
     # -------------------------------------------------------------- parts
 
+    def _limit_pages(self, pages: int) -> None:
+        with explained(self.path, JOURNAL):
+            self._connection.execute(f"PRAGMA max_page_count = {pages}")
+
     def _open(self) -> None:
         self._connection = open_writer(self.path, JOURNAL)
         try:
             with explained(self.path, JOURNAL):
                 # Zeroing deleted pages would need the very room that deleting is to make.
                 self._connection.execute("PRAGMA secure_delete = FAST")
+                # The -wal file stays well below the reserve.
+                self._connection.execute("PRAGMA wal_autocheckpoint = 256")
                 row = newest(self._connection)
                 self._last = None if row is None else record_of(row)
                 sequence, chain = self._connection.execute("SELECT sequence, chain FROM anchor").fetchone()
@@ -134,6 +155,7 @@ class Journal:
         except BaseException:
             self._connection.close()
             raise
+        self._reserve.put_by()
 
     def _chain(self, entries: Iterable[Entry], after: Record | None = None) -> list[Record]:
         before = after or self._last

@@ -105,7 +105,8 @@ class JournalWriter:
             elif entries or not self._ring:
                 self._ring.append(_Batch(tuple(entries), {}))
                 self._waiting += len(entries)
-            self._ring[-1].state.update(state or {})
+            for name, body in (state or {}).items():
+                self._ring[-1].state[str(name)] = None if body is None else str(body)
             self._changed.notify_all()
 
     def last(self) -> Record | None:

@@ -1,0 +1,40 @@
+"""Room put by on the disk for the moment when it is full: to make room, the journal has to write a little."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+RESERVE = 2 << 20
+"""Bytes: twice what the -wal file of the journal grows to before it is written back."""
+
+
+class Reserve:
+    """A file beside the database that holds nothing but its place on the disk."""
+
+    def __init__(self, database: Path) -> None:
+        """Nothing is put by yet."""
+        self._path = database.with_suffix(".reserve")
+
+    def put_by(self) -> None:
+        """Claim the room if the disk has at least twice as much; otherwise do without."""
+        with suppress(OSError):
+            if self._path.exists() and self._path.stat().st_size >= RESERVE:
+                return
+            if not self.roomy():
+                return
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+            try:
+                os.posix_fallocate(handle, 0, RESERVE)
+            finally:
+                os.close(handle)
+
+    def release(self) -> None:
+        """Give the room back to the disk."""
+        self._path.unlink(missing_ok=True)
+
+    def roomy(self) -> bool:
+        """Whether the disk has room again."""
+        status = os.statvfs(self._path.parent)
+        return status.f_bavail * status.f_frsize >= 2 * RESERVE
