@@ -19,15 +19,6 @@ class TestRtu(DriverConformance):
             yield rig
 
 
-class TestRtuWithoutTimedPulse(DriverConformance):
-    has = frozenset({"output", "input"})
-
-    @contextlib.contextmanager
-    def build(self, directory: Path) -> Iterator[Rig]:
-        with rtu_rig(directory, "generic-coil") as (rig, _):
-            yield rig
-
-
 class TestTcp(DriverConformance):
     has = frozenset({"output", "input"})
 
