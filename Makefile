@@ -43,7 +43,7 @@ bench: venv  ## the figures behind the claims of speed and size
 	$(BIN)/python benchmarks/run.py
 
 audit: venv  ## known vulnerabilities in what the lock installs (asks the network)
-	$(BIN)/pip-audit --disable-pip --require-hashes -r requirements/runtime.txt
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements/runtime.txt
 
 # uv is used here and nowhere else, so it lives in its own throw-away environment. An existing lock is
 # kept as far as it still fits: `make lock UPGRADE=1` takes what is new.
