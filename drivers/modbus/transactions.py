@@ -149,7 +149,7 @@ class Line:
         deadline, request = self.deadline(), self._request
         if deadline is None or request is None or now < deadline:
             return None
-        return self._failed(request, Fault.GARBLED if self._buffer else Fault.SILENT, now)
+        return self._failed(request, self._fault(request), now)
 
     def abandon(self, now: float) -> Done | None:
         """Give up a request of which nothing has come yet, so that a more urgent one can go."""
@@ -181,10 +181,14 @@ class Line:
         """No frame can be told any more: wait until the line is silent, dropping what comes."""
         if self._framing.overhead > 3:  # a TCP stream never finds its beat again
             return self._failed(request, Fault.BROKEN, now)
-        if request.is_read and bytes(self._buffer[: len(self._frame)]) == self._frame:
-            return self._failed(request, Fault.ECHO, now)
         self._lost = True
         return None
+
+    def _fault(self, request: Request) -> Fault:
+        """What to call it that no answer came. A write's own frame coming back is its proper answer."""
+        if not self._buffer:
+            return Fault.SILENT
+        return Fault.ECHO if request.is_read and self._buffer.startswith(self._frame) else Fault.GARBLED
 
     def _answered(self, request: Request, answer: Answer, now: float) -> Done:
         ghosts = self._ghosts.get(request.unit, [])

@@ -157,7 +157,9 @@ def test_an_echo_nobody_told_of_is_named() -> None:
     one = line()
     request = read(READS[1])
     one.send(request, 0.0)
-    done = one.receive(RtuFraming().encode(request), 0.01)
+    for byte in RtuFraming().encode(request):
+        assert one.receive(bytes([byte]), 0.01) is None
+    done = one.handle_deadline(0.1)
     assert done is not None
     assert done.fault is Fault.ECHO
 

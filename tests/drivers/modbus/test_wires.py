@@ -1,0 +1,329 @@
+"""The driver against board processes: RTU on a paced bus, TCP on loopback, and a libmodbus device in C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.driver import Driver
+from drivers.events import (
+    DeviceAlarm,
+    DeviceOffline,
+    DeviceOnline,
+    Hold,
+    InputChanged,
+    InputState,
+    Point,
+    Pulse,
+    Release,
+)
+from drivers.modbus.driver import ModbusBoard
+from tests.drivers.conformance import eventually, play, running, states
+from tests.drivers.modbus.rigs import PEERS, BoardProcess, ModbusRig, Process, Wire, create_rtu, rtu_rig, tcp_rig
+
+OUT = Point("main", "out1")
+
+
+def last_state(rig: ModbusRig, line: str) -> InputState | None:
+    """What was said last of an input."""
+    said = [e.state for e in rig.events if isinstance(e, InputChanged) and e.point.line == line]
+    return said[-1] if said else None
+
+
+def alarms(rig: ModbusRig) -> list[str]:
+    return [event.what for event in rig.events if isinstance(event, DeviceAlarm)]
+
+
+async def settle(driver: Driver, body: Coroutine[None, None, None]) -> None:
+    """Run a body beside a driver whose devices need not all come online."""
+    task = asyncio.get_running_loop().create_task(driver.run())
+    try:
+        await body
+        assert not task.done(), task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def test_the_strike_ends_on_the_board_when_the_driver_is_gone(tmp_path: Path) -> None:
+    """Here the port is taken from the driver in the middle of a pulse: nothing more can be sent."""
+
+    async def body() -> None:
+        with rtu_rig(tmp_path) as (rig, wire):
+            async with running(rig):
+                rig.driver.send(Pulse(OUT, 1.0))
+                await eventually(rig.energised)
+                wire.order("unplug cp")
+                await eventually(lambda: not rig.energised())
+                (off,) = [e for e in rig.board.events("output") if not e["on"]]
+                assert off["cause"] == "timer"
+
+    play(body())
+
+
+def test_a_port_that_vanishes_and_returns(tmp_path: Path) -> None:
+    async def body() -> None:
+        with rtu_rig(tmp_path) as (rig, wire):
+            async with running(rig):
+                rig.driver.send(Hold(OUT))
+                await eventually(rig.energised)
+                wire.order("unplug cp")
+                await eventually(lambda: not rig.online())
+                (offline,) = rig.of(DeviceOffline)
+                assert isinstance(offline, DeviceOffline)
+                assert str(tmp_path / "cp") in offline.why
+                rig.set_input(True)
+                rig.driver.send(Release(OUT))
+                wire.order("replug cp")
+                await eventually(lambda: rig.online() == rig.devices)
+                await eventually(lambda: not rig.energised())
+                await eventually(lambda: last_state(rig, "in1") is InputState.ON)
+
+    play(body())
+
+
+def test_a_port_that_is_not_there_at_first(tmp_path: Path) -> None:
+    async def body() -> None:
+        with rtu_rig(tmp_path) as (rig, wire):
+            wire.order("unplug cp")
+            wire.wait_for(lambda: not os.path.lexists(tmp_path / "cp"))
+
+            async def play_it() -> None:
+                await eventually(lambda: rig.of(DeviceOffline))
+                wire.order("replug cp")
+                await eventually(lambda: rig.of(DeviceOnline))
+
+            await settle(rig.driver, play_it())
+
+    play(body())
+
+
+def test_an_adapter_that_hears_itself(tmp_path: Path) -> None:
+    async def body() -> None:
+        with rtu_rig(tmp_path, echo=True) as (rig, _):
+            async with running(rig):
+                rig.driver.send(Pulse(OUT, 0.5))
+                await eventually(rig.energised)
+                await eventually(lambda: not rig.energised())
+                rig.set_input(True)
+                await eventually(lambda: states(rig)[-1] is InputState.ON)
+
+    play(body())
+
+
+def test_an_adapter_that_hears_itself_and_nobody_said_so(tmp_path: Path) -> None:
+    async def body() -> None:
+        with rtu_rig(tmp_path) as (rig, wire):
+            wire.order("echo 1")
+
+            async def play_it() -> None:
+                await eventually(lambda: rig.of(DeviceOffline))
+                (offline,) = rig.of(DeviceOffline)
+                assert isinstance(offline, DeviceOffline)
+                assert "echo = true" in offline.why
+
+            await settle(rig.driver, play_it())
+            assert not rig.of(DeviceOnline)
+
+    play(body())
+
+
+def test_two_boards_and_a_third_that_is_absent(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        wire = Wire(tmp_path, "cp", "one", "two")
+        stack.callback(wire.close)
+        one = BoardProcess("--port", str(tmp_path / "one"), "--unit", "1")
+        stack.callback(one.close)
+        two = BoardProcess("--port", str(tmp_path / "two"), "--unit", "2", "--kind", "relay-4-input-4")
+        stack.callback(two.close)
+        rig = ModbusRig(one)
+        boards = {
+            "main": ModbusBoard(profile="waveshare-8ch", unit=1),
+            "side": ModbusBoard(profile="relay-4-input-4", unit=2),
+            "gone": ModbusBoard(profile="generic-coil", unit=3),
+        }
+        rig.driver = create_rtu(tmp_path / "cp", rig, boards, baudrate=115200)
+
+        async def play_it() -> None:
+            await eventually(lambda: rig.online() == {"main", "side"})
+            await eventually(lambda: [e for e in rig.of(DeviceOffline) if e.device == "gone"])
+            rig.driver.send(Pulse(OUT, 0.3))
+            rig.driver.send(Hold(Point("side", "out4")))
+            rig.driver.send(Hold(Point("gone", "out1")))
+            await eventually(lambda: two.is_on(4))
+            await eventually(lambda: not one.is_on(1) and one.events("output"))
+            two.say("input 3 on")
+            await eventually(lambda: last_state(rig, "in3") is InputState.ON)
+            assert rig.online() == {"main", "side"}
+
+        async def body() -> None:
+            await settle(rig.driver, play_it())
+            await eventually(lambda: not two.is_on(4))
+
+        play(body())
+
+
+@pytest.mark.parametrize(
+    ("wire", "fault"),
+    [
+        ("rtu", "delay 0 0.4"),
+        ("rtu", "crc 0.3"),
+        ("rtu", "mute 0.3"),
+        ("rtu", "wrongunit 0.3"),
+        ("rtu", "exception 4"),
+        ("tcp", "delay 0 0.4"),
+        ("tcp", "deaf 0.3"),
+    ],
+)
+def test_faults_pass_and_nothing_wrong_is_believed(tmp_path: Path, fault: str, wire: str) -> None:
+    """in2 stays off all the time and in1 moves: in2 must never be told on, and all is right after recovery."""
+
+    async def play_it(rig: ModbusRig) -> None:
+        async with running(rig):
+            rig.board.say(fault)
+            for n in range(6):
+                rig.set_input(n % 2 == 0)
+                rig.driver.send(Hold(OUT) if n % 2 else Release(OUT))
+                answered = len(rig.board.events("request"))
+                await eventually(lambda answered=answered: len(rig.board.events("request")) > answered)
+            for word in ("delay 0", "crc 0", "mute 0", "deaf 0", "wrongunit 0", "exception off", "input 1 on"):
+                rig.board.say(word)
+            await eventually(lambda: rig.online() == rig.devices and rig.energised())
+            await eventually(lambda: last_state(rig, "in1") is InputState.ON)
+            assert {e.state for e in rig.events if isinstance(e, InputChanged) and e.point.line == "in2"} == {
+                InputState.OFF
+            }
+
+    async def body() -> None:
+        if wire == "tcp":
+            with tcp_rig() as rig:
+                await play_it(rig)
+        else:
+            with rtu_rig(tmp_path) as (rig, _):
+                await play_it(rig)
+
+    play(body())
+
+
+def test_a_relay_that_sticks_is_an_alarm(tmp_path: Path) -> None:
+    async def body() -> None:
+        with rtu_rig(tmp_path) as (rig, _):
+            async with running(rig):
+                rig.board.say("stuck 1 on")
+                await eventually(lambda: any("out1 reads on" in what for what in alarms(rig)))
+                rig.board.say("stuck 1 no")
+                await eventually(lambda: not rig.energised())
+
+    play(body())
+
+
+def test_supervised_inputs_from_a_profile_of_the_site(tmp_path: Path) -> None:
+    profile = tmp_path / "mine.toml"
+    profile.write_text(
+        'name = "mine"\n[outputs]\ncount = 2\n[inputs]\ncount = 4\narea = "input-register"\n'
+        'level = [{state = "short", below = 100}, {state = "off", below = 500}, {state = "on", below = 900},'
+        ' {state = "open"}]\n'
+    )
+
+    async def body() -> None:
+        with rtu_rig(tmp_path, str(profile), kind="supervised-4") as (rig, _):
+            async with running(rig):
+                assert last_state(rig, "in1") is InputState.SHORT
+                for value, state in ((300, InputState.OFF), (899, InputState.ON), (900, InputState.OPEN)):
+                    rig.board.say(f"level 1 {value}")
+                    await eventually(lambda state=state: last_state(rig, "in1") is state)
+                assert last_state(rig, "in2") is InputState.SHORT
+
+    play(body())
+
+
+@pytest.mark.parametrize("profile", ["r421a08", "input-16"])
+def test_boards_of_other_shapes(tmp_path: Path, profile: str) -> None:
+    async def body() -> None:
+        with rtu_rig(tmp_path, profile) as (rig, _):
+            async with running(rig):
+                if profile == "input-16":
+                    rig.board.say("input 16 on")
+                    await eventually(lambda: last_state(rig, "in16") is InputState.ON)
+                else:
+                    rig.driver.send(Pulse(OUT, 0.5))
+                    await eventually(rig.energised)
+                    await eventually(lambda: not rig.energised())
+            assert not alarms(rig)
+
+    play(body())
+
+
+@pytest.fixture(scope="session")
+def libmodbus_device(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A device that shares no line of code with the driver's codec: libmodbus, compiled here."""
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libmodbus"], capture_output=True, text=True)
+    compiler = shutil.which("cc")
+    if flags.returncode or compiler is None:
+        pytest.skip("needs a C compiler and libmodbus (Debian: libmodbus-dev)")
+    program = tmp_path_factory.mktemp("libmodbus") / "board"
+    source = str(PEERS / "libmodbus_board.c")
+    subprocess.run([compiler, "-O1", "-Wall", "-o", str(program), source, *flags.stdout.split()], check=True)
+    return program
+
+
+class LibmodbusRig(ModbusRig):
+    """The board is a libmodbus device; input 1 follows relay 8, which is how it is set from outside."""
+
+    def __init__(self, device: Process) -> None:
+        super(ModbusRig, self).__init__()
+        self.device = device
+
+    def energised(self) -> bool:
+        return self.coils()[:1] == "1"
+
+    def coils(self) -> str:
+        """Its relays as it told them last."""
+        told = [line.split()[1] for line in list(self.device.lines) if line.startswith("coils ")]
+        return told[-1] if told else ""
+
+    def unplug(self) -> None:
+        self.device.say("silent")
+
+    def replug(self) -> None:
+        self.device.say("answer")
+
+
+@pytest.mark.parametrize("fault", ["answer", "late", "silent", "crc"])
+def test_a_libmodbus_device_in_c(tmp_path: Path, libmodbus_device: Path, fault: str) -> None:
+    async def play_it(rig: LibmodbusRig, options: dict[str, Any]) -> None:
+        async with running(rig):
+            rig.device.say(fault)
+            rig.driver.send(Hold(Point("main", "out8")))
+            if fault != "answer":
+                await eventually(lambda: rig.driver.status()[0].text.split(", ")[-1] != "0 without")
+                rig.device.say("answer")
+            await eventually(lambda: rig.online() == rig.devices and rig.coils()[7:8] == "1")
+            await eventually(lambda: last_state(rig, "in1") is InputState.ON)
+            rig.driver.send(Pulse(OUT, 0.3))
+            await eventually(rig.energised)
+            await eventually(lambda: not rig.energised())
+        assert rig.coils() == "0" * 8, options
+
+    async def body() -> None:
+        with contextlib.ExitStack() as stack:
+            wire = Wire(tmp_path, "cp", "board", baud=115200)
+            stack.callback(wire.close)
+            device = Process(str(libmodbus_device), str(tmp_path / "board"), "115200", "1")
+            stack.callback(device.close)
+            device.wait_for(lambda: "ready" in device.lines)
+            rig = LibmodbusRig(device)
+            boards = {"main": ModbusBoard(profile="generic-coil", unit=1)}
+            rig.driver = create_rtu(tmp_path / "cp", rig, boards, baudrate=115200)
+            await play_it(rig, {"fault": fault})
+
+    play(body())
