@@ -106,7 +106,7 @@ class _Turn:
         else:
             self._access(Trigger.LAPSED_BLIND, now)
         if self.state.access is Access.NONE:
-            self._set(passages=())
+            self._set(passages=(), access_until=None)
 
     # -------------------------------------------------------------- events
 

@@ -166,7 +166,7 @@ class DoorModel(RuleBasedStateMachine):
             if event.mode in BARRED and anew:
                 self.granted_until = NEVER
                 self.leave_until = min(self.leave_until, max(self.egress_until, self.now))
-        if isinstance(event, LockRestored):
+        if isinstance(event, LockRestored) and not self.state.released:
             self.granted_until = self.egress_until = NEVER
         if self.just_closed and not self.state.released:
             self.leave_until = NEVER

@@ -280,6 +280,15 @@ def test_unlocked_mode_ends_a_running_grant(bench: Any) -> None:
     assert door.mode("locked") == ["door.mode", *RELOCKED, "access.not_taken"]
 
 
+def test_unlocked_mode_ends_a_running_grant_behind_a_broken_contact(bench: Any) -> None:
+    door = bench()
+    door.mode("unlocked")
+    door.grant()
+    door.contact("short")
+    assert door.mode("locked") == ["door.mode", *RELOCKED, "COUNT ann"]
+    assert door.wait(100) == []
+
+
 def test_rex_outlives_unlocked_mode(bench: Any) -> None:
     door = bench()
     door.mode("unlocked")
