@@ -22,9 +22,9 @@ from cache.model import Moment, Record, Stamp
 from cache.sidecar import SyncState
 from daemon import clock, notify
 from daemon.config.site import Site
-from daemon.controller.controller import Controller, ControllerRules
+from daemon.controller.controller import Controller
 from daemon.controller.effects import Effects
-from daemon.controller.setup import door_setups
+from daemon.controller.rules import controller_rules
 from daemon.hardware import Hardware
 from daemon.paths import Paths
 from daemon.secrets import SITE_KEY_BYTES, decode_key, read_secret
@@ -54,9 +54,7 @@ class Doors:
         kept = self._journal.state()
         last = self._journal.last()
         self._newest = last.stamp.at.utc if last is not None else None
-        rules = ControllerRules(
-            door_setups(site), decode_key(read_secret(site.tables.site.key), SITE_KEY_BYTES), site.devices.readers
-        )
+        rules = controller_rules(site, decode_key(read_secret(site.tables.site.key), SITE_KEY_BYTES))
         self.controller = Controller(rules, self.lookup.find)
         self.hardware = Hardware(site.devices.buses, Context(self._emit, time.monotonic, read_secret))
         self.writer = JournalWriter(self._journal, self._committed, self._journal_alarm)
@@ -84,7 +82,7 @@ class Doors:
         if self._timer is not None:
             self._timer.cancel()
         now = self.now()
-        self._perform(self.controller.stop(now), now)
+        self._perform(self.controller.stop(), now)
         if not self.writer.close():
             log.error("the last events could not be written to %s", self.paths.journal)
         self.lookup.close()

@@ -125,13 +125,13 @@ class Desk:
         """What would be decided for a card at a reader, now or at another instant; nothing is done or recorded."""
         arguments = call.request.arguments
         reader = str(arguments.get("reader", ""))
-        if reader not in self._doors.controller.readers:
+        if reader not in self._doors.controller.entries:
             raise ControlError(
-                f'no door has the reader "{reader}"; there are: {", ".join(self._doors.controller.readers)}'
+                f'no door has the reader "{reader}"; there are: {", ".join(self._doors.controller.entries)}'
             )
         try:
             length, value = self._doors.site.formats.parse_card(str(arguments.get("card", "")))
-            key = self._doors.controller.key_of(length, value)
+            key = self._doors.controller.around.key_of(length, value)
         except (CardError, ValueError) as error:
             raise ControlError(f"--card: {error}") from None
         now = at_instant(self._doors.now(), arguments.get("at"))

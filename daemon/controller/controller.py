@@ -7,41 +7,30 @@ in one call of ``handle`` without a wait or a write (contract 1 of DESIGN.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from types import MappingProxyType
 
-from cache.decide import decide, refusal
-from cache.model import (
-    Decision,
-    Event,
-    EventName,
-    Found,
-    Freshness,
-    Mode,
-    Moment,
-    Outcome,
-    Reason,
-    card_key,
-)
-from cache.request import AccessRequest, AccessState
-from cache.staleness import Staleness, staleness
+from cache.decide import decide
+from cache.model import Decision, Event, EventName, Found, Freshness, Moment, Reason
+from cache.request import AccessRequest
+from cache.staleness import Staleness, next_change, staleness
 from daemon.controller.effects import Collected, Effects
-from daemon.controller.setup import DoorSetup
+from daemon.controller.entry import Entry
+from daemon.controller.orders import OVERRIDE_MODES, DoorAction, OperatorOrder, operator_event
+from daemon.controller.surroundings import ControllerRules, Find, Surroundings
 from daemon.controller.unit import DoorUnit
-from daemon.door.state import Granted, ReaderLink, Tamper
+from daemon.door import modes
+from daemon.door.modes import Order
+from daemon.door.state import Pulse, ReaderLink, Tamper
 from drivers.events import (
-    Buzz,
     CardRead,
-    Colour,
     DeviceAlarm,
     DeviceEvent,
     DeviceOffline,
     DeviceOnline,
     InputChanged,
     KeyPress,
-    Led,
     ReadError,
     ReadFault,
     TamperChanged,
@@ -51,60 +40,43 @@ JUMP = timedelta(seconds=2)
 """The wall clock moved against the monotonic one by more than this: an event, and every schedule is looked at
 anew. NTP slews by 0.5 ms a second at most, so that a slew between two looks stays below."""
 
-DENIED_LIGHT = 1.0
-"""Seconds for which a reader shows that it refused."""
-
-Find = Callable[[bytes], Found]
-
-
-@dataclass(frozen=True, slots=True)
-class ControllerRules:
-    """What the controller works with: the doors, and the key under which cards are looked up."""
-
-    doors: Mapping[str, DoorSetup]
-    site_key: bytes
-    readers: frozenset[str]
-
-    def __repr__(self) -> str:
-        """The key never reaches a log by accident."""
-        return f"ControllerRules({len(self.doors)} doors)"
+NOTHING_KEPT: Mapping[str, str] = MappingProxyType({})
 
 
 class Controller:
     """All doors of one controller. Belongs to one thread; ``find`` is the read-only lookup of the cache."""
 
     def __init__(self, rules: ControllerRules, find: Find) -> None:
-        self._rules = rules
-        self._find = find
         self._out = Collected()
-        self.units = {name: DoorUnit(setup, self._out) for name, setup in rules.doors.items()}
-        self._unit_of = {reader: unit for unit in self.units.values() for reader in unit.setup.readers}
+        self.around = Surroundings(rules, find, self._out)
+        self.units = {name: DoorUnit(setup, self._out, self.around.entered) for name, setup in rules.doors.items()}
+        self.around.units = self.units
+        self.entries = {
+            reader: Entry(reader, unit, self.around, self._out)
+            for unit in self.units.values()
+            for reader in unit.setup.readers
+        }
         self._offline: set[str] = set()
         self._clock: Moment | None = None
+        self._freshness = Freshness()
         self._staleness: dict[str, Staleness] = {}
-
-    @property
-    def readers(self) -> tuple[str, ...]:
-        """The readers that belong to a door."""
-        return tuple(self._unit_of)
-
-    def key_of(self, length: int, value: int) -> bytes:
-        """The lookup key of a card at this site. ``ValueError``: no card has so many bits."""
-        return card_key(self._rules.site_key, length, value)
 
     # -------------------------------------------------------------- in and out
 
-    def start(self, now: Moment, version: str, kept: Mapping[str, str] = MappingProxyType({})) -> Effects:
+    def start(self, now: Moment, version: str, kept: Mapping[str, str] = NOTHING_KEPT) -> Effects:
         """Every lock off, every mode taken, and the start on record. ``kept`` is what survived, by name."""
         self._clock = now
         self._out.events.append(
             Event(EventName.SYSTEM_START, detail=(("version", version), ("clock", now.quality.value)))
         )
+        self.around.start(kept)
         for unit in self.units.values():
             unit.start(now, kept.get(unit.state_name))
+        for entry in self.entries.values():
+            entry.start(kept.get(entry.state_name))
         return self._out.take()
 
-    def stop(self, now: Moment) -> Effects:
+    def stop(self) -> Effects:
         """The end of the process on record. The drivers switch every output off when they are cancelled."""
         self._out.events.append(Event(EventName.SYSTEM_STOP))
         return self._out.take()
@@ -112,117 +84,127 @@ class Controller:
     def handle(self, event: DeviceEvent, now: Moment) -> Effects:
         """One event of a device."""
         match event:
-            case CardRead():
-                self._card(event, now)
-            case InputChanged(point, state, _):
+            case CardRead(reader):
+                if (entry := self.entries.get(reader)) is not None:
+                    entry.card(event, now)
+            case KeyPress(reader):
+                if (entry := self.entries.get(reader)) is not None:
+                    entry.keys(event, now)
+            case InputChanged(point, state):
                 for unit in self.units.values():
                     if unit.owns(point):
                         unit.input_changed(point, state, now)
             case ReadError():
                 self._read_error(event)
-            case KeyPress():
-                self._keys(event, now)
             case DeviceOnline() | DeviceOffline():
                 self._link(event, now)
-            case TamperChanged(device, active, _):
+            case TamperChanged(device, active):
                 self._tamper(device, active, now)
             case DeviceAlarm(device, _, what):
-                self._out.events.append(Event(EventName.INPUT_FAULT, detail=(("device", device), ("what", what))))
+                detail = (("device", device), ("what", what))
+                self._out.events.append(Event(EventName.INPUT_FAULT, detail=detail))
         return self._out.take()
 
     def deadline(self, now: Moment) -> float | None:
         """The monotonic time at which ``handle_deadline`` is due; ``None``: nothing is under way."""
-        return min((due for unit in self.units.values() if (due := unit.deadline(now)) is not None), default=None)
+        return min(self._deadlines(now), default=None)
+
+    def _deadlines(self, now: Moment) -> Iterator[float]:
+        for entry in self.entries.values():
+            if (due := entry.deadline()) is not None:
+                yield due
+        for unit in self.units.values():
+            if (due := unit.deadline(now)) is not None:
+                yield due
+            change = next_change(unit.setup.rules.staleness, self._freshness, now.utc)
+            if change is not None:
+                yield now.monotonic + (change - now.utc).total_seconds()
 
     def handle_deadline(self, now: Moment) -> Effects:
         """Serve every timer that has fallen due. To be called about every second too: it watches the clock."""
         self._watch_clock(now)
         for unit in self.units.values():
             unit.handle_deadline(now)
+        for entry in self.entries.values():
+            entry.handle_deadline(now)
+        self.around.expire(now)
+        self._watch_staleness(now)
         return self._out.take()
 
-    # -------------------------------------------------------------- the badge path
-
-    def _card(self, read: CardRead, now: Moment) -> None:
-        unit = self._unit_of.get(read.reader)
-        if unit is None:
-            return
-        decision = self._decide(unit, read, now)
-        if decision.outcome is Outcome.GRANT and unit.state.mode is not Mode.UNLOCKED:
-            assert decision.person is not None, "a grant is to somebody"
-            unit.step(Granted((decision.person.id,), read.reader, decision.extended), now.monotonic)
-        self._out.events.insert(0, access_event(decision, unit.setup.name, read.reader, read.length))
-        self._feedback(decision, unit, read.reader)
-
-    def _decide(self, unit: DoorUnit, read: CardRead, now: Moment) -> Decision:
-        """Deny by default: whatever fails in here is a denial with a reason (contract 2)."""
-        try:
-            found = self._find(self.key_of(read.length, read.value))
-            request = AccessRequest(unit.setup.name, exit=read.reader == unit.setup.exit)
-            return decide(request, found, unit.setup.rules, self._state(unit), now)
-        except Exception as error:  # noqa: BLE001 - an internal failure is a denial, whatever it was
-            return refusal(Reason.INTERNAL_ERROR, f"the decision failed: {type(error).__name__}: {error}")
-
-    def _state(self, unit: DoorUnit) -> AccessState:
-        return AccessState(mode=unit.state.mode, mode_cause=unit.state.cause)
-
-    def _feedback(self, decision: Decision, unit: DoorUnit, reader: str) -> None:
-        if decision.outcome is Outcome.GRANT:
-            self._out.commands += (Led(reader, Colour.GREEN, unit.setup.config.strike_time), Buzz(reader))
-        else:
-            self._refuse(reader)
-
-    def _refuse(self, reader: str) -> None:
-        self._out.commands += (Led(reader, Colour.RED, DENIED_LIGHT, blink=True), Buzz(reader, count=3))
-
     def explain(self, reader: str, found: Found, now: Moment) -> Decision:
-        """What ``decide`` answers at this reader, without any effect (``latchctl why``)."""
-        unit = self._unit_of[reader]
-        request = AccessRequest(unit.setup.name, exit=reader == unit.setup.exit)
-        return decide(request, found, unit.setup.rules, self._state(unit), now)
+        """What ``decide`` answers for a card at this reader, without any effect (``latchctl why``)."""
+        entry = self.entries[reader]
+        request = AccessRequest(entry.unit.setup.name, exit=entry.exiting)
+        state = self.around.access_state(entry.unit, entry.exiting)
+        return decide(request, found, entry.unit.setup.rules, state, now)
 
-    # -------------------------------------------------------------- everything else
+    # -------------------------------------------------------------- operators
+
+    def operate(self, order: OperatorOrder, now: Moment) -> Effects:
+        """Carry out what an operator ordered for a door, and put it on record with who and why."""
+        unit = self.units[order.door]
+        by = Order(order.actor, order.reason)
+        match order.action:
+            case DoorAction.LOCKDOWN:
+                unit.order(modes.lock_down(unit.ordered, by), now)
+            case DoorAction.RELEASE:
+                unit.order(modes.release(unit.ordered), now)
+            case DoorAction.PULSE:
+                unit.step(Pulse(order.seconds), now)
+            case DoorAction.UNLOCK | DoorAction.LOCK | DoorAction.BLOCK:
+                mode = OVERRIDE_MODES[order.action]
+                unit.order(modes.override(unit.ordered, mode, by, order.until), now)
+        self._out.events.append(operator_event(order))
+        return self._out.take()
+
+    def forgive(self, actor: str, person: str, now: Moment) -> Effects:
+        """Forget where a person is: their next entry is no anti-passback violation."""
+        self.around.forgive(person, now)
+        detail = (("name", actor), ("action", "forgive"))
+        self._out.events.append(Event(EventName.OPERATOR, person=person, detail=detail))
+        return self._out.take()
+
+    # -------------------------------------------------------------- devices
 
     def _read_error(self, error: ReadError) -> None:
-        unit = self._unit_of.get(error.reader)
+        entry = self.entries.get(error.reader)
         reason = Reason.PARITY_ERROR if error.fault is ReadFault.PARITY_ERROR else Reason.BAD_FRAME
         detail = (("bits", error.length), ("fault", error.fault.value), ("note", error.note))
-        door = unit.setup.name if unit is not None else None
+        door = entry.unit.setup.name if entry is not None else None
         self._out.events.append(Event(EventName.READ_ERROR, door, error.reader, reason=reason, detail=detail))
-        if unit is not None:
-            self._refuse(error.reader)
-
-    def _keys(self, keys: KeyPress, now: Moment) -> None:
-        pass
+        if entry is not None:
+            entry.refuse()
 
     def _link(self, event: DeviceOnline | DeviceOffline, now: Moment) -> None:
         online = isinstance(event, DeviceOnline)
         device = event.device
-        known_offline = device in self._offline
-        self._offline.discard(device) if online else self._offline.add(device)
+        news = online is (device in self._offline)
+        if online:
+            self._offline.discard(device)
+        else:
+            self._offline.add(device)
         for unit in self.units.values():
             if device in unit.setup.readers:
-                unit.step(ReaderLink(device, online), now.monotonic)
+                unit.step(ReaderLink(device, online), now)
             if online:
-                unit.device_back(device, now.monotonic)
+                unit.device_back(device, now)
             else:
-                unit.device_lost(device, now.monotonic)
-        if online is known_offline and device not in self._unit_of:
+                unit.device_lost(device, now)
+        if news and device not in self.entries:
             self._out.events.append(self._link_event(event))
 
     def _link_event(self, event: DeviceOnline | DeviceOffline) -> Event:
         online = isinstance(event, DeviceOnline)
-        if event.device in self._rules.readers:
-            name = EventName.READER_ONLINE if online else EventName.READER_OFFLINE
-            return Event(name, reader=event.device)
+        if event.device in self.around.rules.readers:
+            return Event(EventName.READER_ONLINE if online else EventName.READER_OFFLINE, reader=event.device)
         name = EventName.BOARD_ONLINE if online else EventName.BOARD_OFFLINE
         why = event.why if isinstance(event, DeviceOffline) else event.identity
         return Event(name, detail=(("board", event.device), ("why", why)))
 
     def _tamper(self, device: str, active: bool, now: Moment) -> None:
-        unit = self._unit_of.get(device)
-        if unit is not None:
-            unit.step(Tamper(device, active), now.monotonic)
+        entry = self.entries.get(device)
+        if entry is not None:
+            entry.unit.step(Tamper(device, active), now)
         else:
             name = EventName.TAMPER_ON if active else EventName.TAMPER_OFF
             self._out.events.append(Event(name, detail=(("device", device),)))
@@ -234,38 +216,25 @@ class Controller:
         if before is None:
             return
         drift = (now.utc - before.utc) - timedelta(seconds=now.monotonic - before.monotonic)
-        if abs(drift) > JUMP:
-            self._out.events.append(
-                Event(EventName.CLOCK_JUMP, detail=(("seconds", round(drift.total_seconds(), 3)),))
-            )
+        jumped, changed = abs(drift) > JUMP, now.quality is not before.quality
+        if jumped:
+            seconds = round(drift.total_seconds(), 3)
+            self._out.events.append(Event(EventName.CLOCK_JUMP, detail=(("seconds", seconds),)))
+        if changed:
+            self._out.events.append(Event(EventName.CLOCK_QUALITY, detail=(("quality", now.quality.value),)))
+        if jumped or changed:
             for unit in self.units.values():
                 unit.take_mode(now)
-        if now.quality is not before.quality:
-            self._out.events.append(Event(EventName.CLOCK_QUALITY, detail=(("quality", now.quality.value),)))
 
     def watch_cache(self, freshness: Freshness, now: Moment) -> Effects:
-        """Record when the cache grows too old for a door, and when it no longer is."""
-        for name, unit in self.units.items():
-            state = staleness(unit.setup.rules.staleness, freshness, now.utc)
-            before = self._staleness.setdefault(name, Staleness.FRESH)
-            if state is not before:
-                self._staleness[name] = state
-                self._out.events.append(Event(EventName.CACHE_STALE, door=name, level=state.value))
+        """Take note of how old the cache is: doors for which it grows too old are recorded, then and in time."""
+        self._freshness = freshness
+        self._watch_staleness(now)
         return self._out.take()
 
-
-def access_event(decision: Decision, door: str, reader: str, bits: int) -> Event:
-    """The event of a decision: who, why, by which path, on which generation, with every rule asked."""
-    granted = decision.outcome is Outcome.GRANT
-    return Event(
-        EventName.ACCESS_GRANTED if granted else EventName.ACCESS_DENIED,
-        door,
-        reader,
-        decision.person.id if decision.person is not None else None,
-        decision.reason,
-        decision.group,
-        decision.level,
-        decision.freshness.generation,
-        detail=(("bits", bits),) if bits else (),
-        trace=decision.trace,
-    )
+    def _watch_staleness(self, now: Moment) -> None:
+        for name, unit in self.units.items():
+            state = staleness(unit.setup.rules.staleness, self._freshness, now.utc)
+            if state is not self._staleness.setdefault(name, Staleness.FRESH):
+                self._staleness[name] = state
+                self._out.events.append(Event(EventName.CACHE_STALE, door=name, level=state.value))

@@ -29,6 +29,8 @@ from daemon.config.tables import (
 )
 from daemon.door.debounce import Wiring
 from daemon.door.modes import ModePlan
+from daemon.door.session import SessionConfig
+from daemon.door.space import Interlock, InterlockRule
 from daemon.door.state import DoorConfig, Relock
 from drivers.events import Point
 
@@ -56,6 +58,7 @@ class DoorSetup:
     config: DoorConfig
     modes: ModePlan
     rules: DoorRules
+    double_badge: float | None = None
 
     @property
     def readers(self) -> tuple[str, ...]:
@@ -65,8 +68,30 @@ class DoorSetup:
 
 def door_setups(site: Site) -> dict[str, DoorSetup]:
     """Every door of the site, by name, in the order of the file."""
-    areas = {name: _area(name, table) for name, table in site.tables.area.items()}
+    areas = site_areas(site)
     return {name: _door(name, table, site, areas) for name, table in site.tables.door.items()}
+
+
+def site_areas(site: Site) -> dict[str, Area]:
+    """Every area with rules, by name."""
+    return {name: _area(name, table) for name, table in site.tables.area.items()}
+
+
+def session_config(site: Site) -> SessionConfig:
+    """The site's PIN rules; two-person and double-badge times are a door's."""
+    pin = site.tables.pin
+    return SessionConfig(
+        pin_length=pin.length,
+        pin_timeout=pin.timeout,
+        lockout_after=pin.lockout.after,
+        lockout_within=pin.lockout.within,
+        lockout_for=pin.lockout.for_,
+    )
+
+
+def interlocks(site: Site) -> tuple[Interlock, ...]:
+    """The interlocks of the site."""
+    return tuple(Interlock(table.doors, InterlockRule(table.rule)) for table in site.tables.interlock)
 
 
 def _door(name: str, table: DoorTable, site: Site, areas: Mapping[str, Area]) -> DoorSetup:
@@ -86,6 +111,7 @@ def _door(name: str, table: DoorTable, site: Site, areas: Mapping[str, Area]) ->
             frozenset(table.double_badge.groups) if table.double_badge is not None else frozenset(),
         ),
         rules=_rules(name, table, site, areas),
+        double_badge=table.double_badge.within if table.double_badge is not None else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from cache.model import Mode, Moment
@@ -15,6 +15,7 @@ from daemon.door.modes import ModeState, effective, forget_past, look_again
 from daemon.door.state import (
     Contact,
     ContactRead,
+    CountEntry,
     DoorEvent,
     LockDoor,
     LockRestored,
@@ -30,12 +31,17 @@ from drivers.events import Colour, Hold, InputState, Led, Point, Pulse, Release
 
 MODE_STATE = Durable(ModeState)
 
+Entered = Callable[["DoorUnit", str, str | None, Moment], None]
+"""The door, the person, the reader they used, and when."""
+
 
 class DoorUnit:
     """Drives one ``daemon.door.machine``; collects what it asks for in ``out``."""
 
-    def __init__(self, setup: DoorSetup, out: Collected) -> None:
+    def __init__(self, setup: DoorSetup, out: Collected, entered: Entered) -> None:
+        """``entered`` is told who went through, or must be taken to have."""
         self.setup = setup
+        self._entered = entered
         self.state = machine.start(setup.config)
         self._out = out
         self._inputs = {
@@ -87,7 +93,7 @@ class DoorUnit:
             self.take_mode(now)
         due = machine.deadline(self.state)
         if due is not None and due <= now.monotonic:
-            self.step(Timer(), now.monotonic)
+            self.step(Timer(), now)
 
     def order(self, ordered: ModeState, now: Moment) -> None:
         """Somebody ordered a mode, or is the first one in: it holds from now on and survives a restart."""
@@ -105,7 +111,7 @@ class DoorUnit:
         )
         self._mode_edge = look_again(self.setup.modes, self.ordered, now)
         before = self.state.mode
-        self.step(ModeChanged(found.mode, found.cause), now.monotonic)
+        self.step(ModeChanged(found.mode, found.cause), now)
         if self.state.mode is not before:
             for reader in self.setup.readers:
                 self.show_rest(reader)
@@ -120,7 +126,7 @@ class DoorUnit:
         """A raw level of one of this door's inputs."""
         self._input(point, raw, now)
 
-    def device_lost(self, device: str, now: float) -> None:
+    def device_lost(self, device: str, now: Moment) -> None:
         """The device stopped answering: what its inputs are must be learnt anew. The lock stays as it is."""
         for point, line in self._inputs.items():
             if point.device == device:
@@ -130,7 +136,7 @@ class DoorUnit:
                 elif point == _point(self.setup.rex):
                     self.step(RexRead(Signal.LOST), now)
 
-    def device_back(self, device: str, now: float) -> None:
+    def device_back(self, device: str, now: Moment) -> None:
         """The device answers again: if it carries the lock, say anew what the lock is to be."""
         if self.setup.lock.device == device:
             self.step(LockRestored(), now)
@@ -142,9 +148,9 @@ class DoorUnit:
         for level in settled:
             contact, rex, fire = self.setup.contact, self.setup.rex, self.setup.fire
             if contact is not None and point == contact.point:
-                self.step(ContactRead(contact_of(level.state, contact.sense)), level.at)
+                self.step(ContactRead(contact_of(level.state, contact.sense)), now, level.at)
             elif rex is not None and point == rex.point:
-                self.step(RexRead(signal_of(level.state, rex.sense)), level.at)
+                self.step(RexRead(signal_of(level.state, rex.sense)), now, level.at)
             elif fire is not None and point == fire.point:
                 self._fire_changed(signal_of(level.state, fire.sense), now)
 
@@ -157,9 +163,9 @@ class DoorUnit:
 
     # -------------------------------------------------------------- the machine
 
-    def step(self, event: DoorEvent, at: float) -> None:
-        """One event of the door, and what follows from it."""
-        self.state, effects = machine.step(self.state, event, at)
+    def step(self, event: DoorEvent, now: Moment, at: float | None = None) -> None:
+        """One event of the door, and what follows from it; ``at`` where it happened a moment before ``now``."""
+        self.state, effects = machine.step(self.state, event, now.monotonic if at is None else at)
         for effect in effects:
             match effect:
                 case ReleaseLock(None):
@@ -170,6 +176,8 @@ class DoorUnit:
                     self._out.commands.append(Release(self.setup.lock))
                 case Record(recorded):
                     self._out.events.append(recorded)
+                case CountEntry(person, reader):
+                    self._entered(self, person, reader, now)
 
     def show_rest(self, reader: str) -> None:
         """Set the reader's resting light: green where nobody needs a card, else red."""

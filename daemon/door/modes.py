@@ -16,6 +16,7 @@ Decisions of this file beyond GLOSSARY.md:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -245,3 +246,7 @@ def _midnight(zone: ZoneInfo, now: datetime) -> datetime:
     """The next midnight of the wall clock."""
     today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None, fold=0)
     return instant_of(today + timedelta(days=1), zone)
+
+
+GrantRule = Callable[[ModePlan, ModeState, str, frozenset[str], Moment], ModeState]
+"""``granted`` and ``double_badge``: what a grant to a person with these references makes of the orders."""

@@ -1,0 +1,108 @@
+"""What all readers of a controller share: the lookup, PIN rules, where people are, and interlocks. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from cache.model import Found, Moment, card_key
+from cache.pin import compare_pin, find_pin
+from cache.request import AccessState, PinEntry, PinResult
+from cache.rules import Area
+from daemon.controller.effects import Collected
+from daemon.controller.setup import DoorSetup
+from daemon.controller.unit import DoorUnit
+from daemon.door.durable import Durable
+from daemon.door.session import Ask, SessionConfig
+from daemon.door.space import Interlock, Moved, Space, interlocked_by
+
+MOVED = Durable(Moved)
+POSITION = "position."
+"""Prefix of the names under which positions are kept in the journal, followed by the person's id."""
+
+Find = Callable[[bytes], Found]
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerRules:
+    """What the site file says of everything that is not one door; ``readers`` are all, also those of no door."""
+
+    doors: Mapping[str, DoorSetup]
+    site_key: bytes
+    readers: frozenset[str]
+    zone: ZoneInfo
+    sessions: SessionConfig
+    duress: bool
+    areas: Mapping[str, Area]
+    interlocks: tuple[Interlock, ...]
+
+    def __repr__(self) -> str:
+        """The key never reaches a log by accident."""
+        return f"ControllerRules({len(self.doors)} doors)"
+
+
+class Surroundings:
+    """Shared by the entries of all doors; ``find`` is the read-only lookup of the cache."""
+
+    def __init__(self, rules: ControllerRules, find: Find, out: Collected) -> None:
+        self.rules = rules
+        self.space = Space(rules.areas, rules.zone)
+        self.units: dict[str, DoorUnit] = {}
+        self._find = find
+        self._out = out
+
+    def start(self, kept: Mapping[str, str]) -> None:
+        """Put people where the journal has them."""
+        moves = [MOVED.load(text) for name, text in kept.items() if name.startswith(POSITION)]
+        self.space = Space(self.rules.areas, self.rules.zone, sorted(moves, key=lambda move: move.since))
+
+    # -------------------------------------------------------------- for a decision
+
+    def key_of(self, length: int, value: int) -> bytes:
+        """The lookup key of a card at this site. ``ValueError``: no card has so many bits."""
+        return card_key(self.rules.site_key, length, value)
+
+    def look_up(self, ask: Ask) -> tuple[Found, PinEntry | None]:
+        """Who holds what was presented, and what became of the PIN. Raises ``CacheError``."""
+        duress = self.rules.duress
+        if ask.card is None and not ask.late:
+            return find_pin(self._find, self.rules.site_key, ask.digits, duress=duress)
+        found = self._find(ask.card) if ask.card is not None else self._find(b"")
+        if ask.late:
+            return found, PinEntry(PinResult.LATE)
+        if not ask.digits:
+            return found, None
+        return found, compare_pin(self._find, self.rules.site_key, ask.digits, found, duress=duress)
+
+    def access_state(self, unit: DoorUnit, exiting: bool) -> AccessState:
+        """The door and what is around it, but for what the reader's session knows."""
+        area = unit.setup.rules.from_area if exiting else unit.setup.rules.to_area
+        states = {name: other.state for name, other in self.units.items()}
+        return AccessState(
+            mode=unit.state.mode,
+            mode_cause=unit.state.cause,
+            positions=self.space.positions,
+            occupancy=self.space.occupancy(area.name if area is not None else None),
+            interlock=interlocked_by(unit.setup.name, self.rules.interlocks, states),
+        )
+
+    # -------------------------------------------------------------- where people are
+
+    def entered(self, unit: DoorUnit, person: str, reader: str | None, now: Moment) -> None:
+        """Somebody went through a door: by its exit reader back, else onwards."""
+        area = unit.setup.rules.from_area if reader == unit.setup.exit else unit.setup.rules.to_area
+        if unit.setup.rules.from_area is not None or unit.setup.rules.to_area is not None:
+            self._keep(self.space.enter(person, area.name if area is not None else None, now.utc))
+
+    def forgive(self, person: str, now: Moment) -> None:
+        """Forget where a person is."""
+        self._keep(self.space.forgive(person, now.utc))
+
+    def expire(self, now: Moment) -> None:
+        """Forget those whose area was reset."""
+        for moved in self.space.expire(now.utc):
+            self._keep(moved)
+
+    def _keep(self, moved: Moved) -> None:
+        self._out.state[POSITION + moved.person] = MOVED.dump(moved) if moved.area is not None else None
