@@ -15,7 +15,7 @@ from cache.lookup import Lookup
 from daemon import clock
 from daemon.cli.common import DEFAULT_CONFIG, json_option, print_json, run, table
 from daemon.cli.doctor import diagnose
-from daemon.cli.render import decision_text, event_text, status_text
+from daemon.cli.render import decision_text, doors_text, event_text, status_text
 from daemon.cli.sync import sync
 from daemon.cli.target import Target
 from daemon.config.site import Site
@@ -23,6 +23,7 @@ from daemon.control.client import ask, ask_one, is_running
 from daemon.control.desk import event_filter
 from daemon.control.reports import (
     DecisionReport,
+    DoorReport,
     EventReport,
     JournalReport,
     StatusReport,
@@ -30,6 +31,7 @@ from daemon.control.reports import (
     event_report,
     sync_report,
 )
+from daemon.controller.orders import DoorAction
 from daemon.paths import Paths
 from drivers.registry import check_drivers
 
@@ -132,6 +134,30 @@ def why(target: Target, reader: str, card: str, at: str | None, as_json: bool) -
     print_json(report) if as_json else click.echo(decision_text(report))
     if report.outcome == "deny":
         raise SystemExit(1)
+
+
+@latchctl.command()
+@click.argument("action", type=click.Choice(list(DoorAction)))
+@click.argument("door")
+@click.option("--for", "length", help="For how long, such as 30m; else until it is released.")
+@click.option("--until-edge", is_flag=True, help="Until the door's schedule changes next.")
+@click.option("--because", default="", help="Why, for the record.")
+@json_option
+@click.pass_obj
+def door(target: Target, /, action: str, door: str, length: str | None, as_json: bool, **options: Any) -> None:
+    """Order something for DOOR (a name, or `all`): lockdown, release, unlock, lock, pulse or block."""
+    arguments = {"action": action, "door": door, "for": length, **options}
+    reports = TypeAdapter(tuple[DoorReport, ...]).validate_python(ask_one(target.control(), "door", **arguments))
+    print_json({"doors": reports}) if as_json else click.echo(doors_text(reports))
+
+
+@latchctl.command()
+@click.argument("person")
+@click.pass_obj
+def forgive(target: Target, person: str) -> None:
+    """Forget where PERSON (SCIM id) is: their next entry is no anti-passback violation."""
+    ask_one(target.control(), "forgive", person=person)
+    click.echo(f"forgiven: {person}")
 
 
 @latchctl.command()

@@ -8,7 +8,7 @@ from datetime import datetime
 import click
 
 from daemon.cli.common import duration, table
-from daemon.control.reports import DecisionReport, EventReport, RuleReport, StatusReport
+from daemon.control.reports import DecisionReport, DoorReport, EventReport, RuleReport, StatusReport
 
 _GOOD, _BAD, _NOTE = "green", "red", "yellow"
 
@@ -40,12 +40,17 @@ def _status_lines(report: StatusReport) -> Iterator[str]:
         yield f"journal: {report.journal.last} events"
     if report.doors:
         yield ""
-        rows = [[d.name, d.mode, d.cause, d.lock, d.opening, d.contact] for d in report.doors]
-        yield table(rows, ["DOOR", "MODE", "FROM", "LOCK", "DOOR IS", "CONTACT"])
+        yield doors_text(report.doors)
     if report.devices:
         yield ""
         rows = [[d.bus, d.device, "online" if d.online else "OFFLINE", d.text] for d in report.devices]
         yield table(rows, ["BUS", "DEVICE", "STATE", "SAYS"])
+
+
+def doors_text(doors: tuple[DoorReport, ...]) -> str:
+    """Every door on a line."""
+    rows = [[d.name, d.mode, d.cause, d.lock, d.opening, d.contact] for d in doors]
+    return table(rows, ["DOOR", "MODE", "FROM", "LOCK", "DOOR IS", "CONTACT"])
 
 
 def _ago(age: float | None) -> str:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Any, TypeVar
 
 from cache.journal_reader import EVERYTHING, EventFilter, JournalReader
 from cache.lookup import Lookup
 from cache.model import EventName, Moment, Record
+from cache.schedule import next_mode_edge
 from daemon.control.peers import Role
 from daemon.control.reports import (
     DecisionReport,
+    DoorReport,
     EventReport,
     JournalReport,
     StatusReport,
@@ -28,8 +30,11 @@ from daemon.control.reports import (
     sync_report,
 )
 from daemon.control.server import Call, Command, answers
+from daemon.controller.orders import DoorAction, OperatorOrder
+from daemon.controller.unit import DoorUnit
 from daemon.doors import Doors
 from daemon.errors import ControlError
+from drivers.settings import parse_duration
 from drivers.wiegand.layout import CardError
 
 T = TypeVar("T")
@@ -53,6 +58,8 @@ class Desk:
             "status": Command(Role.VIEWER, answers(self._status)),
             "events": Command(Role.VIEWER, self._events),
             "why": Command(Role.VIEWER, answers(self._why)),
+            "door": Command(Role.OPERATOR, answers(self._door)),
+            "forgive": Command(Role.OPERATOR, answers(self._forgive)),
         }
 
     async def close(self) -> None:
@@ -137,6 +144,55 @@ class Desk:
         now = at_instant(self._doors.now(), arguments.get("at"))
         found = await self._read(lambda: self._lookup.find(key))
         return decision_report(self._doors.controller.explain(reader, found, now), now)
+
+    # -------------------------------------------------------------- operators
+
+    async def _door(self, call: Call) -> tuple[DoorReport, ...]:
+        """Order something for one door or for all; each order is recorded with the user of the socket."""
+        doors, now = self._doors, self._doors.now()
+        units = doors.controller.units
+        for order in door_orders(call.request.arguments, call.peer.user, tuple(units), now):
+            until = next_edge(units[order.door], now) if call.request.arguments.get("until_edge") else order.until
+            doors.act(doors.controller.operate(replace(order, until=until), now), now)
+        return tuple(door_report(unit) for unit in units.values())
+
+    async def _forgive(self, call: Call) -> None:
+        """Forget where a person is, so that their next entry is no anti-passback violation."""
+        person = str(call.request.arguments.get("person", ""))
+        if await self._read(lambda: self._lookup.person(person)) is None:
+            raise ControlError(f'the cache has no person of the id "{person}"')
+        now = self._doors.now()
+        self._doors.act(self._doors.controller.forgive(call.peer.user, person, now), now)
+
+
+def next_edge(unit: DoorUnit, now: Moment) -> datetime:
+    """When the door's schedule changes next. ``ControlError``: it never does."""
+    plan = unit.setup.modes
+    edge = next_mode_edge(plan.plan, plan.zone, now.utc)
+    if edge is None:
+        raise ControlError(f"the door {unit.setup.name} has no schedule that changes; say a time instead")
+    return edge
+
+
+def door_orders(
+    arguments: Mapping[str, Any], actor: str, doors: tuple[str, ...], now: Moment
+) -> Iterator[OperatorOrder]:
+    """The orders that a request means, all of them checked before the first is carried out."""
+    wanted = str(arguments.get("door", ""))
+    if wanted != "all" and wanted not in doors:
+        raise ControlError(f'there is no door "{wanted}"; there are: {", ".join(doors)}, or all')
+    try:
+        action = DoorAction(str(arguments.get("action", "")))
+        length = arguments.get("for")
+        seconds = None if length is None else parse_duration(length)
+    except ValueError as error:
+        raise ControlError(f"door: {error}") from None
+    pulse = action is DoorAction.PULSE
+    until = None if seconds is None or pulse else now.utc + timedelta(seconds=seconds)
+    for door in doors if wanted == "all" else (wanted,):
+        yield OperatorOrder(
+            actor, action, door, until, seconds if pulse else None, str(arguments.get("because") or "")[:500]
+        )
 
 
 def event_filter(arguments: Mapping[str, object]) -> EventFilter:
