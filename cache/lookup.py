@@ -71,7 +71,7 @@ class Lookup:
         self._cache_id = ""
         self._seen: tuple[int, int] | None = None
         self._opened = 0
-        self._sidecar = sync_state_path(path)
+        self._sidecar = str(sync_state_path(path))
         self._sidecar_mark: tuple[int, int] | None = None
         self._sync_state = SyncState()
 
