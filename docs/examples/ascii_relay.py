@@ -37,6 +37,8 @@ SILENCE = 2.0
 """Seconds without a word after which the box is offline: four questions."""
 RETRY = 1.0
 """Seconds between attempts to open a port that is not there."""
+GOODBYE = 1.0
+"""Seconds that the box has to confirm that its relays are off when the driver ends."""
 LONGEST_LINE = 64
 """Bytes of a line from the box; more without an end is noise."""
 
@@ -69,6 +71,7 @@ class Box:
         self._asked: float | None = None
         self._received = b""
         self._sending = b""
+        self._unconfirmed = 0
         self._inputs: dict[str, InputState] = {}
         self._held: dict[int, bool] = dict.fromkeys(OUTPUTS.values(), False)
         self.online = False
@@ -94,6 +97,7 @@ class Box:
         for line in lines:
             if line == b"OK":
                 self._heard = now
+                self._unconfirmed = max(0, self._unconfirmed - 1)
             elif line.startswith(b"IN ") and len(line) == 3 + len(INPUTS) and not line[3:].strip(b"01"):
                 self._heard = now
                 events += self._read(line[3:].decode(), now)
@@ -102,10 +106,21 @@ class Box:
     def bytes_to_send(self, now: float) -> bytes:
         """What to write now; what was asked for goes out before the next question."""
         data, self._sending = self._sending, b""
+        self._unconfirmed += data.count(b"\n")
         if self._asked is None or now >= self._asked + ASK_EVERY:
             self._asked = now
             data += b"IN?\n"
         return data
+
+    def all_off(self) -> None:
+        """Every output off, instead of what still waits to be sent."""
+        self._held = dict.fromkeys(self._held, False)
+        self._sending = b"".join(map(self._switch, self._held))
+
+    @property
+    def settled(self) -> bool:
+        """Whether the box has confirmed all that it was told."""
+        return not self._sending and self._unconfirmed == 0
 
     def deadline(self) -> float:
         """When ``handle_deadline`` and then ``bytes_to_send`` are to be called at the latest."""
@@ -119,6 +134,7 @@ class Box:
     def lost(self, now: float, why: str) -> list[DeviceEvent]:
         """The box cannot be reached; said once. A pulse that waits is dropped, never made up for."""
         self._sending = self._received = b""
+        self._unconfirmed = 0
         self._inputs.clear()
         if not self.online:
             return []
@@ -178,26 +194,35 @@ class BoxDriver:
 
     async def _serve(self, port: Port) -> None:
         """Until the port is gone. ``_wake`` is set by arriving bytes and by commands."""
-        loop, clock = asyncio.get_running_loop(), self._context.clock
+        loop = asyncio.get_running_loop()
         loop.add_reader(port.fileno(), self._wake.set)
         try:
             while True:
-                self._emit(self._box.receive(port.read(), clock()))
-                self._emit(self._box.handle_deadline(clock()))
-                port.write(self._box.bytes_to_send(clock()))  # a few bytes: a tty takes them whole
-                self._wake.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(max(0.0, self._box.deadline() - clock())):
-                        await self._wake.wait()
+                await self._turn(port)
+        except asyncio.CancelledError:
+            await self._leave_off(port)
+            raise
         finally:
             loop.remove_reader(port.fileno())
-            await self._leave_off(port)
+
+    async def _turn(self, port: Port) -> None:
+        """Read, judge, write, and wait for the next reason to."""
+        box, clock = self._box, self._context.clock
+        self._wake.clear()
+        self._emit(box.receive(port.read(), clock()))
+        self._emit(box.handle_deadline(clock()))
+        port.write(box.bytes_to_send(clock()))  # a few bytes: a tty takes them whole
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, box.deadline() - clock())):
+                await self._wake.wait()
 
     async def _leave_off(self, port: Port) -> None:
-        """Every output off, and the bytes on the wire before the port is closed, which drops what waits."""
-        with contextlib.suppress(PortError):
-            port.write(b"".join(f"OFF {relay}\n".encode() for relay in OUTPUTS.values()))
-            await asyncio.sleep(port.drain_time())
+        """Every output off and confirmed, before the port is closed, which drops what waits to be sent."""
+        self._box.all_off()
+        with contextlib.suppress(PortError, TimeoutError):
+            async with asyncio.timeout(GOODBYE):
+                while not self._box.settled:
+                    await self._turn(port)
 
     def _emit(self, events: list[DeviceEvent]) -> None:
         for event in events:

@@ -13,7 +13,7 @@ import pytest
 
 from drivers import registry
 from drivers.driver import Context, DriverType
-from drivers.events import InputChanged, InputState, Point
+from drivers.events import Hold, InputChanged, InputState, Point
 from tests.drivers.conformance import DriverConformance, Rig, eventually
 from tests.peers.ascii_box import AsciiBox
 
@@ -93,6 +93,17 @@ def test_its_protocol_takes_bytes_in_any_pieces_and_noise(piece: int) -> None:
     states = {event.point.line: event.state for event in told if isinstance(event, InputChanged)}
     on = {line for line, state in states.items() if state is InputState.ON}
     assert (set(states), on) == ({"in1", "in2", "in3", "in4"}, {"in2", "in3"})
+
+
+def test_what_is_held_outlasts_a_port_that_vanishes() -> None:
+    load()
+    box = sys.modules["ascii_relay"].Box("box", 0.0)
+    box.receive(b"IN 0000\n", 1.0)
+    box.command(Hold(Point("box", "out2")))
+    assert box.bytes_to_send(1.0) == b"OFF 1\nOFF 2\nON 2\nIN?\n"
+    assert len(box.lost(2.0, "unplugged")) == 1
+    box.receive(b"IN 0000\n", 3.0)
+    assert box.bytes_to_send(3.0) == b"OFF 1\nON 2\nIN?\n"
 
 
 def test_a_port_that_is_not_there_is_said_in_words(tmp_path: Path) -> None:
