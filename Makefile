@@ -40,7 +40,7 @@ format: venv  ## rewrite the files as ruff would have them
 	$(BIN)/ruff format .
 
 bench: venv  ## the figures behind the claims of speed and size
-	$(BIN)/python benchmarks/run.py
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=. $(BIN)/python $$file; done
 
 audit: venv  ## known vulnerabilities in what the lock installs (asks the network)
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements/runtime.txt
