@@ -1,7 +1,7 @@
 """What reconciling a large directory costs: the fetched directory, the cached one beside it, and the difference.
 
-Prints, for 100,000 people with five memberships and a card each: seconds of CPU and the resident peak of the
-process for an unchanged directory and for one in which one person in a hundred changed, and the bytes written by each.
+Prints, for 100,000 people with five memberships and a card each: seconds of CPU, the resident peak of the process
+and the bytes written by the first sync, an unchanged one, and one in which one person in a hundred changed.
 
     python benchmarks/reconcile.py [PEOPLE]
 """
@@ -59,7 +59,8 @@ def sync(path: Path, what: str, people: int, every: int) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"reconcile {people} people, {people * EACH} memberships, {what}: "
-        f"{time.process_time() - start:.2f} s CPU, peak {peak:.0f} MB, {size} bytes written to cache.db, generation {number}"
+        f"{time.process_time() - start:.2f} s CPU, peak {peak:.0f} MB, "
+        f"{size} bytes written to cache.db, generation {number}"
     )
 
 
