@@ -90,13 +90,15 @@ class OsdpLink:
             port.close()
 
     def send(self, command: Command) -> None:
-        """Queue a command for its reader and start it if the line is free. Raises ``DriverUsageError``."""
+        """Queue a command for its reader. Raises ``DriverUsageError`` for a reader or output not there."""
         name = command.reader if isinstance(command, Led | Buzz) else command.point.device
         try:
             self._bus.send(name, command, self._context.clock())
         except KeyError:
             raise DriverUsageError(f'no reader "{name}" on the bus at {self._settings.port}') from None
-        self._pump()
+        if self._port is not None:
+            # Not at once: of all commands that one event brings, the relay's goes first.
+            asyncio.get_running_loop().call_soon(self._pump)
 
     def status(self) -> Sequence[DeviceStatus]:
         """A line for each reader."""

@@ -1,0 +1,160 @@
+"""For tests and benchmarks of the OSDP driver: a paced bus, libosdp readers in their processes, and a driver."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from drivers.driver import Context
+from drivers.events import DeviceEvent
+from drivers.osdp.driver import DRIVER
+from drivers.osdp.settings import OsdpBus, OsdpReader
+
+PEERS = Path(__file__).parent
+T = TypeVar("T")
+PATIENCE = 15.0
+"""Seconds that a test waits for what must come; generous, for the machine may be busy."""
+
+
+class Peers:
+    """The processes of one test: the segment with node ``cp`` and ``pd0`` …, and the readers on it."""
+
+    def __init__(self, folder: Path, baudrate: int, readers: int) -> None:
+        self.folder = folder
+        self.baudrate = baudrate
+        self._processes: list[subprocess.Popen[str]] = []
+        links = [f"--link={folder / name}" for name in ("cp", *(f"pd{number}" for number in range(readers)))]
+        self._bus = self._start("rs485bus.py", f"--baud={baudrate}", f"--ctl={folder / 'ctl'}", *links)
+        assert self._bus.stdout is not None
+        assert self._bus.stdout.readline() == "ready\n"
+
+    def _start(self, script: str, *arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, str(PEERS / script), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=PEERS.parents[1],
+        )
+        self._processes.append(process)
+        return process
+
+    def reader(self, number: int, key: bytes | None, *more: str) -> LibosdpReader:
+        """Start a reader at address ``number``; ``more`` are arguments of osdp_reader.py."""
+        arguments = [
+            f"--port={self.folder / f'pd{number}'}",
+            f"--address={number}",
+            f"--baud={self.baudrate}",
+            *more,
+        ]
+        if key is not None:
+            arguments.append(f"--key={key.hex()}")
+        return LibosdpReader(self._start("osdp_reader.py", *arguments))
+
+    def wire(self, line: str) -> None:
+        """A control line for the segment."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as control:
+            control.sendto(line.encode(), str(self.folder / "ctl"))
+
+    def close(self) -> None:
+        for process in reversed(self._processes):
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    with contextlib.suppress(BrokenPipeError):
+                        stream.close()
+
+
+class LibosdpReader:
+    """A reader's process: control lines in, JSON lines out."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        assert process.stdout is not None
+        self._out = process.stdout.fileno()
+        self._unread = b""
+        self.expect("ready")
+
+    def tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def expect(self, event: str) -> dict[str, Any]:
+        """The next line about ``event``; others are skipped. Blocks for ``PATIENCE`` at most."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            while b"\n" in self._unread:
+                line, self._unread = self._unread.split(b"\n", 1)
+                said: dict[str, Any] = json.loads(line)
+                if said["event"] == event:
+                    return said
+            readable, _, _ = select.select([self._out], [], [], max(0.0, deadline - time.monotonic()))
+            chunk = os.read(self._out, 4096) if readable else b""
+            if not chunk:
+                raise AssertionError(f"the reader said nothing about {event!r}")
+            self._unread += chunk
+
+    async def hear(self, event: str) -> dict[str, Any]:
+        """``expect`` while the loop goes on."""
+        return await asyncio.to_thread(self.expect, event)
+
+    def end(self) -> None:
+        """Power off."""
+        self._process.kill()
+        self._process.wait()
+
+
+class Panel:
+    """The driver under test, and the events that it emitted."""
+
+    def __init__(self, link: Path, baudrate: int, readers: Mapping[str, OsdpReader], key: bytes) -> None:
+        self.events: list[DeviceEvent] = []
+        self.on_event: Callable[[DeviceEvent], None] | None = None
+        self._news = asyncio.Event()
+        context = Context(self._emit, time.monotonic, lambda _: key)
+        bus = OsdpBus(port=str(link), baudrate=baudrate)
+        self.driver = DRIVER.create(bus, readers, context)
+
+    def _emit(self, event: DeviceEvent) -> None:
+        self.events.append(event)
+        if self.on_event is not None:
+            self.on_event(event)
+        self._news.set()
+
+    async def expect(self, kind: type[T], wanted: Callable[[T], bool] = lambda event: True) -> T:
+        """Take out the first event of this kind that is ``wanted``; wait for it if it has not come yet."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    for event in self.events:
+                        if isinstance(event, kind) and wanted(event):
+                            self.events.remove(event)
+                            return event
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise AssertionError(f"no such {kind.__name__} in {self.events}") from None
+
+
+@contextlib.asynccontextmanager
+async def running(panel: Panel) -> AsyncIterator[Panel]:
+    """The driver's task for as long as the block lasts."""
+    task = asyncio.create_task(panel.driver.run())
+    try:
+        yield panel
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
