@@ -76,6 +76,18 @@ def run_both(config: Path) -> None:
     raise SystemExit(supervise(["doors", "sync"], config))
 
 
+@latchd.command("simulate")
+@click.argument("files", type=click.Path(path_type=Path, dir_okay=False), nargs=-1, required=True)
+@click.option("--trace", is_flag=True, help="Print the events.")
+@json_option
+def simulate_files(files: tuple[Path, ...], trace: bool, as_json: bool) -> None:
+    """Play scenario FILES. Exit code 0: every expectation held; 1: one did not; 2: a file is wrong."""
+    from daemon.cli.simulate import simulate
+
+    held = [simulate(file, as_json, trace) for file in files]
+    raise SystemExit(0 if all(held) else 1)
+
+
 def main() -> None:
     """The entry point of ``latchd``."""
     run("latchd", latchd)
