@@ -137,8 +137,6 @@ def _known_schedules(tables: SiteTables) -> list[str]:
 
 
 def _point(path: Path, point: Point, known: Collection[Point], kind: str) -> Iterator[Fault]:
-    if point.device.startswith("gpio:"):
-        return
     if point not in known:
         yield Fault(path, f'there is no {kind} "{point}"; {_nearest(str(point), map(str, known))}')
 

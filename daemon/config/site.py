@@ -26,6 +26,7 @@ from cache.model import (
 from daemon.config.checks import check
 from daemon.config.devices import Devices, read_devices
 from daemon.config.faults import Fault, parse
+from daemon.config.gpio import gpio_boards
 from daemon.config.lines import Path, key_lines, nearest_line
 from daemon.config.tables import (
     AccessExceptionTable,
@@ -102,11 +103,10 @@ def read_site(text: str, file: str, secrets: Secrets | None) -> Site:
         if not isinstance(tables, dict)
     ]
     parsed = parse(SiteTables, raw)
-    devices, device_faults = read_devices(
-        *(tables if isinstance(tables, dict) else {} for tables in device_tables.values())
-    )
-    faults += [*parsed.faults, *device_faults]
     readable = parsed.value or _readable(raw, parsed.faults)
+    buses, boards, readers = (tables if isinstance(tables, dict) else {} for tables in device_tables.values())
+    devices, device_faults = read_devices(buses, {**boards, **gpio_boards(readable)}, readers)
+    faults += [*parsed.faults, *device_faults]
     if readable is not None:
         faults += check(readable, devices)
         if secrets is not None:

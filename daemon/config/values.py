@@ -13,6 +13,9 @@ from daemon.door.debounce import LONGEST_PERIOD
 from drivers.events import Point
 from drivers.settings import Duration
 
+GPIO = "gpio:"
+"""How a line of a chip is named directly."""
+
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TIME = re.compile(r"([01]\d|2[0-4]):([0-5]\d)")
 _SIZE = re.compile(r"(\d{1,9})(B|kB|MB|GB)")
@@ -75,10 +78,10 @@ def parse_count(text: object) -> int:
 def parse_point(text: object) -> Point:
     """An output or input: ``main.out1``, ``reader:lobby-in/out0`` or ``gpio:/dev/gpiochip0/22``."""
     if isinstance(text, str):
-        if text.startswith("gpio:"):
-            chip, slash, line = text.removeprefix("gpio:").rpartition("/")
+        if text.startswith(GPIO):
+            chip, slash, line = text.removeprefix(GPIO).rpartition("/")
             if slash and chip and line.isdigit():
-                return Point(f"gpio:{chip}", line)
+                return Point(GPIO + chip, line)
         elif text.startswith("reader:"):
             device, slash, line = text.removeprefix("reader:").partition("/")
             if slash and device and line:

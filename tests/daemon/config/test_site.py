@@ -142,6 +142,19 @@ def test_secrets_are_found_before_a_device_is_opened_and_never_shown() -> None:
     assert read_site(GOOD, "site.toml", lambda _: bytes(32)).name == "Bench"
 
 
+def test_gpio_lines_named_by_a_door_become_a_board() -> None:
+    text = GOOD.replace('lock = "main.out1"', 'lock = "gpio:/dev/gpiochip0/22"')
+    site = read_site(
+        text.replace('rex = { input = "main.in2" }', 'rex = { input = "gpio:/dev/gpiochip0/5" }'), "s", None
+    )
+    board = next(bus for bus in site.devices.buses if bus.name == "gpio:/dev/gpiochip0")
+    assert board.type.name == "gpio"
+    assert board.type.lines(board.devices["gpio:/dev/gpiochip0"]) == ({"22"}, {"5"})
+    twice = GOOD.replace('lock = "main.out1"', 'lock = "gpio:/dev/gpiochip0/5"')
+    found = faults(twice.replace('rex = { input = "main.in2" }', 'rex = { input = "gpio:/dev/gpiochip0/5" }'))
+    assert "board.gpio:/dev/gpiochip0" in found
+
+
 def test_a_file_that_is_no_toml_or_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"site.toml is not valid TOML: .*line 2"):
         read_site("\n[site\n", "site.toml", None)
