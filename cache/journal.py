@@ -50,6 +50,8 @@ class Journal:
         self._last: Record | None = None
         self._reserve = Reserve(path)
         self._tight = False
+        self._doubtful: list[Record] = []
+        self._found: list[Record] = []
         self._origin = (0, b"")
         self._release = hold(path, JOURNAL)
         try:
@@ -90,23 +92,22 @@ class Journal:
     def append(self, entries: Sequence[Entry], state: Mapping[str, str | None] | None = None) -> list[Record]:
         """Make the events durable, in order, together with ``state`` (``None`` as a value deletes the name).
 
-        One transaction: on ``JournalError`` nothing was kept. The answer may end with a ``journal.gap`` record of
-        retention. ``ValueError`` when an event holds what JSON cannot say.
+        One transaction: on ``JournalError`` nothing was kept, or ``reopen`` and the same call again find out that
+        all of it was. The answer may end with a ``journal.gap`` record of retention. ``ValueError`` when an event
+        holds what JSON cannot say.
         """
+        if self._found and [(one.stamp, one.event) for one in self._found] == list(entries):
+            records, self._found = self._found, []
+            return records
         records = self._chain(entries)
-        if self._tight and self._reserve.roomy():
-            self._limit_pages(ENDLESS)
-            self._reserve.put_by()
-            self._tight = False
-        with explained(self.path, JOURNAL), transaction(self._connection):
-            self._insert(records)
-            for name, body in (state or {}).items():
-                if body is None:
-                    self._connection.execute("DELETE FROM state WHERE name = ?", (name,))
-                else:
-                    self._connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, as_text(body)))
-            if records:
-                records += self._retain(records[-1])
+        self._doubtful = records[:]
+        with explained(self.path, JOURNAL):
+            if self._tight and self._reserve.roomy():
+                self._limit_pages(ENDLESS)
+                self._reserve.put_by()
+                self._tight = False
+            self._write(records, state or {})
+        self._doubtful = []
         self._last = records[-1] if records else self._last
         return records
 
@@ -131,9 +132,20 @@ class Journal:
 
     # -------------------------------------------------------------- parts
 
+    def _write(self, records: list[Record], state: Mapping[str, str | None]) -> None:
+        """One transaction; what retention adds is appended to ``records``."""
+        with transaction(self._connection):
+            self._insert(records)
+            for name, body in state.items():
+                if body is None:
+                    self._connection.execute("DELETE FROM state WHERE name = ?", (name,))
+                else:
+                    self._connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, as_text(body)))
+            if records:
+                records += self._retain(records[-1])
+
     def _limit_pages(self, pages: int) -> None:
-        with explained(self.path, JOURNAL):
-            self._connection.execute(f"PRAGMA max_page_count = {pages}")
+        self._connection.execute(f"PRAGMA max_page_count = {pages}")
 
     def _open(self) -> None:
         self._connection = open_writer(self.path, JOURNAL)
@@ -147,6 +159,7 @@ class Journal:
                 self._last = None if row is None else record_of(row)
                 sequence, chain = self._connection.execute("SELECT sequence, chain FROM anchor").fetchone()
                 self._origin = (int(sequence), bytes(chain))
+                self._resolve_doubt()
         except (ValueError, TypeError) as fault:
             self._connection.close()
             raise JournalError(
@@ -156,6 +169,15 @@ class Journal:
             self._connection.close()
             raise
         self._reserve.put_by()
+
+    def _resolve_doubt(self) -> None:
+        """A commit that was reported as failed may have reached the disk: it is then not to be repeated."""
+        doubtful, self._doubtful = self._doubtful, []
+        if doubtful:
+            row = self._connection.execute(
+                "SELECT chain FROM event WHERE sequence = ?", (doubtful[-1].sequence,)
+            ).fetchone()
+            self._found = doubtful if row is not None and bytes(row[0]) == doubtful[-1].chain else []
 
     def _chain(self, entries: Iterable[Entry], after: Record | None = None) -> list[Record]:
         before = after or self._last
@@ -196,7 +218,8 @@ class Journal:
         until = last.sequence - limit.keep + limit.keep // TRIM
         if limit.uploaded is not None:
             until = min(until, limit.uploaded())
-        return self._drop(until, last, "count") if until >= oldest else []
+        worthwhile = until - oldest + 1 >= max(limit.keep // TRIM, 1)
+        return self._drop(until, last, "count") if worthwhile else []
 
     def _drop(self, until: int, last: Record, cause: str) -> list[Record]:
         """Delete everything up to ``until``, inside a transaction, and add the record of the gap."""

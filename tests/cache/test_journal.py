@@ -291,6 +291,9 @@ def test_what_is_not_uploaded_outlives_the_count_but_not_the_size(database: Path
         for number in range(1, 121):
             journal.append([entry(number)])
         assert reader.events(limit=1)[0].sequence == 31
+        write_upload_cursor(database, 31)
+        journal.append([entry(121)])
+        assert reader.events(limit=1)[0].sequence == 31  # one record is not worth a gap
         for number in range(200):
             journal.append([entry(10 * number + step, size=400) for step in range(10)])
         assert reader.events(limit=1)[0].sequence > 31
@@ -323,6 +326,36 @@ def test_a_full_database_keeps_nothing_by_halves_and_makes_room(journal: Journal
     found = reader.verify()
     assert (found.first, found.last, found.faults) == (6, 102, ())
     assert dict(reader.events(after=100)[0].event.detail)["cause"] == "disk full"
+
+
+def test_a_commit_that_was_thought_to_have_failed_is_not_repeated(
+    journal: Journal, reader: JournalReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.append([entry(1)])
+    really = Journal._write
+
+    def fail_afterwards(self: Journal, records: list[Record], state: dict[str, str | None]) -> None:
+        really(self, records, state)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(Journal, "_write", fail_afterwards)
+    with pytest.raises(JournalError):
+        journal.append([entry(2), entry(3)], {"a": "1"})
+    monkeypatch.undo()
+    journal.reopen()
+    assert [one.sequence for one in journal.append([entry(2), entry(3)], {"a": "1"})] == [2, 3]
+    assert [one.sequence for one in journal.append([entry(2), entry(3)])] == [4, 5]
+    sound(reader, 5)
+
+
+def test_a_commit_that_failed_is_repeated(journal: Journal, reader: JournalReader) -> None:
+    journal.append([entry(1)])
+    journal._connection.execute("PRAGMA query_only = 1")
+    with pytest.raises(JournalError, match="cannot be written"):
+        journal.append([entry(2)])
+    journal.reopen()
+    assert [one.sequence for one in journal.append([entry(2)])] == [2]
+    sound(reader, 2)
 
 
 # ------------------------------------------------------------------ killed at any instant

@@ -363,7 +363,7 @@ def killed_writer(database: Path, generations: int, moment: float) -> int:
 
 def test_a_writer_killed_at_any_instant_leaves_a_whole_generation(database: Path) -> None:
     rolls = random.Random(4)
-    for _ in range(8):
+    for _ in range(5):
         acknowledged = killed_writer(database, rolls.randrange(1, 5), rolls.random() / 50)
         with Lookup(database) as lookup, Store(database) as store:
             number = lookup.freshness().generation
