@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable
+from types import ModuleType
 
 import gpiod
 import pytest
 
-from drivers.driver import DriverUsageError
+from drivers.driver import DriverUsageError, PortError
 from drivers.events import DeviceOffline, Hold, InputChanged, InputState, Point, Pulse, Release
 from drivers.gpio.driver import DRIVER, GpioDriver
+from drivers.gpio.lines import LinePlan, Lines
 from drivers.gpio.settings import GpioChip, GpioInput, GpioOutput
 from tests.drivers.conformance import eventually, running
 from tests.drivers.gpio.fake_chip import RISING
@@ -152,3 +155,42 @@ def test_the_registry_makes_it() -> None:
     driver = DRIVER.create(None, {"cab": settings}, BoardRig().context())
     assert isinstance(driver, GpioDriver)
     assert not driver.status()[0].online
+
+
+@pytest.mark.parametrize("discovery", ["switch", "levels"])
+def test_a_chip_that_is_found_gone_in_the_middle_of_something_is_offline(
+    discovery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = BoardRig()
+
+    def vanish(lines: list[int]) -> list[object]:
+        rig.chip.unplug()
+        rig.chip.check()
+        return []
+
+    async def body() -> None:
+        if discovery == "switch":
+            rig.chip.gone = True  # and its descriptor does not tell
+            rig.driver.send(Hold(LOCK))
+        else:  # between an edge and the look at the level
+            monkeypatch.setattr(rig.chip.requests[0], "get_values", vanish)
+            rig.chip.drive(5, False)
+        await eventually(lambda: rig.of(DeviceOffline))
+        (event,) = rig.of(DeviceOffline)
+        assert isinstance(event, DeviceOffline)
+        assert event.why == "/dev/gpiochip9: No such device"
+        rig.replug()
+        await eventually(lambda: rig.online() == rig.devices)
+
+    play(rig, body)
+
+
+@pytest.mark.parametrize(
+    ("module", "message"), [(None, "which is not installed"), (ModuleType("gpiod"), "version 1 is installed")]
+)
+def test_without_a_fitting_gpiod_the_site_is_told_what_to_install(
+    module: ModuleType | None, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "gpiod", module)
+    with pytest.raises(PortError, match=message):
+        Lines(LinePlan("/dev/gpiochip0"))

@@ -155,6 +155,15 @@ def test_what_does_not_exist_is_refused_and_changes_nothing(bench: Bench, comman
     assert bench.deadline() is None
 
 
+def test_playing_with_what_does_not_exist_is_refused_too(bench: Bench) -> None:
+    with pytest.raises(DriverUsageError, match='no simulated device "attic"; there are main, lobby-in'):
+        bench.tamper("attic", True, 0.0)
+    with pytest.raises(DriverUsageError, match='"main" has no input "in9"; it has in1'):
+        bench.set_input(Point("main", "in9"), InputState.ON, 0.0)
+    with pytest.raises(DriverUsageError, match="keys are digits"):
+        bench.keys("lobby-in", "A", 0.0)
+
+
 @pytest.mark.parametrize(("length", "value"), [(0, 0), (129, 0), (4, 16), (4, -1)])
 def test_a_read_is_a_whole_frame(bench: Bench, length: int, value: int) -> None:
     with pytest.raises(DriverUsageError):
@@ -210,6 +219,13 @@ def test_the_words_do_what_the_object_does(bench: Bench) -> None:
     assert obey(bench, "outputs", 1.0) == ((), "main.out1 on main.out2 off")
     assert obey(bench, "offline main cable cut", 1.0) == ((DeviceOffline("main", 1.0, "cable cut"),), "ok")
     assert obey(bench, "online main", 1.0)[1] == "ok"
+
+
+@pytest.mark.parametrize("card", ["0110", "bits:", "bits:012", "H10301:57:1234"])
+def test_a_simulated_reader_sees_bits_and_no_formats(bench: Bench, card: str) -> None:
+    events, answer = obey(bench, f"badge lobby-in {card}", 0.0)
+    assert events == ()
+    assert answer == "error: expected the card as bits: and then its bits as 0 and 1, first bit first"
 
 
 @settings(max_examples=100, deadline=None)

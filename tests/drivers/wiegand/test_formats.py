@@ -288,6 +288,12 @@ def test_a_format_that_is_not_well_defined_is_refused(changes: dict[str, object]
         table(**changes)
 
 
+@pytest.mark.parametrize(("length", "number"), [(0, (0,)), (129, tuple(range(129))), (4, ())])
+def test_a_layout_has_1_to_128_bits_and_a_number(length: int, number: tuple[int, ...]) -> None:
+    with pytest.raises(LayoutError, match=r"1 to 128 bits|needs a card_number"):
+        CardFormat("Own", length, number)
+
+
 def test_a_name_that_is_taken_is_refused() -> None:
     with pytest.raises(LayoutError, match="H10301 already"):
         FORMATS.extended({"h10301": table()})
