@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from cache import codec
-from cache.database import CACHE, explained, open_reader
+from cache.database import CACHE, explain, open_reader
 from cache.errors import CacheError
 from cache.model import Credential, Found, Freshness, Holder, Membership, Person
 from cache.plan import GroupHead, Quarantine
@@ -48,6 +48,8 @@ _MEMBERSHIPS = f"""
 """
 
 _NOBODY = Freshness()
+
+_UNREADABLE = (sqlite3.Error, OSError, CacheError, ValueError, TypeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +100,15 @@ class Lookup:
 
         Raises ``CacheError`` when the cache cannot be read: the caller denies.
         """
-        with self._reading() as connection:
+        try:
+            connection = self._connection or self._open()
             rows = [] if connection is None else connection.execute(_FIND, (key,)).fetchall()
             if not rows:
                 return Found((), _NOBODY)
             freshness = self._freshness(rows[0][0], rows[0][1])
-            if rows[0][2] is None:
-                return Found((), freshness)
-            by_person: dict[str, list[Any]] = {}
-            for row in rows:
-                by_person.setdefault(row[2], []).append(row)
-            holders = tuple(
-                Holder(
-                    person_of(own[0][2:8]),
-                    credential_of(key, id_, own[0][8:13]),
-                    _memberships(row[13:] for row in own),
-                )
-                for id_, own in by_person.items()
-            )
-            return Found(holders, freshness)
+            return Found(() if rows[0][2] is None else _holders(key, rows), freshness)
+        except _UNREADABLE as fault:
+            self._fail(fault)
 
     def freshness(self) -> Freshness:
         """The generation and when the last complete sync ended, as far as that can be believed."""
@@ -159,7 +151,7 @@ class Lookup:
         columns = ("name", "user_name", "external_id", "id")
         where = " OR ".join(f"{column} LIKE ?1 ESCAPE '!'" for column in columns)
         query = f"SELECT {PERSON} FROM person WHERE {where} ORDER BY name, id"
-        return (person_of(row) for row in self._rows(query, text))
+        return (person_of(row) for row in self._each(query, text))
 
     def memberships(self, person_id: str) -> tuple[Membership, ...]:
         """The access groups of a person, by name."""
@@ -193,7 +185,7 @@ class Lookup:
 
     def members(self, group_id: str) -> Iterator[Person]:
         """The people in an access group, by name."""
-        rows = self._rows(
+        rows = self._each(
             f"SELECT {PERSON} FROM access_group JOIN membership ON membership.access_group = access_group.row"
             " JOIN person ON person.row = membership.person"
             " WHERE access_group.id = ? ORDER BY person.name, person.id",
@@ -231,19 +223,26 @@ class Lookup:
         with self._reading() as connection:
             return [] if connection is None else connection.execute(query, values).fetchall()
 
+    def _each(self, query: str, *values: object) -> Iterator[Any]:
+        with self._reading() as connection:
+            yield from [] if connection is None else connection.execute(query, values)
+
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
         """The connection, opened if need be; ``None`` while there is no cache. An error closes it."""
         try:
-            with explained(self.path, CACHE):
-                yield self._connection or self._open()
-        except (CacheError, ValueError, TypeError) as fault:
-            self.close()
-            if isinstance(fault, CacheError):
-                raise
-            raise CacheError(
-                f"{self.path}: holds a value that is not understood ({fault}); restore a copy"
-            ) from fault
+            yield self._connection or self._open()
+        except _UNREADABLE as fault:
+            self._fail(fault)
+
+    def _fail(self, fault: Exception) -> NoReturn:
+        """Close, so that the next call tries afresh, and raise the fault as a ``CacheError``."""
+        self.close()
+        if isinstance(fault, CacheError):
+            raise fault
+        if isinstance(fault, sqlite3.Error | OSError):
+            explain(fault, self.path, CACHE)
+        raise CacheError(f"{self.path}: holds a value that is not understood ({fault}); restore a copy") from fault
 
     def _open(self) -> sqlite3.Connection | None:
         try:
@@ -290,7 +289,21 @@ class Lookup:
         return self._sync_state
 
 
-def _memberships(rows: Any) -> tuple[Membership, ...]:
+def _holders(key: bytes, rows: list[Any]) -> tuple[Holder, ...]:
+    by_person: dict[str, list[Any]] = {}
+    for row in rows:
+        by_person.setdefault(row[2], []).append(row)
+    return tuple(
+        Holder(
+            person_of(own[0][2:8]),
+            credential_of(key, id_, own[0][8:13]),
+            _memberships([row[13:] for row in own]),
+        )
+        for id_, own in by_person.items()
+    )
+
+
+def _memberships(rows: list[Any]) -> tuple[Membership, ...]:
     """Rows of (group id, name, by_name, one reference or none) as memberships, a group's rows joined."""
     groups: dict[str, tuple[str, set[str]]] = {}
     for id_, name, by_name, reference in rows:
