@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """A relay and input board as a process of its own: Modbus RTU on a tty, or Modbus TCP on loopback.
 
-It speaks through pymodbus's server side (its request PDUs and framers) and simulates what a profile
-describes, the timed pulse included. Frames on the tty are found by their end, as a real device finds them by the
-silence after them; pymodbus's own serial server loses requests on a bus where other boards answer.
+It speaks through pymodbus's server side (modbus_wires.py) and simulates what a profile describes, the timed pulse
+included.
 
     modbus_board.py --port PTY [--unit 1] [--kind waveshare-8ch] [--baud 9600]
     modbus_board.py --tcp PORT            (0: any, printed in the "ready" line)
@@ -37,14 +36,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import serial
-from pymodbus.framer import FramerRTU, FramerSocket
-from pymodbus.pdu import DecodePDU, ExceptionResponse, ModbusPDU
+from modbus_wires import SerialWire, serve_tcp
+from pymodbus.pdu import ExceptionResponse, ModbusPDU
 from pymodbus.pdu.bit_message import (
     ReadCoilsResponse,
     ReadDiscreteInputsResponse,
     WriteMultipleCoilsResponse,
-    WriteSingleCoilRequest,
 )
 from pymodbus.pdu.register_message import (
     ReadHoldingRegistersResponse,
@@ -79,18 +76,6 @@ KINDS = {
     "r421a08": Kind(inputs=0, registers=True),
     "supervised-4": Kind(outputs=2, inputs=4, levels=True),
 }
-
-
-class RawCoilWrite(WriteSingleCoilRequest):
-    """Function 05 with any value; the reply is the request."""
-
-    def decode(self, data: bytes) -> None:
-        """Keep the value as it came."""
-        self.address, self.count = (int.from_bytes(data[n : n + 2], "big") for n in (0, 2))
-
-    def encode(self) -> bytes:
-        """Give it back."""
-        return self.address.to_bytes(2, "big") + self.count.to_bytes(2, "big")
 
 
 def tell(event: str, **fields: Any) -> None:
@@ -274,6 +259,7 @@ class Device:
     def __init__(self, board: Board, turnaround: float) -> None:
         """``turnaround`` is the seconds between a request's end and the reply."""
         self.board = board
+        self.unit = board.unit
         self.turnaround = turnaround
         self.queue: asyncio.Queue[tuple[ModbusPDU, Callable[[ModbusPDU], None]]] = asyncio.Queue()
 
@@ -281,6 +267,10 @@ class Device:
         """A request for this unit."""
         if self.board.powered and not self.board.happens("deaf"):
             self.queue.put_nowait((request, reply))
+
+    def garbles(self) -> bool:
+        """Whether the next reply has a wrong CRC."""
+        return self.board.happens("crc")
 
     async def work(self) -> None:
         """Answer for ever."""
@@ -298,92 +288,6 @@ class Device:
                 answer.dev_id = request.dev_id % 247 + 1
             if board.powered and not board.happens("mute"):
                 reply(answer)
-
-
-def decoder() -> DecodePDU:
-    """pymodbus's server decoder, with the raw function 05."""
-    decoding = DecodePDU(True)
-    decoding.register(RawCoilWrite)
-    return decoding
-
-
-class SerialWire:
-    """The board on a tty."""
-
-    def __init__(self, path: str, baud: int, device: Device, echo: bool) -> None:
-        """Open it and listen."""
-        self.tty = serial.Serial(path, baud, timeout=0)
-        self.framer = FramerRTU(decoder())
-        self.device = device
-        self.echo = echo
-        self.own = b""
-        self.buffer = b""
-        asyncio.get_running_loop().add_reader(self.tty.fileno(), self.readable)
-
-    def readable(self) -> None:
-        """Bytes came, or the bus has gone: then this process ends."""
-        try:
-            data = os.read(self.tty.fileno(), 4096)
-        except BlockingIOError:
-            return
-        except OSError:
-            raise SystemExit from None
-        for byte in data:
-            if self.echo and self.own[:1] == bytes([byte]):
-                self.own = self.own[1:]
-                continue
-            self.buffer = (self.buffer + bytes([byte]))[-260:]
-            if (request := self.request()) is not None:
-                self.buffer = b""
-                self.device.heard(request, self.reply)
-
-    def request(self) -> ModbusPDU | None:
-        """A whole request for this unit at the end of what came."""
-        unit = self.device.board.unit
-        starts = [len(self.buffer) - 8]
-        starts += [n for n in range(len(self.buffer) - 9) if self.buffer[n + 1] in (15, 16)]
-        for start in starts:
-            frame = self.buffer[start:] if start >= 0 else b""
-            if len(frame) < 8 or frame[0] != unit or (frame[1] in (15, 16)) != (len(frame) > 8):
-                continue
-            if not FramerRTU.check_CRC(frame[:-2], int.from_bytes(frame[-2:], "big")):
-                continue
-            _, request = self.framer.handleFrame(frame, 0, 0)
-            if request is not None:
-                return request
-        return None
-
-    def reply(self, answer: ModbusPDU) -> None:
-        """Send it."""
-        frame = self.framer.buildFrame(answer)
-        if self.device.board.happens("crc"):
-            frame = frame[:-1] + bytes([frame[-1] ^ 0x55])
-        self.own = frame if self.echo else b""
-        with suppress(OSError):
-            os.write(self.tty.fileno(), frame)
-
-
-async def serve_tcp(port: int, device: Device) -> int:
-    """The board on loopback; the port it listens on."""
-
-    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        framer = FramerSocket(decoder())
-
-        def reply(answer: ModbusPDU) -> None:
-            writer.write(framer.buildFrame(answer))
-
-        with suppress(OSError, asyncio.IncompleteReadError):
-            while True:
-                head = await reader.readexactly(6)
-                frame = head + await reader.readexactly(int.from_bytes(head[4:6], "big"))
-                _, request = framer.handleFrame(frame, 0, 0)
-                if request is not None and request.dev_id == device.board.unit:
-                    device.heard(request, reply)
-        writer.close()
-
-    server = await asyncio.start_server(connection, "127.0.0.1", port)
-    listening: int = server.sockets[0].getsockname()[1]
-    return listening
 
 
 def listen_for_control(board: Board, path: str | None) -> None:

@@ -7,8 +7,13 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drivers.events import Command, DeviceEvent
+from drivers.events import Command, DeviceEvent, DeviceOffline, DeviceOnline, InputChanged, InputState
+from drivers.modbus.board import Board
 from drivers.modbus.bus import Bus
+from drivers.modbus.codec import RtuFraming
+from drivers.modbus.profile import Profile
+from drivers.modbus.store import load_profile
+from drivers.modbus.transactions import Line, Timing
 
 CHAR = 10 / 9600
 
@@ -170,3 +175,43 @@ class World:
             if piece:
                 when = self.now + after + end * CHAR
                 self.at(when, lambda piece=piece: self.took(self.bus.receive(piece, self.now)))
+
+
+POLL = 0.02
+SLOWEST = 2.0
+TIMED = load_profile("waveshare-8ch")
+PLAIN = load_profile("generic-coil")
+
+
+def without_settings(profile: Profile) -> Profile:
+    return Profile(
+        name=profile.name, outputs=profile.outputs, inputs=profile.inputs, safe_state=profile.safe_state
+    )
+
+
+def world(*units: SimBoard, absent: tuple[int, ...] = (), seed: int = 1, profile: Profile | None = None) -> World:
+    """A bus with these boards as b<unit>, and with boards that are not there."""
+    timing = Timing(char_time=CHAR, reply_timeout=0.15, slowest_reply=SLOWEST, gap=3.5 * 11 / 9600)
+    boards = [
+        Board(f"b{unit.unit}", unit.unit, profile or without_settings(TIMED if unit.timed else PLAIN), POLL)
+        for unit in units
+    ]
+    boards += [Board(f"b{unit}", unit, without_settings(TIMED), POLL) for unit in absent]
+    return World(Bus(Line(RtuFraming(), timing), boards), list(units), seed)
+
+
+def online(events: list[DeviceEvent]) -> set[str]:
+    """The boards whose last word was that they are online."""
+    last = {e.device: isinstance(e, DeviceOnline) for e in events if isinstance(e, DeviceOnline | DeviceOffline)}
+    return {device for device, on in last.items() if on}
+
+
+def believed(events: list[DeviceEvent], device: str) -> list[bool]:
+    """The inputs as the events have them last."""
+    states = {e.point.line: e.state for e in events if isinstance(e, InputChanged) and e.point.device == device}
+    return [states[f"in{n + 1}"] is InputState.ON for n in range(8)]
+
+
+def frames(world: World, function: int) -> list[bytes]:
+    """The frames sent of one function."""
+    return [frame for _, frame in world.sent if frame[1] == function]

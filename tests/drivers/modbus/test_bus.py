@@ -1,24 +1,15 @@
-"""The whole bus in virtual time against simulated boards: what is believed, and what the relays do.
-
-The invariant: an input state that is reported was the board's state at some instant after its question was
-sent; and once the wire is good again, outputs are as wanted and inputs as they are within a second or so.
-"""
+"""The bus machine in virtual time against simulated boards: start, commands, outages, and the end."""
 
 from __future__ import annotations
 
 import itertools
-import random
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from drivers.driver import DriverUsageError
 from drivers.events import (
     Buzz,
     DeviceAlarm,
-    DeviceEvent,
-    DeviceOffline,
     DeviceOnline,
     Hold,
     InputChanged,
@@ -28,51 +19,20 @@ from drivers.events import (
     Release,
 )
 from drivers.modbus.board import Board
-from drivers.modbus.bus import Bus
-from drivers.modbus.codec import RtuFraming
-from drivers.modbus.profile import OnLoss, Profile
+from drivers.modbus.profile import OnLoss
 from drivers.modbus.store import load_profile
-from drivers.modbus.transactions import Line, Timing
-from tests.drivers.modbus.simboard import CHAR, Faults, SimBoard, World, crc
-
-POLL = 0.02
-SLOWEST = 2.0
-TIMED = load_profile("waveshare-8ch")
-PLAIN = load_profile("generic-coil")
-
-
-def without_settings(profile: Profile) -> Profile:
-    return Profile(
-        name=profile.name, outputs=profile.outputs, inputs=profile.inputs, safe_state=profile.safe_state
-    )
-
-
-def world(*units: SimBoard, absent: tuple[int, ...] = (), seed: int = 1, profile: Profile | None = None) -> World:
-    """A bus with these boards as b<unit>, and with boards that are not there."""
-    timing = Timing(char_time=CHAR, reply_timeout=0.15, slowest_reply=SLOWEST, gap=3.5 * 11 / 9600)
-    boards = [
-        Board(f"b{unit.unit}", unit.unit, profile or without_settings(TIMED if unit.timed else PLAIN), POLL)
-        for unit in units
-    ]
-    boards += [Board(f"b{unit}", unit, without_settings(TIMED), POLL) for unit in absent]
-    return World(Bus(Line(RtuFraming(), timing), boards), list(units), seed)
-
-
-def online(events: list[DeviceEvent]) -> set[str]:
-    """The boards whose last word was that they are online."""
-    last = {e.device: isinstance(e, DeviceOnline) for e in events if isinstance(e, DeviceOnline | DeviceOffline)}
-    return {device for device, on in last.items() if on}
-
-
-def believed(events: list[DeviceEvent], device: str) -> list[bool]:
-    """The inputs as the events have them last."""
-    states = {e.point.line: e.state for e in events if isinstance(e, InputChanged) and e.point.device == device}
-    return [states[f"in{n + 1}"] is InputState.ON for n in range(8)]
-
-
-def frames(world: World, function: int) -> list[bytes]:
-    """The frames sent of one function."""
-    return [frame for _, frame in world.sent if frame[1] == function]
+from tests.drivers.modbus.simboard import (
+    CHAR,
+    PLAIN,
+    POLL,
+    TIMED,
+    SimBoard,
+    believed,
+    frames,
+    online,
+    without_settings,
+    world,
+)
 
 
 def test_at_start_every_output_is_switched_off_and_verified_before_the_board_is_reported() -> None:
@@ -367,96 +327,6 @@ def test_bits_of_another_board_are_never_this_boards() -> None:
     here.run(0.5)
     assert believed(here.events, "b1") == [False] * 8
     assert believed(here.events, "b2") == [True] + [False] * 7
-
-
-def was_true(here: World, event: InputChanged) -> bool:
-    """Whether the board had this state at some instant since the question was sent that brought it."""
-    board = next(one for one in here.boards if f"b{one.unit}" == event.point.device)
-    questions = [at for at, frame in here.sent if frame[:2] == bytes([board.unit, 2]) and at < event.at]
-    states = board.inputs_between(max(questions), event.at)
-    return (event.state is InputState.ON) in {state[int(event.point.line[2:]) - 1] for state in states}
-
-
-@pytest.mark.parametrize("late", [0.16, 0.2, 0.27, 0.33])
-def test_a_board_that_is_always_later_than_the_time_out_is_never_believed_about_the_past(late: float) -> None:
-    here = world(SimBoard(1))
-    (board,) = here.boards
-    here.start()
-    here.run(1.0)
-    here.faults = Faults(late=(late, late))
-    for n in range(200):
-        board.set_input(0, n % 2 == 0, here.now)
-        here.run(0.061)
-    here.faults = Faults()
-    here.run(2.0 + SLOWEST)
-    assert all(was_true(here, event) for event in here.events if isinstance(event, InputChanged))
-    assert online(here.events) == {"b1"}
-    assert believed(here.events, "b1") == board.inputs
-
-
-def disturb(here: World, chance: random.Random, wanted: dict[tuple[int, int], bool]) -> None:
-    """One thing of those that happen to doors, and what is wanted of the outputs in the end."""
-    board, index = chance.choice(here.boards), chance.randrange(8)
-    point = Point(f"b{board.unit}", f"out{index + 1}")
-    match chance.randrange(8):
-        case 0 | 5 | 6:
-            board.set_input(index % 2, not board.inputs[index % 2], here.now)
-        case 1:
-            here.command(Hold(point))
-            wanted[board.unit, index] = True
-        case 2:
-            here.command(Release(point))
-            wanted[board.unit, index] = False
-        case 3:
-            here.command(Pulse(point, chance.uniform(0.2, 3.0)))
-            wanted[board.unit, index] = False
-        case _ if chance.random() < 0.2:
-            board.power(not board.alive)
-
-
-@settings(max_examples=20, deadline=None)
-@given(
-    seed=st.integers(0, 2**32),
-    late=st.sampled_from([(0.002, 0.004), (0.002, 0.3), (0.13, 0.25), (0.2, 0.3), (0.1, 0.6)]),
-    loss=st.sampled_from([0.0, 0.1, 0.3]),
-    flip=st.sampled_from([0.0, 0.1]),
-    noise=st.sampled_from([0.0, 0.1]),
-    timed=st.booleans(),
-)
-def test_no_wrong_state_is_ever_believed_and_all_is_right_after_recovery(
-    seed: int, late: tuple[float, float], loss: float, flip: float, noise: float, timed: bool
-) -> None:
-    here = world(SimBoard(1, timed=timed), SimBoard(2, timed=timed), seed=seed)
-    chance = random.Random(seed)
-    wanted: dict[tuple[int, int], bool] = {}
-    here.start()
-    here.run(1.0)
-    here.faults = Faults(lose_request=loss, lose_reply=loss / 2, flip=flip, noise=noise, late=late)
-    for _ in range(40):
-        disturb(here, chance, wanted)
-        here.run(chance.uniform(0.0, 0.4))
-    for board in here.boards:
-        board.alive = True
-    here.faults = Faults()
-    here.run(4.0 + SLOWEST)  # pulses are over, late replies are in
-    assert all(was_true(here, event) for event in here.events if isinstance(event, InputChanged))
-    assert online(here.events) == {"b1", "b2"}
-    for board in here.boards:
-        assert believed(here.events, f"b{board.unit}") == board.inputs
-        assert board.outputs(here.now) == [wanted.get((board.unit, n), False) for n in range(8)]
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.tuples(st.binary(max_size=30), st.floats(0.0, 0.5)), max_size=60))
-def test_anything_at_all_on_the_line_reports_nothing(chunks: list[tuple[bytes, float]]) -> None:
-    here = world(absent=(1,))
-    here.start()
-    for data, pause in chunks:
-        here.took(here.bus.receive(data, here.now))
-        here.run(pause)
-    assert not [e for e in here.events if isinstance(e, InputChanged | DeviceOnline)] or any(
-        crc(data[:n]) == data[n : n + 2] for data, _ in chunks for n in range(3, len(data))
-    )
 
 
 def test_profiles_say_what_happens_without_the_daemon() -> None:
