@@ -87,6 +87,7 @@ class JournalWriter:
         self._changed = threading.Condition()
         self._busy = False
         self._closing = False
+        self._given_up = False
         self._hurried = 0
         self._alarmed: str | None = None
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -130,14 +131,15 @@ class JournalWriter:
 
     def close(self, timeout: float = 5.0) -> bool:
         """Write what waits, end the thread, close the journal; ``False`` when something could not be written."""
-        done = self.flush(timeout)
+        self.flush(timeout)
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         self._thread.join(timeout)
-        if not self._thread.is_alive():
-            self._journal.close()
-        return done
+        if self._thread.is_alive():
+            return False  # the disk hangs: the journal is still in use
+        self._journal.close()
+        return not self._ring and not self._given_up
 
     # -------------------------------------------------------------- parts
 
@@ -167,6 +169,7 @@ class JournalWriter:
                 self._busy = False
                 self._changed.notify_all()
                 if not written:
+                    self._given_up = True
                     return
 
     def _take(self) -> tuple[list[Entry], dict[str, str | None], bool]:

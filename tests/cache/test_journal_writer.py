@@ -62,12 +62,12 @@ class Balky(Journal):
 class Bench:
     """A writer over a balky journal, and everything it said."""
 
-    def __init__(self, path: Path, ring: int) -> None:
+    def __init__(self, path: Path, ring: int, retry: float = 0.01) -> None:
         self.journal = Balky(path)
         self.reader = JournalReader(path)
         self.committed: list[Record] = []
         self.alarms: list[str | None] = []
-        self.writer = JournalWriter(self.journal, self.committed.extend, self.alarms.append, ring, retry=0.01)
+        self.writer = JournalWriter(self.journal, self.committed.extend, self.alarms.append, ring, retry)
 
     def close(self) -> bool:
         self.journal.gate.set()
@@ -178,6 +178,17 @@ def test_closing_over_a_broken_disk_ends_and_says_so(database: Path) -> None:
     one.writer.put([entry(1)])
     until(lambda: one.alarms)
     assert one.writer.close(0.1) is False
+    one.reader.close()
+
+
+def test_what_is_written_at_the_last_moment_counts(database: Path) -> None:
+    one = Bench(database, 10, retry=PATIENCE)
+    one.journal.broken = True
+    one.writer.put([entry(1)])
+    until(lambda: one.journal.reopened)
+    one.journal.broken = False
+    assert one.writer.close(2.0)
+    assert numbers(one.reader.events()) == [1]
     one.reader.close()
 
 
