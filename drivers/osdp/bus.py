@@ -18,6 +18,9 @@ CHARACTER_BITS = 10
 """8N1 on the wire: start bit, eight data bits, stop bit (5.2)."""
 TURN_ROUND_CHARACTERS = 2
 """Idle characters before the panel speaks again, so that the reader's transmitter is off (5.7)."""
+TIMER_GRAIN = 0.001
+"""Seconds. The event loop wakes on whole milliseconds, up to one too late and never too early: it is asked for
+one less. Shorter pauses need no timer: a UART hands over the end of a burst only after a pause of its own."""
 INTER_CHARACTER = 0.05
 """Seconds of silence that end a frame in its middle. The standard's 20 ms (5.7), and on top what a USB adapter
 (16 ms) and a busy machine may hold back."""
@@ -66,7 +69,7 @@ class Bus:
         session = self._whose_turn(now)
         if session is None:
             return b""
-        if session.absent:
+        if session.patience.absent:
             self._next_look = now + PROBE_PAUSE
         self._setting_up = session.handshaking
         frame, delay = session.frame_to_send(now)
@@ -102,7 +105,7 @@ class Bus:
             else:
                 events += self._received(found, now)
         if self._active is None:
-            self._free_at = now + TURN_ROUND_CHARACTERS * self._character
+            self._free_at = now + max(0.0, TURN_ROUND_CHARACTERS * self._character - TIMER_GRAIN)
         elif self._frames.pending:
             self._trouble = Trouble.GARBLED  # true if nothing more comes
             self._reply_by = min(now + INTER_CHARACTER, self._reply_at_the_latest)
@@ -126,11 +129,11 @@ class Bus:
             return session.reply(frame, now)
         late = self._by_address.get(frame.address) if frame.reply else None
         if late is not None and late is not session:
-            late.heard_out_of_turn(now)
+            late.patience.look_now(now)
         return []
 
     def _due(self, session: Session) -> float:
-        return max(session.due, self._next_look) if session.absent else session.due
+        return max(session.patience.due, self._next_look) if session.patience.absent else session.patience.due
 
     def _whose_turn(self, now: float) -> Session | None:
         due = [session for session in self._sessions if self._due(session) <= now]

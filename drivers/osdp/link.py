@@ -31,6 +31,7 @@ class OsdpLink:
         self._bus = bus
         self._port: Port | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._wake = 0.0
         self._lost: asyncio.Future[str] | None = None
         self._answered = asyncio.Event()
 
@@ -131,16 +132,19 @@ class OsdpLink:
         data = self._bus.bytes_to_send(self._context.clock())
         if data:
             try:
-                self._port.write(
-                    data
-                )  # the line was idle, so the kernel's buffer is empty and takes a frame whole
+                # The line was idle, so the kernel's buffer is empty and takes a frame whole.
+                self._port.write(data)
             except PortError as error:
                 self._lose(error)
                 return
+        wake = self._bus.deadline()
         if self._timer is not None:
+            if self._wake <= wake:
+                return  # it wakes too early and is set again then: cheaper than once for each byte
             self._timer.cancel()
-        delay = self._bus.deadline() - self._context.clock()
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, delay), self._deadline)
+        self._wake = wake
+        delay = max(0.0, wake - self._context.clock())
+        self._timer = asyncio.get_running_loop().call_later(delay, self._deadline)
 
     def _lose(self, error: PortError) -> None:
         """Stop using the port at once; ``run`` opens it again."""

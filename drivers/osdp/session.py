@@ -1,7 +1,7 @@
 """One reader as the control panel sees it: found, proved, asked, lost and found again (SIA OSDP 2.2, 5 and D).
 
 Sans-I/O, and the bus decides when it is this reader's turn: ``frame_to_send`` gives the frame, then exactly one
-of ``reply`` and ``no_reply`` tells how it went. ``due`` is when the next turn is wanted.
+of ``reply`` and ``no_reply`` tells how it went.
 
     step         command       wanted      then
     PROBE        ID            PDID        OFF: SERVE; otherwise DEFAULT_KEY once, then CHALLENGE
@@ -30,29 +30,11 @@ from drivers.osdp.frame import Frame, encode
 from drivers.osdp.handshake import Handshake, KeyChange
 from drivers.osdp.messages import Cmd, Identity, MessageError, NakCode, Reply
 from drivers.osdp.outbox import Outbox, Outgoing
+from drivers.osdp.patience import ATTEMPTS, BUSY_PAUSE, OFFLINE_AFTER, Patience
 from drivers.osdp.reports import Reports
 from drivers.osdp.secure import Scs, SecureChannel, SecureError
 from drivers.osdp.service import Service
 from drivers.osdp.settings import OsdpReader
-
-REPLY_DELAY = 0.2
-"""Seconds a reader may take to begin its answer, 5.7; the time of the bytes on the wire comes on top."""
-QUICK_DELAY = 0.04
-"""The same for a reader that is known to be absent, so that looking for it costs the others little."""
-OFFLINE_AFTER = 8.0
-"""Seconds without a good answer until a reader is offline, 5.7."""
-QUICK_INTERVAL = 0.4
-"""Seconds between looks for an absent reader: with the handshake it is back within a second of its return."""
-RETRY_PAUSE = 0.3
-"""Seconds between attempts once a reader has missed several."""
-BUSY_PAUSE = 0.05
-"""Seconds until a reader that was busy is asked again, 7.19."""
-BACK_OFF = (1.0, 10.0)
-"""First and longest pause between full-length attempts to reach a reader that is absent or refuses."""
-ATTEMPTS = 6
-"""How often a frame is sent until the session is begun anew: the reader may have lost it and keep silent."""
-IMMEDIATE_ATTEMPTS = 4
-"""How many of them follow each other without a pause: noise is short, an unplugged reader is not."""
 
 
 class Step(Enum):
@@ -116,7 +98,7 @@ class Session:
         self.address = settings.address
         self.online: bool | None = None
         self.step = Step.PROBE
-        self.due = float("-inf")
+        self.patience = Patience()
         self.outbox = Outbox(settings.outputs)
         self.why_offline = "not asked yet"
         self.identity: Identity | None = None
@@ -135,9 +117,6 @@ class Session:
         self._claimed: Identity | None = None
         self._heard: float | None = None
         self._trouble = Trouble.SILENT
-        self._absent = False
-        self._full_at = float("-inf")
-        self._back_off = BACK_OFF[0]
 
     # -------------------------------------------------------------- what the bus asks
 
@@ -145,11 +124,6 @@ class Session:
     def handshaking(self) -> bool:
         """Whether the reader answers but is not in service yet."""
         return self.step not in (Step.PROBE, Step.SERVE)
-
-    @property
-    def absent(self) -> bool:
-        """Whether it is offline and silent, so that its turns are only looks for it."""
-        return self._absent
 
     @property
     def secure(self) -> bool:
@@ -200,8 +174,7 @@ class Session:
             self._heard = now
         if self._in_flight is None:
             self._in_flight = self._next(now)
-        quick = self._absent and now < self._full_at
-        return self._in_flight.frame, QUICK_DELAY if quick else REPLY_DELAY
+        return self._in_flight.frame, self.patience.reply_delay(now)
 
     def accepts(self, frame: Frame) -> bool:
         """Whether ``frame`` is an answer to what is in flight, and not one that comes late or from elsewhere.
@@ -215,18 +188,12 @@ class Session:
             return True
         return not frame.block and frame.code in (Reply.NAK, Reply.BUSY)
 
-    def heard_out_of_turn(self, now: float) -> None:
-        """The reader answered when nobody waited any more: it is there and slow, so it gets its full time."""
-        self._full_at = float("-inf")
-        if self._absent:
-            self.due = now
-
     def reply(self, frame: Frame, now: float) -> list[DeviceEvent]:
         """The answer arrived, its last byte at ``now``."""
         flight = self._in_flight
         assert flight is not None
         if frame.code == Reply.BUSY and not frame.block:
-            self.due = now + BUSY_PAUSE
+            self.patience.due = now + BUSY_PAUSE
             self._trouble = Trouble.BUSY
             return self._silence(now)
         try:
@@ -238,7 +205,7 @@ class Session:
             return self._refused(data[0] if data else 0, now, flight, in_clear=in_clear)
         self._in_flight = None
         self._sequence = flight.sequence % 3 + 1
-        self.due = now
+        self.patience.due = now
         if self._channel is not None or self._clear:
             self._heard = now
             self._freshness.answered(now)
@@ -250,11 +217,11 @@ class Session:
 
     def lost_port(self, now: float, why: str) -> list[DeviceEvent]:
         """The bus itself is gone. When it is back everything starts at once, without any pause."""
-        events = self._go_offline(now, why)
-        self._absent = False
-        self._full_at = self.due = float("-inf")
-        self._back_off = BACK_OFF[0]
-        return events
+        self.patience.forget()
+        if self.online is False:
+            self.why_offline = why
+            return []
+        return self._go_offline(now, why)
 
     # -------------------------------------------------------------- commands
 
@@ -317,7 +284,7 @@ class Session:
                 return self.service.answered(flight.outgoing, flight.first_sent, code, data, now)
 
     def _probed(self, code: int, data: bytes, now: float) -> list[DeviceEvent]:
-        self._absent = False
+        self.patience.found()
         if self._clear:
             return self._identified(code, data, now)
         identity = _identity(code, data)
@@ -378,8 +345,7 @@ class Session:
 
     def _serve(self, now: float) -> list[DeviceEvent]:
         self.step = Step.SERVE
-        self.due = now
-        self._back_off = BACK_OFF[0]
+        self.patience.in_service(now)
         self.service.begin()
         return []
 
@@ -393,7 +359,7 @@ class Session:
             return self._missed(Trouble.GARBLED, now)
         self._in_flight = None
         self._sequence = flight.sequence % 3 + 1
-        self.due = now
+        self.patience.due = now
         match self.step:
             case Step.DEFAULT_KEY:
                 self.step = Step.CHALLENGE
@@ -417,24 +383,14 @@ class Session:
         self._trouble = trouble
         self.retries += 1
         if flight is None or self.step is Step.PROBE:
-            self._look_again_later(now)
+            self.step, self._in_flight = Step.PROBE, None
+            self.patience.not_found(now, offline=self.online is False)
         else:
             flight.attempts += 1
             if flight.attempts >= ATTEMPTS:
                 self._restart(now)
-            self.due = now if flight.attempts < IMMEDIATE_ATTEMPTS else now + RETRY_PAUSE
+            self.patience.missed(flight.attempts, now)
         return self._silence(now)
-
-    def _look_again_later(self, now: float) -> None:
-        self.step, self._in_flight = Step.PROBE, None
-        if self.online is not False:
-            self.due = now + RETRY_PAUSE
-            return
-        if now >= self._full_at:
-            self._full_at = now + self._back_off
-            self._back_off = min(2 * self._back_off, BACK_OFF[1])
-        self._absent = True
-        self.due = now + QUICK_INTERVAL
 
     def _restart(self, now: float) -> list[DeviceEvent]:
         """Begin a new session with sequence number 0. What was not confirmed is sent again in it."""
@@ -442,7 +398,7 @@ class Session:
         if flight is not None and flight.outgoing is not None and flight.outgoing.queued:
             self.outbox.put_back(flight.outgoing)
         self.step, self._channel = Step.PROBE, None
-        self.due = now
+        self.patience.due = now
         return []
 
     def _silence(self, now: float) -> list[DeviceEvent]:
@@ -454,8 +410,7 @@ class Session:
     def _reject(self, why: str, now: float) -> list[DeviceEvent]:
         """The reader is there but must not be used: offline at once, tried again with growing pauses."""
         events = self._go_offline(now, why)
-        self.due = now + self._back_off
-        self._back_off = min(2 * self._back_off, BACK_OFF[1])
+        self.patience.refused(now)
         return events
 
     def _go_offline(self, now: float, why: str) -> list[DeviceEvent]:

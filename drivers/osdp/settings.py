@@ -41,7 +41,7 @@ class OsdpReader:
     allow_cleartext: bool = False
     outputs: Annotated[int, Field(ge=0, le=MAX_LINES)] = 1
     inputs: Annotated[int, Field(ge=0, le=MAX_LINES)] = 2
-    queued_limit: Annotated[Duration, Field(ge=1.0, le=60.0)] = 2.0
+    queued_limit: Annotated[Duration, Field(ge=0.5, le=60.0)] = 2.0
     """A read that may be older than this is refused, as is any within this time after a longer outage."""
 
     @model_validator(mode="after")

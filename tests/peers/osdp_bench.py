@@ -34,7 +34,9 @@ class Peers:
         self.baudrate = baudrate
         self._processes: list[subprocess.Popen[str]] = []
         links = [f"--link={folder / name}" for name in ("cp", *(f"pd{number}" for number in range(readers)))]
-        self._bus = self._start("rs485bus.py", f"--baud={baudrate}", f"--ctl={folder / 'ctl'}", *links)
+        self.tap = folder / "tap"
+        more = (f"--baud={baudrate}", f"--ctl={folder / 'ctl'}", f"--tap={self.tap}")
+        self._bus = self._start("rs485bus.py", *more, *links)
         assert self._bus.stdout is not None
         assert self._bus.stdout.readline() == "ready\n"
 

@@ -35,8 +35,9 @@ from drivers.osdp.bus import Bus
 from drivers.osdp.frame import MAX_FRAME, encode
 from drivers.osdp.handshake import KeyChange
 from drivers.osdp.messages import Cmd, NakCode, Reply
+from drivers.osdp.patience import OFFLINE_AFTER, REPLY_DELAY
 from drivers.osdp.secure import SCBK_D
-from drivers.osdp.session import OFFLINE_AFTER, REPLY_DELAY, Session
+from drivers.osdp.session import Session
 from drivers.osdp.settings import OsdpReader
 from tests.peers.osdp_model import ModelReader, ModelWire, raw_card
 

@@ -1,0 +1,79 @@
+"""When to try again: how long to wait for a reader, and how often to look for one that is not there."""
+
+from __future__ import annotations
+
+REPLY_DELAY = 0.2
+"""Seconds a reader may take to begin its answer, 5.7; the time of the bytes on the wire comes on top."""
+QUICK_DELAY = 0.04
+"""The same for a reader that is known to be absent, so that looking for it costs the others little."""
+OFFLINE_AFTER = 8.0
+"""Seconds without a good answer until a reader is offline, 5.7."""
+QUICK_INTERVAL = 0.4
+"""Seconds between looks for an absent reader: with the handshake it is back within a second of its return."""
+RETRY_PAUSE = 0.3
+"""Seconds between attempts once a reader has missed several."""
+BUSY_PAUSE = 0.05
+"""Seconds until a reader that was busy is asked again, 7.19."""
+BACK_OFF = (1.0, 10.0)
+"""First and longest pause between full-length attempts to reach a reader that is absent or refuses."""
+ATTEMPTS = 6
+"""How often a frame is sent until the session is begun anew: the reader may have lost it and keep silent."""
+IMMEDIATE_ATTEMPTS = 4
+"""How many of them follow each other without a pause: noise is short, an unplugged reader is not."""
+
+
+class Patience:
+    """The pauses of one reader. ``due`` is when its next turn is wanted, in seconds of the monotonic clock."""
+
+    def __init__(self) -> None:
+        self.due = float("-inf")
+        self.absent = False
+        """Offline and silent: its turns are only looks for it, short ones with a full-length one now and then."""
+        self._full_at = float("-inf")
+        self._back_off = BACK_OFF[0]
+
+    def reply_delay(self, now: float) -> float:
+        """Seconds that the answer may take to begin."""
+        return QUICK_DELAY if self.absent and now < self._full_at else REPLY_DELAY
+
+    def missed(self, attempts: int, now: float) -> None:
+        """A frame got no good answer for the ``attempts``-th time: at once again, then with pauses."""
+        self.due = now if attempts < IMMEDIATE_ATTEMPTS else now + RETRY_PAUSE
+
+    def not_found(self, now: float, *, offline: bool) -> None:
+        """A look for the reader found nothing."""
+        if not offline:
+            self.due = now + RETRY_PAUSE
+            return
+        if now >= self._full_at:
+            self._full_at = now + self._next_back_off()
+        self.absent = True
+        self.due = now + QUICK_INTERVAL
+
+    def found(self) -> None:
+        """The reader answers."""
+        self.absent = False
+
+    def refused(self, now: float) -> None:
+        """The reader is there and must not be used: tried again with growing pauses."""
+        self.due = now + self._next_back_off()
+
+    def in_service(self, now: float) -> None:
+        """All is well: ready for its turn, and the pauses begin small the next time."""
+        self.due, self._back_off = now, BACK_OFF[0]
+
+    def look_now(self, now: float) -> None:
+        """It was heard when nobody waited any more: there and slow, so it gets its full time."""
+        self._full_at = float("-inf")
+        if self.absent:
+            self.due = now
+
+    def forget(self) -> None:
+        """Everything starts anew at once: the bus itself was away."""
+        self.absent = False
+        self._full_at = self.due = float("-inf")
+        self._back_off = BACK_OFF[0]
+
+    def _next_back_off(self) -> float:
+        pause, self._back_off = self._back_off, min(2 * self._back_off, BACK_OFF[1])
+        return pause
