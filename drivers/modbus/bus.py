@@ -41,6 +41,11 @@ class Bus:
         """After ``end``: nothing is left to be switched off."""
         return self._ending and (not self._connected or all(board.ended for board in self._boards))
 
+    @property
+    def broken(self) -> bool:
+        """Whether the connection must be closed and opened anew."""
+        return self._line.broken
+
     def command(self, command: Command, now: float) -> list[DeviceEvent]:
         """A relay command. Raises ``DriverUsageError`` for a device or line that is not on this bus."""
         if isinstance(command, Led | Buzz):
@@ -78,8 +83,8 @@ class Bus:
 
     def receive(self, data: bytes, now: float) -> list[DeviceEvent]:
         """Bytes came."""
-        events = self._finish(self._line.receive(data, now))
-        return events + self._pump(now)
+        done = self._line.receive(data, now)
+        return [] if done is None else self._finish(done) + self._pump(now)
 
     def deadline(self) -> float | None:
         """When ``handle_deadline`` is to be called."""

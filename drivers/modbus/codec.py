@@ -143,9 +143,13 @@ def decode_reply(request: Request, pdu: bytes) -> Answer | None:
 
 
 class Framing(Protocol):
-    """How a PDU travels, with ``overhead`` bytes around it."""
+    """How a PDU travels, with ``overhead`` bytes around it.
+
+    ``stream``: frames follow each other without silence between them, so a lost beat is never found again.
+    """
 
     overhead: int
+    stream: bool
 
     def encode(self, request: Request) -> bytes:
         """The frame of a new request."""
@@ -167,6 +171,7 @@ class RtuFraming:
     """Unit, PDU, CRC-16. The length of a frame follows from its function code, as nothing else marks its end."""
 
     overhead = 3
+    stream = False
 
     def __init__(self) -> None:
         """Make the framer whose CRC is used."""
@@ -219,6 +224,7 @@ class TcpFraming:
     """The MBAP header: a transaction number that the reply must repeat, protocol 0, length, unit."""
 
     overhead = 7
+    stream = True
     _longest = 260
     """Section 4.1: a Modbus/TCP frame is at most this long."""
 

@@ -92,13 +92,21 @@ class ModbusDriver:
             data = self._port.read()
         except PortError as error:
             self._lose(error)
-            return
-        if data:
-            self._then(self._bus.receive(data, self._clock()))
+        else:
+            self._step(lambda: self._bus.receive(data, self._clock()))
 
     def _wake(self) -> None:
         self._timer = None
-        self._then(self._bus.handle_deadline(self._clock()))
+        self._step(lambda: self._bus.handle_deadline(self._clock()))
+
+    def _step(self, step: Callable[[], Sequence[DeviceEvent]]) -> None:
+        """A step of the machine from a callback: what it raises is an error in it, and must end ``run``."""
+        try:
+            self._then(step())
+        except Exception as error:
+            if self._gone is None or self._gone.done():
+                raise
+            self._gone.set_exception(error)
 
     def _then(self, events: Sequence[DeviceEvent]) -> None:
         """After every step of the machine: write, arm the timer, tell."""
@@ -113,9 +121,10 @@ class ModbusDriver:
             delay = max(0.0, deadline - self._clock())
             self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
         self._tell(events)
-
         if self._bus.ended:
             self._over("stopped")
+        elif self._bus.broken:
+            self._over("what comes is no Modbus/TCP")
 
     def _write(self, port: OpenPort, data: bytes) -> None:
         try:
@@ -151,8 +160,8 @@ class ModbusDriver:
     async def _farewell(self) -> None:
         """Every output off and read back as off, as long as somebody answers."""
         try:
-            self._then(self._bus.end(self._clock()))
-            if self._gone is not None:
+            if self._gone is not None and not self._gone.done():
+                self._then(self._bus.end(self._clock()))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._gone, _FAREWELL)
         finally:

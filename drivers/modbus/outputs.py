@@ -16,6 +16,8 @@ from drivers.modbus.profile import Area, Outputs, PulseCommand
 _LONG_AGO = -1e9
 _PATIENCE = 0.2
 """Seconds around the end of a timed pulse in which either state is right, beside one unit of the board."""
+_NO_SUCH = (1, 2, 3)
+"""The exceptions "illegal function", "address" and "value" (section 7): the board does not have this."""
 _BUSY = (5, 6)
 """The exceptions "acknowledge" and "server device busy" (section 7): ask again."""
 _BUSY_RETRY = 0.1
@@ -95,6 +97,7 @@ class OutputBank:
         A restored line never releases a door: a pulse that the board has acknowledged may run out on the
         board, one that it has not is forgotten. What is held on is still wanted on.
         """
+        self._pulse = self._form.pulse
         for output in self._outputs:
             output.alarmed = output.verified = False
             output.wrong = 0
@@ -168,7 +171,7 @@ class OutputBank:
             for index, _ in write.versions:
                 self._outputs[index].retry_at = now + _BUSY_RETRY
             return []
-        if write.seconds is not None and self._pulse is not None:
+        if write.seconds is not None and self._pulse is not None and code in _NO_SUCH:
             # A door must open for whom was let in: better timed here than not at all, and told.
             self._pulse = None
             point = self._outputs[write.versions[0][0]].point

@@ -67,6 +67,8 @@ class Line:
     def __init__(self, framing: Framing, timing: Timing, *, echo: bool = False) -> None:
         """With ``echo``, the adapter hears itself and every frame sent comes back first."""
         self.timing = timing
+        self.broken = False
+        """The connection must be closed and opened anew."""
         self._framing = framing
         self._echo = echo
         self._request: Request | None = None
@@ -161,6 +163,7 @@ class Line:
         """The port is gone or new: what was on its way is over. Ghosts stay, a device may yet answer."""
         request = self._request
         self._out = b""
+        self.broken = False
         return None if request is None else self._failed(request, Fault.SILENT, now)
 
     def _strip_echo(self) -> bool:
@@ -179,7 +182,8 @@ class Line:
 
     def _lose(self, request: Request, now: float) -> Done | None:
         """No frame can be told any more: wait until the line is silent, dropping what comes."""
-        if self._framing.overhead > 3:  # a TCP stream never finds its beat again
+        if self._framing.stream:
+            self.broken = True
             return self._failed(request, Fault.BROKEN, now)
         self._lost = True
         return None

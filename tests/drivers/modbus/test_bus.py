@@ -28,6 +28,7 @@ from tests.drivers.modbus.simboard import (
     TIMED,
     SimBoard,
     believed,
+    crc,
     frames,
     online,
     without_settings,
@@ -156,6 +157,29 @@ def test_a_board_that_refuses_its_timed_pulse_opens_all_the_same_and_an_alarm_sa
     assert not any(board.outputs(here.now))
     (alarm,) = [e for e in here.events if isinstance(e, DeviceAlarm)]
     assert "timed pulse" in alarm.what
+
+
+def test_a_board_in_trouble_keeps_its_timed_pulse() -> None:
+    """Exception 4 says nothing of what the board has: the pulse is asked for again, as a pulse."""
+    board = SimBoard(1)
+    here = world(board)
+    here.start()
+    here.run(1.0)
+    handle = board.handle
+    board.handle = (
+        lambda frame, now: (  # type: ignore[method-assign]  # a board that fails for a while
+            frame[:1] + b"\x85\x04" + crc(frame[:1] + b"\x85\x04") if frame[1] == 5 else handle(frame, now)
+        )
+    )
+    here.command(Pulse(Point("b1", "out1"), 4.0))
+    here.run(0.5)
+    assert any("exception 4" in e.what for e in here.events if isinstance(e, DeviceAlarm))
+    board.handle = handle  # type: ignore[method-assign]
+    here.run(1.0)
+    assert board.outputs(here.now)[0]
+    assert frames(here, 5)[-1][:4] == b"\x01\x05\x02\x00"
+    here.run(4.0)
+    assert not any(board.outputs(here.now))
 
 
 def test_a_relay_that_does_not_obey_is_written_twice_and_then_an_alarm() -> None:

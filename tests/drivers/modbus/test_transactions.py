@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.modbus.codec import Function, Request, RtuFraming
+from drivers.modbus.codec import Function, Request, RtuFraming, TcpFraming
 from drivers.modbus.transactions import Done, Fault, Line, Timing
 from tests.drivers.modbus.simboard import CHAR, crc
 
@@ -162,6 +162,17 @@ def test_an_echo_nobody_told_of_is_named() -> None:
     done = one.handle_deadline(0.1)
     assert done is not None
     assert done.fault is Fault.ECHO
+
+
+def test_a_stream_that_lost_its_beat_is_broken_until_it_is_opened_anew() -> None:
+    one = Line(TcpFraming(), Timing(0.0, 0.15, 2.0, 0.0))
+    one.send(read(READS[0]), 0.0)
+    done = one.receive(b"HTTP/1.1 400 Bad Request", 0.01)
+    assert done is not None
+    assert done.fault is Fault.BROKEN
+    assert one.broken
+    one.reset(0.1)
+    assert not one.broken
 
 
 def test_a_reply_that_breaks_off_is_over_before_its_time() -> None:

@@ -7,15 +7,17 @@ import contextlib
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from drivers.driver import Driver
+from drivers.driver import Context, Driver
 from drivers.events import (
     DeviceAlarm,
+    DeviceEvent,
     DeviceOffline,
     DeviceOnline,
     Hold,
@@ -25,7 +27,7 @@ from drivers.events import (
     Pulse,
     Release,
 )
-from drivers.modbus.driver import ModbusBoard
+from drivers.modbus.driver import TCP, ModbusBoard, ModbusTcpBus
 from tests.drivers.conformance import eventually, play, running, states
 from tests.drivers.modbus.rigs import PEERS, BoardProcess, ModbusRig, Process, Wire, create_rtu, rtu_rig, tcp_rig
 
@@ -212,6 +214,51 @@ def test_faults_pass_and_nothing_wrong_is_believed(tmp_path: Path, fault: str, w
                 await play_it(rig)
 
     play(body())
+
+
+def test_what_is_no_modbus_at_all_is_left_and_tried_again() -> None:
+    connections = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+        with contextlib.suppress(OSError):
+            while await reader.read(100):
+                writer.write(b"Protocol mismatch.\r\n")
+        writer.close()
+
+    async def body() -> None:
+        async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+            bus = ModbusTcpBus(host="127.0.0.1", port=server.sockets[0].getsockname()[1])
+            events: list[DeviceEvent] = []
+            context = Context(events.append, time.monotonic, lambda reference: b"")
+            driver = TCP.create(bus, {"main": ModbusBoard(profile="input-16")}, context)
+            await settle(driver, eventually(lambda: connections >= 3))
+        (offline,) = events
+        assert isinstance(offline, DeviceOffline)
+        assert "no Modbus/TCP" in offline.why
+
+    play(body())
+
+
+def test_an_error_in_the_machine_ends_the_driver_and_is_not_swallowed(tmp_path: Path) -> None:
+    async def body() -> None:
+        with rtu_rig(tmp_path) as (rig, _):
+            task = asyncio.get_running_loop().create_task(rig.driver.run())
+            await eventually(lambda: rig.online() == rig.devices)
+            rig.events = Refusing()
+            rig.driver._emit = rig.events.append  # type: ignore[attr-defined]  # a listener that fails
+            rig.set_input(True)
+            with pytest.raises(RuntimeError, match="refused"):
+                await asyncio.wait_for(task, 20)
+
+    play(body())
+
+
+class Refusing(list[DeviceEvent]):
+    def append(self, event: DeviceEvent) -> None:
+        raise RuntimeError("refused")
 
 
 def test_a_relay_that_sticks_is_an_alarm(tmp_path: Path) -> None:
