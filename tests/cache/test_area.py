@@ -32,6 +32,8 @@ def inside(minutes: float) -> Position:
         (Area("office", AntiPassback.SOFT), inside(0), Passage.VIOLATION),
         (Area("office", timed=60.0), inside(0.9), Passage.VIOLATION),
         (Area("office", timed=60.0), inside(1), Passage.FORGIVEN),
+        (Area("office", timed=0.5), inside(0), Passage.VIOLATION),
+        (Area("office", timed=0.5), inside(0.01), Passage.FORGIVEN),
         (Area("office", AntiPassback.HARD, reset=599), inside(1), Passage.VIOLATION),
         (Area("office", AntiPassback.HARD, reset=600), inside(1), Passage.FORGIVEN),
         (Area("office", AntiPassback.HARD, reset=600), inside(0), Passage.VIOLATION),
