@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -79,7 +80,8 @@ class SyncLoop:
         return outcome
 
     async def _appointment(self) -> None:
-        self._settle(await asyncio.to_thread(self.service.run_once))
+        with suppress(asyncio.CancelledError):  # the process ends: APScheduler would log it as an error
+            self._settle(await asyncio.to_thread(self.service.run_once))
 
     def _settle(self, outcome: SyncOutcome) -> None:
         """Make the next appointment after a sync."""

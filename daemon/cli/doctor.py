@@ -16,7 +16,8 @@ from cache.journal_reader import JournalReader
 from cache.lookup import Lookup
 from daemon import clock
 from daemon.cli.common import duration
-from daemon.config.site import Site, load_site
+from daemon.config.load import load_site
+from daemon.config.site import Site
 from daemon.control.client import ask_one, is_running
 from daemon.control.reports import StatusReport
 from daemon.paths import Paths

@@ -13,7 +13,7 @@ import click
 
 from daemon.cli.common import config_option, json_option, print_json, run, start_logging
 from daemon.cli.supervise import supervise
-from daemon.config.site import load_site
+from daemon.config.load import Scope, load_site
 from daemon.control.protocol import plain
 from daemon.secrets import read_secret
 
@@ -44,7 +44,7 @@ def doors(config: Path) -> None:
     """Run the process that opens doors; it never touches the network."""
     from daemon.doors_process import serve_doors
 
-    asyncio.run(serve_doors(load_site(config)))
+    asyncio.run(serve_doors(load_site(config, scope=Scope.DOORS)))
 
 
 @latchd.command()
@@ -57,7 +57,7 @@ def sync(config: Path, once: bool, dry_run: bool, as_json: bool) -> None:
     from daemon.cli.sync import outcome_lines
     from daemon.sync_process import serve_sync, sync_service
 
-    site = load_site(config)
+    site = load_site(config, scope=Scope.SYNC)
     if (dry_run or as_json) and not once:
         raise click.UsageError("--dry-run and --json go with --once; ask a running sync with latchctl sync")
     with sync_service(site) as service:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.config.site import Site, load_site
+from daemon.config.load import load_site
+from daemon.config.site import Site
 
 DEFAULT_SOCKET = Path("/run/latchd/control.sock")
 

@@ -1,17 +1,14 @@
-"""The site file, read and checked as a whole: refused with every fault in one report, or accepted.
+"""An accepted site file as the pure parts need it: tables turned into the domain. Pure.
 
-``load_site`` is what start-up, ``latchd check-config`` and the scenario runner all call; it opens no device.
+``daemon.config.load`` reads and checks the file.
 """
 
 from __future__ import annotations
 
-import copy
-import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path as FilePath
-from typing import Any, get_type_hints
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from cache.model import (
@@ -23,11 +20,7 @@ from cache.model import (
     Schedule,
     StalenessPolicy,
 )
-from daemon.config.checks import check
-from daemon.config.devices import Devices, read_devices
-from daemon.config.faults import Fault, parse
-from daemon.config.gpio import gpio_boards
-from daemon.config.lines import Path, key_lines, nearest_line
+from daemon.config.devices import Devices
 from daemon.config.tables import (
     AccessExceptionTable,
     AccessLevelTable,
@@ -37,29 +30,7 @@ from daemon.config.tables import (
     Week,
 )
 from daemon.config.values import parse_date, parse_weekdays
-from daemon.errors import ConfigError
-from daemon.secrets import SITE_KEY_BYTES, decode_key, read_secret
-from drivers.driver import SecretReference
 from drivers.wiegand.formats import CardFormats, built_in_formats
-
-MAX_SITE_FILE = 4 * 1024 * 1024
-"""Bytes; a site of 1,000 doors needs about a tenth of it."""
-
-_NAMED_TABLES = ("door", "schedule", "special_days", "area")
-_LISTS = (("access_level",), ("door_schedule",), ("door_exception",), ("interlock",))
-_DEVICE_TABLES = ("bus", "board", "reader")
-
-Secrets = Callable[[SecretReference], bytes]
-
-
-class SiteFileError(ConfigError):
-    """A site file is refused; the message lists every fault with file, line and key."""
-
-    def __init__(self, file: str, faults: Iterable[tuple[int, Fault]]) -> None:
-        self.faults = tuple(sorted(faults, key=lambda f: (f[0], f[1].key)))
-        count = f"{len(self.faults)} fault" + "s" * (len(self.faults) != 1)
-        lines = [f"{file}:{line}: {fault.key}: {fault.text}" for line, fault in self.faults]
-        super().__init__("\n".join([f"{file} is refused, {count}; no device was opened", *lines]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,122 +49,6 @@ class Site:
     def name(self) -> str:
         """The site's name."""
         return self.tables.site.name
-
-
-def load_site(file: FilePath, secrets: Secrets | None = read_secret) -> Site:
-    """Read and check a site file; ``SiteFileError`` lists all that is wrong.
-
-    ``secrets`` is asked for every secret that the file refers to, so that a missing one is found now;
-    ``None`` leaves them unread (``latchd check-config --without-secrets``, the scenario runner).
-    """
-    return read_site(_text(file), str(file), secrets)
-
-
-def read_site(text: str, file: str, secrets: Secrets | None) -> Site:
-    """``load_site`` for a text already read; ``file`` is the name for messages."""
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file} is not valid TOML: {error}; no device was opened") from None
-    lines = key_lines(text)
-    device_tables = {kind: raw.pop(kind, {}) for kind in _DEVICE_TABLES}
-    faults = [
-        Fault((kind,), "expected tables such as [%s.NAME]" % kind)  # noqa: UP031
-        for kind, tables in device_tables.items()
-        if not isinstance(tables, dict)
-    ]
-    parsed = parse(SiteTables, raw)
-    readable = parsed.value or _readable(raw, parsed.faults)
-    buses, boards, readers = (tables if isinstance(tables, dict) else {} for tables in device_tables.values())
-    devices, device_faults = read_devices(buses, {**boards, **gpio_boards(readable)}, readers)
-    faults += [*parsed.faults, *device_faults]
-    if readable is not None:
-        faults += check(readable, devices)
-        if secrets is not None:
-            faults += _secret_faults(readable, devices, secrets)
-    if faults or parsed.value is None:
-        raise SiteFileError(file, ((nearest_line(lines, fault.path), fault) for fault in faults))
-    return build_site(parsed.value, devices)
-
-
-def _readable(raw: dict[str, Any], faults: Iterable[Fault]) -> SiteTables | None:
-    """The tables without the keys at fault, so that the checks between tables are reported in the same go.
-
-    ``None`` where a whole named table would have to go: what refers to it would then look wrong too.
-    """
-    remaining = copy.deepcopy(raw)
-    for fault in faults:
-        keys = fault.path
-        while keys and isinstance(keys[-1], int):
-            keys = keys[:-1]
-        if len(keys) < 2 and keys not in _LISTS:
-            return None
-        if len(keys) == 2 and keys[0] in _NAMED_TABLES:
-            return None
-        _remove(remaining, keys)
-    return parse(SiteTables, remaining).value
-
-
-def _remove(table: Any, keys: Path) -> None:
-    inner = table
-    for key in keys[:-1]:
-        try:
-            inner = inner[key]
-        except (KeyError, IndexError, TypeError):
-            return
-    if isinstance(inner, dict):
-        inner.pop(keys[-1], None)
-
-
-def _text(file: FilePath) -> str:
-    try:
-        with file.open("rb") as stream:
-            content = stream.read(MAX_SITE_FILE + 1)
-        if len(content) > MAX_SITE_FILE:
-            raise ConfigError(f"{file} is larger than {MAX_SITE_FILE} bytes; this is no site file")
-        return content.decode("utf-8")
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file} is not UTF-8 text (byte {error.start})") from None
-
-
-# ------------------------------------------------------------------ secrets
-
-
-def _secret_faults(tables: SiteTables, devices: Devices, secrets: Secrets) -> Iterator[Fault]:
-    for path, reference in _references(tables, devices):
-        try:
-            content = secrets(reference)
-            if path == ("site", "key"):
-                decode_key(content, SITE_KEY_BYTES)
-        except ConfigError as error:
-            yield Fault(path, str(error))
-
-
-def _references(tables: SiteTables, devices: Devices) -> Iterator[tuple[Path, SecretReference]]:
-    yield ("site", "key"), tables.site.key
-    if tables.scim is not None:
-        yield from _secret_fields(tables.scim, ("scim",))
-    for bus in devices.buses:
-        for name, settings in bus.devices.items():
-            section = "reader" if name in devices.readers else "board"
-            yield from _secret_fields(settings, (section, name))
-
-
-def _secret_fields(settings: Any, path: Path) -> Iterator[tuple[Path, SecretReference]]:
-    """The fields of a settings object, and of those inside it, that refer to a secret."""
-    for name, hint in get_type_hints(type(settings)).items():
-        value = getattr(settings, name, None)
-        if value is None:
-            continue
-        if hint in (SecretReference, SecretReference | None):
-            yield (*path, name), value
-        elif hasattr(type(value), "__pydantic_fields__"):
-            yield from _secret_fields(value, (*path, name))
-
-
-# ------------------------------------------------------------------ to the domain
 
 
 def build_site(tables: SiteTables, devices: Devices) -> Site:

@@ -164,8 +164,8 @@ class DoorTable:
     @field_validator("held_open_time")
     @classmethod
     def _held(cls, value: float) -> float:
-        if value < 10:
-            raise ValueError("held_open_time is at least 10s")
+        if not 10 <= value <= 86400:
+            raise ValueError("held_open_time is 10s to 24h")
         return value
 
     @model_validator(mode="after")

@@ -151,7 +151,7 @@ class Entry:
     def _alarms(self, decision: Decision) -> None:
         """What is told beside the decision itself; nothing of duress shows at the door."""
         person = decision.person.id if decision.person is not None else None
-        if decision.duress and decision.outcome is Outcome.GRANT:
+        if decision.duress:
             self._out.events.append(Event(EventName.DURESS, self.unit.setup.name, self.reader, person))
         if decision.apb_violation or decision.reason is Reason.APB_VIOLATION:
             self._out.events.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from cache.model import Mode, Moment
+from cache.model import Event, EventName, Mode, Moment
 from daemon.controller.effects import Collected
 from daemon.controller.setup import DoorSetup, InputSetup
 from daemon.door import debounce, machine
@@ -155,10 +155,12 @@ class DoorUnit:
                 self._fire_changed(signal_of(level.state, fire.sense), now)
 
     def _fire_changed(self, signal: Signal, now: Moment) -> None:
-        """A broken fire line counts as an alarm: it silences, it locks and releases nothing."""
-        fire = signal is not Signal.OFF
-        if fire is not self._fire:
-            self._fire = fire
+        """A broken fire line is a fault on record, and neither an alarm nor its end."""
+        if signal in (Signal.SHORT, Signal.CUT):
+            detail = (("input", "fire"), ("state", signal.value))
+            self._out.events.append(Event(EventName.INPUT_FAULT, self.setup.name, detail=detail))
+        elif (signal is Signal.ON) is not self._fire:
+            self._fire = signal is Signal.ON
             self.take_mode(now)
 
     # -------------------------------------------------------------- the machine

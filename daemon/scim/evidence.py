@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from cache.model import Directory
 from cache.reconcile import Evidence, missing
-from daemon.scim.fetch import GROUP_ATTRIBUTES, Snapshot
+from daemon.scim.fetch import GROUP_ATTRIBUTES, Snapshot, filtered_members
 from daemon.scim.resource import MalformedError, identifier
 from daemon.scim.wire import Fetch, OutageError, OutageKind, Request, Response
 
@@ -137,6 +137,9 @@ class _Probe:
         elif self.snapshot.road == "user_groups":
             yield from self._read_users_again(sorted(set().union(*lost.values())))
             lost = missing(self.old, self.snapshot.directory()).members
+        elif self.snapshot.road == "filter":
+            yield from self._filter_again(lost)
+            lost = missing(self.old, self.snapshot.directory()).members
         self.ended = lost
 
     def _read_again(self, lost: Mapping[str, frozenset[str]]) -> Fetch[set[str]]:
@@ -161,12 +164,26 @@ class _Probe:
             self._person(person_id, response)
             self.snapshot.add_groups_of(person_id)
 
+    def _filter_again(self, lost: Iterable[str]) -> Fetch[None]:
+        """Ask the filter once more; what either answer shows counts."""
+        for group_id in self._within(sorted(lost), "groups"):
+            found = yield from filtered_members(self.snapshot, group_id)
+            self.snapshot.memberships.setdefault(group_id, set()).update(found)
+
     def _group(self, group_id: str, one: str, response: Response) -> bool:
-        """Whether the answer tells who is in ``one``: nobody, if it is a nested group that is gone."""
+        """Whether the answer tells who is in ``one``: nobody, if it is a nested group that is gone.
+
+        Who was there at the first reading stays: only what both readings miss has ended.
+        """
         if one != group_id and response.status in GONE:
             self.snapshot.groups.forget(one)
             return True
-        return _is(response, one) and self._take_group(one, response)
+        before = self.snapshot.groups.all.get(one)
+        if not (_is(response, one) and self._take_group(one, response)):
+            return False
+        if before is not None:
+            self.snapshot.groups.add_members(one, before.members)
+        return True
 
     def _within(self, ids: Iterable[str], what: str) -> list[str]:
         """As many as may still be asked for in this sync."""

@@ -50,6 +50,7 @@ class Snapshot:
     groups: Groups
     road: str = ""
     paging: str = "index"
+    page_size: int = 100
     warnings: list[str] = field(default_factory=list)
     memberships: dict[str, set[str]] = field(default_factory=dict)
     """Members by road ``user_groups`` or ``filter``: raw user ids by group id."""
@@ -88,11 +89,12 @@ def read_directory(
     Raises ``OutageError`` when the directory cannot be read as a whole.
     """
     snapshot = Snapshot(People(mapper, settings.store_names), Groups(Chooser(settings, known_as)))
-    cursor = yield from _has_cursors()
-    snapshot.paging = "cursor" if cursor else "index"
-    reader = _Reader(settings, snapshot, cursor, progress)
-    yield from reader.groups()
+    snapshot.page_size = settings.page_size
+    if (yield from _has_cursors()):
+        snapshot.paging = "cursor"
+    reader = _Reader(settings, snapshot, progress)
     yield from reader.users()
+    yield from reader.groups()
     yield from reader.other_roads()
     return snapshot
 
@@ -113,26 +115,25 @@ def _has_cursors() -> Fetch[bool]:
 class _Reader:
     settings: ScimSettings
     snapshot: Snapshot
-    cursor: bool
     progress: Progress
-
-    def groups(self) -> Fetch[None]:
-        """All groups, by the roads that go through them."""
-        groups, road = self.snapshot.groups, self.settings.road
-        size = min(GROUP_PAGE, self.settings.page_size)
-        yield from self._list("Groups", groups.take, size)
-        if road != "auto":
-            self.snapshot.road = road
-        elif groups.readable:
-            self.snapshot.road = "members"
-        if road == "attributes" or (road == "auto" and groups.all and not groups.readable):
-            yield from self._list("Groups", groups.take_members, size, (GROUP_ATTRIBUTES,))
-            if groups.readable:
-                self.snapshot.road = "attributes"
 
     def users(self) -> Fetch[None]:
         """All users."""
         yield from self._list("Users", self.snapshot.people.take, self.settings.page_size)
+
+    def groups(self) -> Fetch[None]:
+        """All groups, by the roads that go through them."""
+        groups, people, road = self.snapshot.groups, self.snapshot.people, self.settings.road
+        size = min(GROUP_PAGE, self.settings.page_size)
+        yield from self._list("Groups", groups.take, size)
+        if road != "auto":
+            self.snapshot.road = road
+        elif groups.readable(people):
+            self.snapshot.road = "members"
+        if road == "attributes" or (road == "auto" and groups.all and not groups.readable(people)):
+            yield from self._list("Groups", groups.take_members, size, (GROUP_ATTRIBUTES,))
+            if groups.readable(people):
+                self.snapshot.road = "attributes"
 
     def other_roads(self) -> Fetch[None]:
         """What users themselves say of their groups, then a filter on users, if no group shows a member."""
@@ -163,23 +164,19 @@ class _Reader:
         """Members by ``groups.value eq "…"`` on Users, once a filter that can match nobody finds nobody."""
         request = Request("Users", (("filter", f'groups.value eq "{NOBODY}"'), ("count", "1")))
         page = read_page(request, (yield request))
-        members: dict[str, set[str]] = {}
         if page.resources or page.total != 0:
-            return members
+            raise OutageError(
+                OutageKind.NOT_SCIM,
+                "/Users: the server does not understand a filter on groups.value: set scim.road",
+            )
+        members: dict[str, set[str]] = {}
         for group_id in sorted(self.snapshot.groups.chosen):
-            if '"' in group_id or "\\" in group_id:
-                continue
-            parameters = (("filter", f'groups.value eq "{group_id}"'), ("attributes", "userName"))
-            found = yield from self._list("Users", _ignore, self.settings.page_size, parameters)
-            known = {id_ for id_ in found if self.snapshot.people.person_id(id_) is not None}
-            if known:
-                members[group_id] = known
+            found = yield from filtered_members(self.snapshot, group_id)
+            if found:
+                members[group_id] = found
         return members
 
-    def _list(
-        self, path: str, take: Take, size: int, parameters: tuple[tuple[str, str], ...] = ()
-    ) -> Fetch[set[str]]:
-        """Read one list; the ids that it holds."""
+    def _list(self, path: str, take: Take, size: int, parameters: tuple[tuple[str, str], ...] = ()) -> Fetch[None]:
         count = 0
 
         def taken(id_: str, resource: Mapping[str, object]) -> None:
@@ -190,10 +187,19 @@ class _Reader:
                 self.progress(path, count)
 
         listing = Listing(path, taken, size, parameters)
-        yield from read_list(listing, self.cursor)
+        yield from read_list(listing, self.snapshot.paging == "cursor")
         self.progress(path, count)
         self.snapshot.warnings.extend(listing.warnings)
-        return listing.seen
+
+
+def filtered_members(snapshot: Snapshot, group_id: str) -> Fetch[set[str]]:
+    """The people whom a filter on Users finds in a group. Only of use once ``NOBODY`` was found in none."""
+    if '"' in group_id or "\\" in group_id:
+        return set()
+    parameters = (("filter", f'groups.value eq "{group_id}"'), ("attributes", "userName"))
+    listing = Listing("Users", _ignore, snapshot.page_size, parameters)
+    yield from read_list(listing, snapshot.paging == "cursor")
+    return {id_ for id_ in listing.seen if snapshot.people.person_id(id_) is not None}
 
 
 def directory_of(document: Mapping[str, object], settings: ScimSettings, mapper: CardMapper) -> Snapshot:

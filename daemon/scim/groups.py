@@ -10,7 +10,7 @@ from typing import Any
 from cache.model import Group
 from daemon.scim.filters import parse_filter
 from daemon.scim.people import People
-from daemon.scim.resource import GroupResource, get, read_group, text
+from daemon.scim.resource import GroupResource, MemberRef, get, read_group, text
 from daemon.scim.settings import ScimSettings
 
 MAX_DEPTH = 8
@@ -71,15 +71,20 @@ class Groups:
         if known is not None and members:
             self.all[group_id] = replace(known, members=members)
 
+    def add_members(self, group_id: str, members: tuple[MemberRef, ...]) -> None:
+        """Members that another reading of the group showed."""
+        read = self.all[group_id]
+        self.all[group_id] = replace(read, members=tuple(dict.fromkeys((*read.members, *members))))
+
     def forget(self, group_id: str) -> None:
         """A group that is gone after all."""
         self.all.pop(group_id, None)
         self.chosen.discard(group_id)
 
-    @property
-    def readable(self) -> bool:
-        """Whether any group shows a member: only then does an empty one prove anything."""
-        return any(group.members for group in self.all.values())
+    def readable(self, people: People) -> bool:
+        """Whether any group shows a member who is somebody: only then does an empty one prove anything."""
+        members = (member for group in self.all.values() for member in group.members)
+        return any(not member.is_group and people.person_id(member.value) is not None for member in members)
 
     def reachable(self, group_id: str) -> list[str]:
         """The group and every group in it, however deep, as read so far."""

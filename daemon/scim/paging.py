@@ -43,6 +43,7 @@ class Listing:
     parameters: tuple[tuple[str, str], ...] = ()
     counted: bool = True
     seen: set[str] = field(default_factory=set)
+    unread: set[str] = field(default_factory=set)
     rows: int = 0
     nameless: int = 0
     skipped: int = 0
@@ -67,6 +68,11 @@ class Listing:
         """How many resources were read, those included that were skipped."""
         return len(self.seen) + self.nameless
 
+    def restart(self) -> None:
+        """Begin again: what was taken stays taken, but the list has to be whole in one pass."""
+        self.seen.clear()
+        self.nameless = self.rows = 0
+
     def accept(self, resources: list[Any]) -> int:
         """Take what is new of a page; returns how many distinct resources it holds."""
         here: set[str] = set()
@@ -78,16 +84,21 @@ class Listing:
                 nameless += 1
                 self._skip(error)
                 continue
-            if found not in self.seen:
-                self.seen.add(found)
-                try:
-                    self.take(found, resource)
-                except MalformedError as error:
-                    self._skip(error)
+            if found not in self.seen or found in self.unread:
+                self._take(found, resource)
             here.add(found)
         self.rows += len(resources)
         self.nameless += nameless
         return len(here) + nameless
+
+    def _take(self, found: str, resource: Mapping[str, Any]) -> None:
+        self.seen.add(found)
+        try:
+            self.take(found, resource)
+            self.unread.discard(found)
+        except MalformedError as error:
+            self.unread.add(found)
+            self._skip(error)
 
     def _skip(self, error: MalformedError) -> None:
         self.skipped += 1
@@ -141,7 +152,8 @@ def read_list(listing: Listing, cursor: bool) -> Fetch[None]:
         whole = yield from _by_cursor(listing)
         if whole:
             return
-        listing.warnings.append(f"{listing.path}: the server's cursors do not work, read by index instead")
+        listing.restart()
+        listing.warnings.append(f"/{listing.path}: the server's cursors do not work, read by index instead")
     yield from _by_index(listing)
 
 
@@ -151,12 +163,12 @@ def read_list(listing: Listing, cursor: bool) -> Fetch[None]:
 def _by_index(listing: Listing) -> Fetch[None]:
     start, total = 1, 0
     for _ in range(_MAX_PAGES):
-        known = listing.have
+        known = len(listing.seen)
         page = yield from _index_page(listing, start, beyond=known > 0 and start > total)
         if page is None:
             break
         held = listing.accept(page.resources)
-        new = listing.have - known
+        new = len(listing.seen) - known
         if page.total is not None:
             total = page.total
         if not held or not new:
@@ -210,7 +222,7 @@ def _check_count(listing: Listing, total: int) -> None:
                 f"/{listing.path}: {total} reported, {have} read: the list changed while it was read"
             )
         return
-    if abs(total - 2 * have) <= slack:
+    if abs(total - 2 * have) <= int(total * _CHURN):
         listing.warnings.append(
             f"/{listing.path}: the server reports twice as many as there are ({total} for {have})"
         )
@@ -224,6 +236,7 @@ def _check_count(listing: Listing, total: int) -> None:
 def _by_cursor(listing: Listing) -> Fetch[bool]:
     """Read by cursor. ``False``: the server does not do it after all, or lost its place twice."""
     for _ in range(2):
+        listing.restart()
         finished = yield from _follow(listing)
         if finished is not None:
             return finished

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cache.errors import LatchdError
 from cache.model import ClockQuality, EventName, Record
-from daemon.config.site import Site, load_site
+from daemon.config.load import load_site
+from daemon.config.site import Site
 from daemon.control.reports import EventReport, event_report
 from daemon.controller.orders import DoorAction, OperatorOrder
 from daemon.controller.setup import InputSetup

@@ -26,8 +26,8 @@ from daemon.scim.fetch import directory_of
 from daemon.scim.settings import ScimSettings
 from daemon.simulate.clock import VirtualClock
 from daemon.sync_news import SyncNews
+from drivers.bench import Bench, SimDevice
 from drivers.events import DeviceEvent
-from drivers.sim.bench import Bench, SimDevice
 
 SITE_KEY = bytes(32)
 """A scenario needs no secret: its cards are in its own files."""

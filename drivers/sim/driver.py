@@ -17,10 +17,10 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from drivers.bench import Bench, SimDevice
 from drivers.driver import Context, DeviceStatus, DriverType, PortError
 from drivers.events import Command, DeviceEvent, InputState, Point
 from drivers.settings import STRICT
-from drivers.sim.bench import Bench, SimDevice
 from drivers.sim.control import obey
 
 LINE_LIMIT = 1024

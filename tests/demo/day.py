@@ -128,19 +128,12 @@ class Day:
         self.cabinet.start_latchd()
         self.follower = self.cabinet.follow()
         self.event("sync.applied", generation=1)
-        self.devices_online()
+        self.cabinet.wait_for_devices()
         status = self.cabinet.status()
         cache = status["cache"]
         self.say(
             "latchd starts",
             f"generation {cache['generation']}: {cache['people']} people; reader (secure) and board online",
-        )
-
-    def devices_online(self) -> None:
-        """Wait until the reader and the board answer."""
-        self.cabinet.wait_until(
-            "reader and board online",
-            lambda: [device["online"] for device in self.cabinet.status()["devices"]] == [True, True],
         )
 
     def outage(self) -> None:
@@ -159,19 +152,12 @@ class Day:
         """kill -9 of everything, and a start without any server."""
         self.cabinet.kill_latchd()
         self.say("latchd is killed (kill -9)", "the door stays locked")
-        assert self.follower is not None
-        self.follower.stop()
         self.cabinet.start_latchd()
         self.follower = self.cabinet.follow()
         self.event("system.start")
-        self.devices_online()
+        self.cabinet.wait_for_devices()
         self.say("latchd starts again, the server still gone", "the cache is what it was")
         self.granted(ADA, "Ada badges")
-
-    def close(self) -> None:
-        """End what this started itself."""
-        if self.follower is not None:
-            self.follower.stop()
 
 
 def main() -> int:
@@ -198,8 +184,6 @@ def main() -> int:
             return 1
         except KeyboardInterrupt:
             print()
-        finally:
-            day.close()
     return 0
 
 

@@ -101,9 +101,6 @@ def heard(word: str, process: subprocess.Popen[str], manager: socket.socket) -> 
     return False
 
 
-@pytest.mark.xfail(
-    reason="start-up asks for every secret of the site file, also for the other process's", strict=True
-)
 @pytest.mark.parametrize("program", ["doors", "sync"])
 def test_it_starts_with_its_own_secrets_alone(program: str, place: Path) -> None:
     """doors does not know the token of the directory, sync not the key of a reader."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cache.model import ALWAYS, Interval
-from daemon.config.site import SiteFileError, load_site, read_site
+from daemon.config.load import SiteFileError, load_site, read_site
 from daemon.errors import ConfigError
 from drivers.events import Point
 

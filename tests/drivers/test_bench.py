@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drivers.bench import Bench, OutputChange, SimDevice
 from drivers.driver import DriverUsageError
 from drivers.events import (
     Buzz,
@@ -24,7 +25,6 @@ from drivers.events import (
     Release,
     TamperChanged,
 )
-from drivers.sim.bench import Bench, OutputChange, SimDevice
 from drivers.sim.control import obey
 
 OUT1, OUT2, IN1 = Point("main", "out1"), Point("main", "out2"), Point("main", "in1")
