@@ -46,6 +46,7 @@ class ModbusDriver:
         self._port: OpenPort | None = None
         self._gone: asyncio.Future[str] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
 
     async def run(self) -> None:
         """Serve the bus until cancelled, then leave every output off, and close the port."""
@@ -113,18 +114,23 @@ class ModbusDriver:
         data = self._bus.bytes_to_send()
         if data and self._port is not None:
             self._write(self._port, data)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        deadline = self._bus.deadline()
-        if deadline is not None and self._port is not None:
-            delay = max(0.0, deadline - self._clock())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
+        self._arm()
         self._tell(events)
         if self._bus.ended:
             self._over("stopped")
         elif self._bus.broken:
             self._over("what comes is no Modbus/TCP")
+
+    def _arm(self) -> None:
+        """See that the machine is woken by its deadline; a timer that rings too early does no harm."""
+        deadline = self._bus.deadline()
+        if deadline is None or self._port is None or (self._timer is not None and self._rings_at <= deadline):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings_at = deadline
+        delay = max(0.0, deadline - self._clock())
+        self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
 
     def _write(self, port: OpenPort, data: bytes) -> None:
         try:
