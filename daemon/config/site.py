@@ -20,6 +20,7 @@ from cache.model import (
     Schedule,
     StalenessPolicy,
 )
+from cache.schedule import instant_of
 from daemon.config.devices import Devices
 from daemon.config.tables import (
     AccessExceptionTable,
@@ -101,12 +102,14 @@ def _level(
 
 
 def _exception(table: AccessExceptionTable, zone: ZoneInfo) -> AccessException:
-    return AccessException(_instant(table.from_, zone), _instant(table.until, zone), table.access)
+    return AccessException(
+        _instant(table.from_, zone, end=False), _instant(table.until, zone, end=True), table.access
+    )
 
 
-def _instant(value: datetime, zone: ZoneInfo) -> datetime:
-    """An instant in UTC; a local time is meant in the site's zone (the first of two at the end of DST)."""
-    return (value if value.tzinfo is not None else value.replace(tzinfo=zone)).astimezone(UTC)
+def _instant(value: datetime, zone: ZoneInfo, end: bool) -> datetime:
+    """An instant in UTC; a local time is meant in the site's zone, and both of two at the end of DST count."""
+    return instant_of(value, zone, end=end) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def _group_references(tables: SiteTables) -> Iterator[str]:

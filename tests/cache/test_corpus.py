@@ -132,13 +132,7 @@ def state_of(case: Table, by_clock: Mode) -> AccessState:
     )
 
 
-WAITING = pytest.mark.xfail(reason="daemon.config.site reads local exceptions without cache.schedule.instant_of")
-NOT_YET = {f"exception-{number:03}" for number in (25, 30, 31, 32)}
-CASES = [
-    pytest.param(file, case, id=case["id"], marks=WAITING if case["id"] in NOT_YET else ())
-    for file in FILES
-    for case in contents(file)["cases"]
-]
+CASES = [pytest.param(file, case, id=case["id"]) for file in FILES for case in contents(file)["cases"]]
 
 
 @pytest.mark.parametrize(("file", "case"), CASES)
