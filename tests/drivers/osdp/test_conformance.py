@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
+import os
+import select
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from drivers.driver import SecretReference
 from drivers.events import Point
@@ -35,19 +35,24 @@ class OsdpRig(Rig):
         super().__init__()
         self._peers = peers
         self._pd: LibosdpReader = peers.reader(0, KEY)
+        assert self._pd._process.stdout is not None
+        self._said = self._pd._process.stdout.fileno()
+        self._unread = b""
         self._ends = 0.0
-        self._listener = threading.Thread(target=self._listen)
-        self._listener.start()
         settings = OsdpReader(address=0, key=SecretReference("env:KEY"), queued_limit="0.5s")  # type: ignore[arg-type]  # as the site file has it
         bus = OsdpBus(port=str(peers.folder / "cp"), baudrate=BAUDRATE)
         self.driver = DRIVER.create(bus, {"r0": settings}, self.context(lambda reference: KEY))
 
-    def close(self) -> None:
-        """End the reader, and with it what listens to it."""
-        self._pd.end()
-        self._listener.join()
-
     def energised(self) -> bool:
+        """Follow the output by the commands that reached the reader: libosdp leaves the relay to its user."""
+        while select.select([self._said], [], [], 0)[0] and (chunk := os.read(self._said, 4096)):
+            self._unread += chunk
+        *lines, self._unread = self._unread.split(b"\n")
+        for said in map(json.loads, lines):
+            if said["event"] == "output":
+                code = said["control_code"]
+                span = said["timer_count"] / 10 if code == TEMPORARY_ON else float("inf")
+                self._ends = said["t"] + span if code in ON else 0.0
         return time.monotonic() < self._ends
 
     def set_input(self, on: bool) -> None:
@@ -60,26 +65,13 @@ class OsdpRig(Rig):
         self._peers.wire("unplug cp")
 
     def replug(self) -> None:
+        """libosdp's wheel cannot answer ISTAT, which the driver asks here: the reader says its inputs unasked."""
         self._peers.wire("replug cp")
-
-    def _listen(self) -> None:
-        """Follow the reader's output by the commands that reached it: libosdp leaves the relay to its user."""
-        assert self._pd._process.stdout is not None
-        for line in self._pd._process.stdout:
-            said: dict[str, Any] = json.loads(line)
-            if said["event"] == "output":
-                code = said["control_code"]
-                span = said["timer_count"] / 10 if code == TEMPORARY_ON else float("inf")
-                self._ends = said["t"] + span if code in ON else 0.0
+        self.set_input(False)
 
 
 class TestOsdp(DriverConformance):
     @contextlib.contextmanager
     def build(self, directory: Path) -> Iterator[Rig]:
-        peers = Peers(directory, BAUDRATE, 1)
-        rig = OsdpRig(peers)
-        try:
-            yield rig
-        finally:
-            rig.close()
-            peers.close()
+        with contextlib.closing(Peers(directory, BAUDRATE, 1)) as peers:
+            yield OsdpRig(peers)
