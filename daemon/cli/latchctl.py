@@ -137,7 +137,7 @@ def why(target: Target, reader: str, card: str, at: str | None, as_json: bool) -
 
 
 @latchctl.command()
-@click.argument("action", type=click.Choice(list(DoorAction)))
+@click.argument("action", type=click.Choice([action.value for action in DoorAction]))
 @click.argument("door")
 @click.option("--for", "length", help="For how long, such as 30m; else until it is released.")
 @click.option("--until-edge", is_flag=True, help="Until the door's schedule changes next.")

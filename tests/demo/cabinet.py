@@ -261,10 +261,12 @@ class Cabinet:
         """``kill -9`` for the whole of it, as a power cut would end it."""
         assert self.daemon is not None
         self.daemon.send_signal(signal.SIGSTOP)
-        for child in psutil.Process(self.daemon.pid).children():
+        children = psutil.Process(self.daemon.pid).children()
+        for child in children:
             child.kill()
         self.daemon.kill()
         self.daemon.wait()
+        psutil.wait_procs(children, PATIENCE)  # one that is in fsync dies late, and its socket with it
         self.daemon = None
 
     def stop_latchd(self) -> None:
