@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.driver import SecretReference
-from drivers.events import CardRead, DeviceOnline
+from drivers.events import CardRead
 from drivers.osdp.settings import OsdpReader
 from tests.peers.osdp_bench import LibosdpReader, Panel, Peers, running
 
@@ -34,7 +34,6 @@ KEY = bytes(range(16))
 SHORT_FRAME = 14  # POLL and ACK under the secure channel: header 5, block 2, code 1, MAC 4, CRC 2
 CARD_FRAME = 30  # RAW with 26 bits: the same and one encrypted block
 TURN_ROUND = 2
-SETTLE = 2.2  # the driver refuses reads for queued_limit after a reader came online
 LIBOSDP_PANEL = {"1 at 9600": (78, 118), "8 at 9600": (183, 354), "1 at 115200": (36, 65)}
 """p50 and highest of libosdp's own panel on the same bus, in ms, as it was measured once for TESTBED.md."""
 
@@ -81,9 +80,7 @@ async def measure(case: Case, folder: Path) -> tuple[list[float], list[float], l
         pds = [peers.reader(number, KEY) for number in range(case.readers)]
         settings = {f"r{n}": OsdpReader(address=n, key=SecretReference("env:K")) for n in range(case.readers)}
         async with running(Panel(folder / "cp", case.baudrate, settings, KEY)) as panel:
-            for _ in pds:
-                await panel.expect(DeviceOnline)
-            await asyncio.sleep(SETTLE)
+            await panel.settled(case.readers)
             times = [await one_card(panel, pds, number) for number in range(case.cards)]
         return times, *turn_rounds(peers.tap, case.character)
     finally:

@@ -31,6 +31,7 @@ class Patience:
         """Offline and silent: its turns are only looks for it, short ones with a full-length one now and then."""
         self._full_at = float("-inf")
         self._back_off = BACK_OFF[0]
+        self._looks = 0
 
     def reply_delay(self, now: float) -> float:
         """Seconds that the answer may take to begin."""
@@ -43,7 +44,8 @@ class Patience:
     def not_found(self, now: float, *, offline: bool) -> None:
         """A look for the reader found nothing."""
         if not offline:
-            self.due = now + RETRY_PAUSE
+            self._looks += 1
+            self.missed(self._looks, now)
             return
         if now >= self._full_at:
             self._full_at = now + self._next_back_off()
@@ -53,6 +55,7 @@ class Patience:
     def found(self) -> None:
         """The reader answers."""
         self.absent = False
+        self._looks = 0
 
     def refused(self, now: float) -> None:
         """The reader is there and must not be used: tried again with growing pauses."""

@@ -28,19 +28,16 @@ _INPUT_STATES = {0: InputState.OFF, 1: InputState.ON}
 
 
 class Freshness:
-    """How old a read may be. ``limit`` seconds is what is accepted."""
+    """How old a read may be: no older than the last moment when the reader is known to have had none.
+
+    ``limit`` seconds is what is accepted. So a read that may have waited through an outage longer than that is
+    refused, and so is all that the reader held before it was first asked; once its queue was seen empty, reads
+    count again.
+    """
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
-        self._answered: float | None = None
         self._empty: float | None = None
-        self._refuse_until = float("-inf")
-
-    def answered(self, now: float) -> None:
-        """The reader answered. After more than ``limit`` without an answer, it has just come back."""
-        if self._answered is None or now - self._answered > self._limit:
-            self._refuse_until = now + self._limit
-        self._answered = now
 
     def queue_empty(self, asked: float) -> None:
         """The reader had nothing to report when it was asked."""
@@ -48,12 +45,10 @@ class Freshness:
 
     def objection(self, at: float) -> str:
         """Why a read that arrived at ``at`` is refused; empty when it is fresh."""
-        held = "of unknown age" if self._empty is None else f"up to {at - self._empty:.1f} s old"
-        if self._empty is None or at - self._empty > self._limit:
-            return f"waited in the reader, {held}"
-        if at < self._refuse_until:
-            return f"arrived within {self._limit:g} s after the reader came back, {held}"
-        return ""
+        if self._empty is None:
+            return "waited in the reader for an unknown time, since before it came online"
+        age = at - self._empty
+        return f"may have waited in the reader for {age:.1f} s" if age > self._limit else ""
 
 
 class Reports:

@@ -104,7 +104,6 @@ class Session:
         self.identity: Identity | None = None
         self.retries = 0
         reports = Reports(name, settings.inputs, settings.queued_limit)
-        self._freshness = reports.freshness
         self.service = Service(name, settings.inputs, reports, self.outbox)
         self._clear = settings.secure_channel == "off"
         self._crc = crc
@@ -199,7 +198,11 @@ class Session:
         try:
             data = self._open(frame)
         except SecureError:
-            return self._missed(Trouble.FOREIGN, now)
+            if not frame.block:
+                return self._missed(Trouble.FOREIGN, now)
+            # Whole and of another session, or of one that we have not: sending it again would not help.
+            self._trouble = Trouble.FOREIGN
+            return self._restart(now) + self._silence(now)
         if frame.code == Reply.NAK:
             in_clear = self._channel is not None and not frame.block
             return self._refused(data[0] if data else 0, now, flight, in_clear=in_clear)
@@ -208,7 +211,6 @@ class Session:
         self.patience.due = now
         if self._channel is not None or self._clear:
             self._heard = now
-            self._freshness.answered(now)
         return self._advance(flight, frame.code, data, now)
 
     def no_reply(self, trouble: Trouble, now: float) -> list[DeviceEvent]:

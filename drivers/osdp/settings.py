@@ -42,7 +42,7 @@ class OsdpReader:
     outputs: Annotated[int, Field(ge=0, le=MAX_LINES)] = 1
     inputs: Annotated[int, Field(ge=0, le=MAX_LINES)] = 2
     queued_limit: Annotated[Duration, Field(ge=0.5, le=60.0)] = 2.0
-    """A read that may be older than this is refused, as is any within this time after a longer outage."""
+    """A read that may have waited in the reader for longer is refused, such as one from an outage."""
 
     @model_validator(mode="after")
     def _agree(self) -> OsdpReader:

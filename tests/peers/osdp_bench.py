@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import select
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from drivers.driver import Context
-from drivers.events import DeviceEvent
+from drivers.events import DeviceEvent, DeviceOnline
 from drivers.osdp.driver import DRIVER
 from drivers.osdp.settings import OsdpBus, OsdpReader
 
@@ -134,6 +135,24 @@ class Panel:
         if self.on_event is not None:
             self.on_event(event)
         self._news.set()
+
+    async def settled(self, readers: int = 1) -> None:
+        """Wait until all readers are online and were polled so often that nothing old waits in them."""
+        for _ in range(readers):
+            await self.expect(DeviceOnline)
+        await self.polled()
+
+    async def polled(self, times: int = 10) -> None:
+        """Wait until every reader was polled so often, which empties what it held."""
+
+        def polls() -> list[int]:
+            return [int(re.findall(r"(\d+) polls", each.text)[0]) for each in self.driver.status()]
+
+        async with asyncio.timeout(PATIENCE):
+            before = polls()
+            # A poll is no event that the driver tells, so there is nothing to wait for but the count.
+            while any(now - then < times for then, now in zip(before, polls(), strict=True)):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
 
     async def expect(self, kind: type[T], wanted: Callable[[T], bool] = lambda event: True) -> T:
         """Take out the first event of this kind that is ``wanted``; wait for it if it has not come yet."""

@@ -2,7 +2,7 @@
 """An OSDP reader made of libosdp's peripheral-device side, in its own process, on one tty of the paced bus.
 
     osdp_reader.py --port DIR/pd1 --address 0 --key HEX32 [--baud 9600] [--ctl DIR/reader.sock] [--serial N]
-                   [--outputs 1] [--inputs 2] [--install]
+                   [--outputs 1] [--inputs 2] [--install] [--no-status]
 
 libosdp's wheels drop a frame that reaches them in pieces, so this process gathers whole frames and hands over
 only those; the answer leaves two character times after the command's last byte, as the standard asks.
@@ -151,6 +151,8 @@ class Reader:
         self.inputs = [0] * options.inputs
         self.tamper = self.power = 0
         self.secure = False
+        self.undelivered = 0
+        self.tells_status = not options.no_status
         key = bytes.fromhex(options.key) if options.key else None
         flags = [osdp.LibFlag.InstallMode] if options.install or key is None else [osdp.LibFlag.EnforceSecure]
         if options.clear:
@@ -167,7 +169,11 @@ class Reader:
         identity = osdp.PdId(1, 1, 0x5C2623, options.serial, 0x010203)
         info = osdp.PDInfo(options.address, self.wire, scbk=key, flags=flags, id=identity)
         self.device = osdp.PeripheralDevice(
-            info, capabilities, log_level=osdp.LogLevel.Critical, command_handler=self.command
+            info,
+            capabilities,
+            log_level=osdp.LogLevel.Emergency,
+            command_handler=self.command,
+            event_completion_handler=self.delivered,
         )
 
     def command(self, command: dict[str, Any]) -> tuple[int, None]:
@@ -181,6 +187,10 @@ class Reader:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
         return 0, None
 
+    def delivered(self, event: dict[str, Any], _status: int) -> None:
+        if event["event"] == osdp.Event.Status:
+            self.undelivered -= 1
+
     def refresh(self, frame: bytes = b"") -> None:
         self.wire.frame = frame
         for _ in range(3 if frame else 1):
@@ -188,7 +198,7 @@ class Reader:
         if self.device.is_sc_active() != self.secure:
             self.secure = not self.secure
             say("secure", active=self.secure)
-            if self.secure:
+            if self.secure and self.tells_status and not self.undelivered:
                 self._status(osdp.StatusReportType.Input, bytes(self.inputs))
                 self._status(osdp.StatusReportType.Local, bytes([self.tamper, self.power]))
 
@@ -225,6 +235,7 @@ class Reader:
         return True
 
     def _status(self, kind: int, report: bytes) -> None:
+        self.undelivered += 1
         self._submit({"event": osdp.Event.Status, "type": kind, "report": report})
 
     def _submit(self, event: dict[str, Any]) -> None:
@@ -267,6 +278,7 @@ def main() -> int:
     parser.add_argument("--key", help="secure channel base key, 32 hex digits; absent: the default key")
     parser.add_argument("--install", action="store_true", help="accept the default key beside its own")
     parser.add_argument("--clear", action="store_true", help="accept clear text too")
+    parser.add_argument("--no-status", action="store_true", help="no status when the channel comes up")
     parser.add_argument("--serial", type=int, default=1)
     parser.add_argument("--inputs", type=int, default=2)
     parser.add_argument("--outputs", type=int, default=1)
