@@ -56,7 +56,7 @@ class Doors:
         self._newest = last.stamp.at.utc if last is not None else None
         rules = controller_rules(site, decode_key(read_secret(site.tables.site.key), SITE_KEY_BYTES))
         self.controller = Controller(rules, self.lookup.find)
-        self.hardware = Hardware(site.devices.buses, Context(self._emit, time.monotonic, read_secret))
+        self.hardware = Hardware(site.devices.buses, Context(self._emit, time.monotonic, read_secret, site.formats))
         self.writer = JournalWriter(self._journal, self._committed, self._journal_alarm)
         self._news = SyncNews(kept.get(SyncNews.STATE_NAME))
         self._kept = kept

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 HOUSES = ("cache", "drivers", "daemon")
 
 SHELLS = {
+    "drivers.gpio.lines",
     "cache.database",
     "cache.journal",
     "cache.journal_reader",

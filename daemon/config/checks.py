@@ -12,7 +12,7 @@ from daemon.config.lines import Path
 from daemon.config.tables import DoorTable, SiteTables, check_days, check_week
 from drivers.events import Point
 from drivers.wiegand.formats import built_in_formats
-from drivers.wiegand.layout import LayoutError
+from drivers.wiegand.layout import CardError, LayoutError
 
 OUTSIDE = "outside"
 """The area that always exists: where nobody is counted."""
@@ -29,17 +29,24 @@ def check(tables: SiteTables, devices: Devices) -> Iterator[Fault]:
     yield from _schedules(tables)
     yield from _levels(tables)
     yield from _door_times(tables)
-    yield from _card_formats(tables)
+    yield from _card_formats(tables, devices)
     for index, interlock in enumerate(tables.interlock):
         yield from _each(("interlock", index, "doors"), interlock.doors, tables.door, "door")
 
 
-def _card_formats(tables: SiteTables) -> Iterator[Fault]:
+def _card_formats(tables: SiteTables, devices: Devices) -> Iterator[Fault]:
+    formats = built_in_formats()
     for name, table in tables.card_format.items():
         try:
-            built_in_formats().extended({name: table})
+            formats = formats.extended({name: table})
         except LayoutError as error:
             yield Fault(("card_format", name), str(error))
+    for bus in devices.buses:
+        for reader in bus.devices.keys() & devices.readers:
+            try:
+                formats.select(getattr(bus.devices[reader], "formats", ()))
+            except CardError as error:
+                yield Fault(("reader", reader, "formats"), str(error))
 
 
 def _zone(tables: SiteTables) -> Iterator[Fault]:

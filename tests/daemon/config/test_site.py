@@ -155,6 +155,29 @@ def test_gpio_lines_named_by_a_door_become_a_board() -> None:
     assert "board.gpio:/dev/gpiochip0" in found
 
 
+YARD = """
+[reader.yard-in]
+driver = "wiegand"
+chip = "/dev/gpiochip0"
+d0 = 17
+d1 = 27
+formats = ["H10301", "Site8"]
+[card_format.Site8]
+length = 8
+fields = { card_number = "0-7" }
+"""
+
+
+def test_the_formats_of_a_reader_are_those_of_the_site_too() -> None:
+    assert "Site8" in read_site(GOOD + YARD, "site.toml", None).formats
+    found = faults(GOOD + YARD.replace('"Site8"', '"Site9"'))
+    assert "did you mean" in found["reader.yard-in.formats"][1]
+    found = faults(
+        GOOD + YARD.replace("[card_format.Site8]", "[card_format.H10301]").replace('"Site8"', '"H10301"')
+    )
+    assert "H10301 already" in found["card_format.H10301"][1]
+
+
 def test_a_file_that_is_no_toml_or_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"site.toml is not valid TOML: .*line 2"):
         read_site("\n[site\n", "site.toml", None)
