@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
-from cache.model import MAX_CARD_BITS, Credential, CredentialKind, CredentialState, card_key
+from cache.keys import MAX_CARD_BITS, card_key
+from cache.model import Credential, CredentialKind, CredentialState
+from daemon.scim.pins import PinError, read_pins
 from daemon.scim.resource import get, lookup, text
 from daemon.scim.settings import ENTERPRISE_URN, LATCHD_URN, CredentialRule
 from daemon.scim.sidefile import SideFile
@@ -76,13 +78,29 @@ class CardMapper:
     site_key: bytes
     zone: tzinfo = UTC
     side_files: Mapping[str, SideFile] = field(default_factory=dict)
+    pin_length: int = 6
 
     def read(self, person_id: str, user: Mapping[str, Any]) -> Cards:
-        """The cards of ``user``, by the first rule that finds any."""
+        """The cards of ``user``, by the first rule that finds any; the PIN, by the first side file with one."""
+        cards, pins = self._read_cards(person_id, user), self._read_pins(person_id, user)
+        return Cards(cards.credentials + pins.credentials, cards.unusable + pins.unusable)
+
+    def _read_cards(self, person_id: str, user: Mapping[str, Any]) -> Cards:
         for rule in self.rules:
             found = list(self._found(rule, user))
             if found:
                 return self._cards(person_id, found)
+        return Cards()
+
+    def _read_pins(self, person_id: str, user: Mapping[str, Any]) -> Cards:
+        for rule in self.rules:
+            try:
+                rows = self._rows(rule, user)
+                pins = read_pins(rows, person_id, self.site_key, self.pin_length, alone=rule.pin_alone)
+            except PinError as error:
+                return Cards(unusable=(f"side file pin: {error}",))
+            if pins:
+                return Cards(pins)
         return Cards()
 
     def _found(self, rule: CredentialRule, user: Mapping[str, Any]) -> Iterator[CardText]:
@@ -96,10 +114,8 @@ class CardMapper:
 
     def _source(self, rule: CredentialRule, user: Mapping[str, Any]) -> Iterator[CardText]:
         if rule.side_file is not None:
-            path = f"{ENTERPRISE_URN}:employeeNumber" if rule.key == "employeeNumber" else rule.key
-            for owner in lookup(user, path):
-                for row in self.side_files[rule.side_file].rows(owner):
-                    yield from attribute_cards(row, "side file")
+            for row in self._rows(rule, user):
+                yield from attribute_cards(row, "side file")
         elif rule.attribute is not None:
             yield from _single(user, f"{rule.urn}:{rule.attribute}" if rule.urn else rule.attribute)
         elif rule.preset in (None, "latchd"):
@@ -108,6 +124,14 @@ class CardMapper:
                 yield from attribute_cards(extension, "")
         else:
             yield from _single(user, f"{ENTERPRISE_URN}:{rule.preset.partition('.')[2]}")
+
+    def _rows(self, rule: CredentialRule, user: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """What the rule's side file says of ``user``."""
+        if rule.side_file is None:
+            return
+        path = f"{ENTERPRISE_URN}:employeeNumber" if rule.key == "employeeNumber" else rule.key
+        for owner in lookup(user, path):
+            yield from self.side_files[rule.side_file].rows(owner)
 
     def _cards(self, person_id: str, found: Sequence[CardText]) -> Cards:
         credentials: dict[bytes, Credential] = {}

@@ -202,12 +202,17 @@ def filtered_members(snapshot: Snapshot, group_id: str) -> Fetch[set[str]]:
     return {id_ for id_ in listing.seen if snapshot.people.person_id(id_) is not None}
 
 
-def directory_of(document: Mapping[str, object], settings: ScimSettings, mapper: CardMapper) -> Snapshot:
+def directory_of(
+    document: Mapping[str, object],
+    settings: ScimSettings,
+    mapper: CardMapper,
+    known_as: Mapping[str, frozenset[str]] | None = None,
+) -> Snapshot:
     """A snapshot of ``{"Users": […], "Groups": […]}``: the same mapping without a server, for scenarios.
 
     ``MalformedError`` names the first resource that cannot be read: a scenario has no excuse.
     """
-    snapshot = Snapshot(People(mapper, settings.store_names), Groups(Chooser(settings)), road="members")
+    snapshot = Snapshot(People(mapper, settings.store_names), Groups(Chooser(settings, known_as)), road="members")
     for name, take in (("Groups", snapshot.groups.take), ("Users", snapshot.people.take)):
         resources = get(document, name) or []
         if not isinstance(resources, list):

@@ -66,7 +66,8 @@ class CredentialRule:
 
     One of: ``preset``; ``urn`` of an extension that has latchd's attribute names; ``attribute``, which holds a
     card number (or a compact string such as ``H10301:123:45678``); ``side_file``, CSV or JSON, keyed on ``key``.
-    ``format`` and ``facility_code`` complete what the source leaves out.
+    ``format`` and ``facility_code`` complete what the source leaves out. A side file may also have each person's
+    PIN (``pin``); with ``pin_alone`` it identifies its person without a card, too.
     """
 
     preset: Preset | None = None
@@ -76,6 +77,7 @@ class CredentialRule:
     key: Literal["externalId", "userName", "employeeNumber"] = "externalId"
     format: str | None = None
     facility_code: Annotated[int, Field(ge=0)] | None = None
+    pin_alone: bool = False
 
     @model_validator(mode="after")
     def _one_source(self) -> CredentialRule:
@@ -84,6 +86,8 @@ class CredentialRule:
             raise ValueError(
                 "say one source of cards: preset, urn, attribute (with urn if it is one's), or side_file"
             )
+        if self.pin_alone and self.side_file is None:
+            raise ValueError("pin_alone goes with side_file: PINs come from side files only")
         if self.preset not in (None, "latchd") and self.format is None:
             raise ValueError(
                 f'the preset "{self.preset}" is a bare number: add format, and facility_code if it has one'

@@ -1,8 +1,8 @@
-"""Side files: cards kept beside a directory that carries none, as CSV or JSON, keyed on a person. Pure.
+"""Side files: cards and PINs kept beside a directory that carries none, as CSV or JSON, keyed on a person. Pure.
 
 CSV has a header line: first column the key (``externalId``, ``userName`` or ``employeeNumber``), the others
-latchd's attribute names (``cardFormat``, ``facilityCode``, ``cardNumber``, ``cards`` …). JSON is an object from
-key to such an object, or to a list of them.
+latchd's attribute names (``cardFormat``, ``facilityCode``, ``cardNumber``, ``cards`` …) and ``pin``. JSON is an
+object from key to such an object, or to a list of them.
 """
 
 from __future__ import annotations
