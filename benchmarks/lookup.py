@@ -20,8 +20,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from cache.keys import card_key
 from cache.lookup import Lookup
-from cache.model import Credential, Person, card_key
+from cache.model import Credential, Person
 from cache.plan import Binding, Delta, GroupHead, Plan, Rebinding
 from cache.store import Store
 

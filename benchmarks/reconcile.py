@@ -18,7 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from cache.model import Credential, Directory, Group, Person, card_key
+from cache.keys import card_key
+from cache.model import Credential, Directory, Group, Person
 from cache.reconcile import Evidence, Policy, missing, plan
 from cache.store import Store
 

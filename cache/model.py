@@ -7,14 +7,10 @@ durations are seconds as ``float``; identifiers of people and groups are the SCI
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-
-MAX_CARD_BITS = 128
-"""The longest raw read that is accepted, in bits; longer ones are read errors."""
 
 
 class CredentialKind(StrEnum):
@@ -235,7 +231,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a person presents. ``key`` is the HMAC (``card_key``, ``pin_key``), never the number itself.
+    """What a person presents. ``key`` is the HMAC of ``cache.keys``, never the number itself.
 
     ``label`` names the kind of card for people (``H10301``), not its number.
     Valid in ``[valid_from, valid_until)``; ``None`` is unbounded.
@@ -257,21 +253,6 @@ class Directory:
     people: Mapping[str, Person] = field(default_factory=dict)
     groups: Mapping[str, Group] = field(default_factory=dict)
     credentials: tuple[Credential, ...] = ()
-
-
-def card_key(site_key: bytes, length: int, value: int) -> bytes:
-    """The lookup key of a raw read of ``length`` bits (1..128), most significant bit first.
-
-    HMAC-SHA-256 under the site key, cut to 16 bytes; one bit more or less is another card.
-    """
-    if not 1 <= length <= MAX_CARD_BITS or not 0 <= value < 1 << length:
-        raise ValueError(f"a card has 1 to {MAX_CARD_BITS} bits, this read claims {length}")
-    return hmac.digest(site_key, b"card\0" + bytes([length]) + value.to_bytes(16, "big"), "sha256")[:16]
-
-
-def pin_key(site_key: bytes, digits: str, person_id: str = "") -> bytes:
-    """The key of a PIN: a person's own beside a card, or without ``person_id`` one that identifies alone."""
-    return hmac.digest(site_key, b"pin\0" + person_id.encode() + b"\0" + digits.encode(), "sha256")[:16]
 
 
 # ------------------------------------------------------------------ what the site file adds

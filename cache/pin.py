@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cache.model import Credential, CredentialKind, Found, pin_key
+from cache.keys import pin_key
+from cache.model import Credential, CredentialKind, Found
 from cache.request import PinEntry, PinResult
 
 Find = Callable[[bytes], Found]

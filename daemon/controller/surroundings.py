@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from cache.model import Found, Moment, card_key
+from cache.keys import card_key
+from cache.model import Found, Moment
 from cache.pin import compare_pin, find_pin
 from cache.request import AccessState, PinEntry, PinResult
 from cache.rules import Area

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from cache.model import Credential, CredentialState, Directory, Group, Person, card_key
+from cache.keys import card_key
+from cache.model import Credential, CredentialState, Directory, Group, Person
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 SITE_KEY = bytes(range(32))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cache.model import Credential, CredentialKind, Found, Freshness, Holder, Person, card_key, pin_key
+from cache.keys import card_key, pin_key
+from cache.model import Credential, CredentialKind, Found, Freshness, Holder, Person
 from cache.pin import compare_pin, find_pin
 from cache.request import PinResult
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from cache.model import card_key
+from cache.keys import card_key
 from cache.store import Store
 from daemon.scim.cards import CardMapper
 from daemon.scim.settings import ScimSettings
