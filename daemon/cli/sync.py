@@ -116,10 +116,10 @@ def reject(target: Target, token: str) -> None:
 
 
 @sync.command()
-@click.argument("generation", type=int)
+@click.argument("generation", type=int, required=False)
 @click.pass_obj
-def rollback(target: Target, generation: int) -> None:
-    """Restore an earlier GENERATION, and put syncing on hold."""
+def rollback(target: Target, generation: int | None) -> None:
+    """Restore an earlier GENERATION (else the one before), and put syncing on hold."""
     _act(target, "sync rollback", generation=generation)
 
 

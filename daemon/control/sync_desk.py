@@ -99,8 +99,11 @@ class SyncDesk:
 
     async def _rollback(self, call: Call) -> Done:
         generation = call.request.arguments.get("generation")
+        if generation is None:
+            earlier = await asyncio.to_thread(self._service.store.generations)
+            generation = next((one.number for one in earlier if one.restorable), None)
         if not isinstance(generation, int):
-            raise ControlError("say which generation: latchctl sync status lists them")
+            raise ControlError("there is no generation to go back to: latchctl sync status lists them")
         restored = await _act(lambda: self._service.rollback(generation))
         return Done(
             f"generation {generation} is restored; syncing is on hold until `latchctl sync resume`", restored
