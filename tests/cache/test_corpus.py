@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cache.decide import decide
+from cache.keys import pin_key
 from cache.model import (
     ClockQuality,
     Credential,
@@ -27,7 +28,6 @@ from cache.model import (
     Moment,
     Person,
     Reason,
-    pin_key,
 )
 from cache.pin import compare_pin, find_pin
 from cache.request import AccessRequest, AccessState, FirstPerson, PinEntry, PinResult, Position
