@@ -6,16 +6,14 @@ loopback; ``close`` ends every process that was started here, by its pid.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +27,8 @@ import psutil
 from daemon.control.client import ask_one, is_running
 from daemon.errors import ControlError
 from drivers.wiegand.formats import built_in_formats
+from tests.demo.peer import PATIENCE, Peer, UnexpectedError
+from tests.demo.wire import BOARD_BAUD, READER_BAUD
 from tests.peers.scim_server import ScimClient, ScimServer, start_scim_server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,85 +36,9 @@ PEERS = ROOT / "tests" / "peers"
 EXAMPLE = ROOT / "docs" / "examples" / "site.toml"
 BIN = Path(sys.executable).parent
 
-READER_BAUD, BOARD_BAUD = 9600, 19200
 FACILITY = 57
-PATIENCE = 30.0
-"""Seconds to wait for what takes milliseconds: a loaded machine is no failure."""
-
-
-class UnexpectedError(AssertionError):
-    """Something did not happen as it should."""
-
-
-@dataclass
-class Peer:
-    """A process that prints JSON lines; ``lines`` grows as they come."""
-
-    process: subprocess.Popen[str]
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    grew: threading.Condition = field(default_factory=threading.Condition)
-    thread: threading.Thread | None = None
-
-    @classmethod
-    def start(cls, *command: str | Path, **options: Any) -> Self:
-        """Start it and read along."""
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            bufsize=1,
-            **options,
-        )
-        peer = cls(process)
-        peer.thread = threading.Thread(target=peer._read, daemon=True)
-        peer.thread.start()
-        return peer
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            with suppress(ValueError):
-                found = json.loads(line) if line.startswith("{") else {"event": line.strip()}
-                with self.grew:
-                    self.lines.append(found)
-                    self.grew.notify_all()
-
-    def tell(self, line: str) -> None:
-        """A control line."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-
-    def wait_for(
-        self, what: str, match: Callable[[dict[str, Any]], bool], start: int = 0, patience: float = PATIENCE
-    ) -> dict[str, Any]:
-        """The first line from ``start`` on that matches. ``UnexpectedError`` when none comes."""
-        deadline = time.monotonic() + patience
-        with self.grew:
-            while True:
-                for line in self.lines[start:]:
-                    if match(line):
-                        return line
-                start = max(start, len(self.lines))
-                if not self.grew.wait(deadline - time.monotonic()):
-                    raise UnexpectedError(f"{what} did not come within {patience:.0f} s")
-
-    def stop(self) -> None:
-        """End it, whatever it does."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-        self.process.wait()
-        if self.thread is not None:
-            self.thread.join(5)
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                with suppress(OSError):
-                    stream.close()
+SETTLED = 1.0
+"""Seconds after which a reader that came online has said that its queue is empty, many times over."""
 
 
 @dataclass
@@ -123,7 +47,6 @@ class Cabinet:
 
     directory: Path
     strike_time: float = 5.0
-    queued_limit: float = 2.0
     peers: dict[str, Peer] = field(default_factory=dict)
     scim: ScimServer | None = None
     people: dict[str, str] = field(default_factory=dict)
@@ -218,7 +141,6 @@ class Cabinet:
             '"credential:scim-token"': f'"file:{here / "scim-token"}"',
             '"credential:scbk-lobby-in"': f'"file:{here / "scbk-lobby-in"}"',
             'strike_time = "5s"': f'strike_time = "{self.strike_time:g}s"',
-            "address = 0": f'address = 0\nqueued_limit = "{self.queued_limit:g}s"',
         }
         text = EXAMPLE.read_text(encoding="utf-8")
         for old, new in values.items():
@@ -293,7 +215,7 @@ class Cabinet:
     def wait_for_devices(self) -> None:
         """Wait until reader and board answer, and until cards are not refused as possibly queued any more."""
         self.wait_until("devices online", lambda: all(device["online"] for device in self.status()["devices"]))
-        time.sleep(self.queued_limit + 0.1)
+        time.sleep(SETTLED)
 
     def follow(self) -> Peer:
         """``latchctl events --follow --json`` from the first event on; one at a time."""
@@ -365,44 +287,3 @@ def zone_where_it_is_noon() -> str:
     now = datetime.now(UTC)
     zones = [f"Etc/GMT{hours:+d}" for hours in range(-14, 13)]
     return min(zones, key=lambda zone: abs(now.astimezone(ZoneInfo(zone)).hour - 12))
-
-
-def frames(tap: Path, sender: str, gap: float) -> Iterator[tuple[float, float, bytes]]:
-    """The frames of a sender on a tapped bus: start of the first byte's delivery, of the last, and the bytes."""
-    begin = end = 0.0
-    content = b""
-    for line in tap.read_text(encoding="ascii").splitlines():
-        parts = line.split()
-        if len(parts) != 3 or parts[1] != sender:
-            continue
-        at = float(parts[0])
-        if content and at - end > gap:
-            yield begin, end, content
-            content = b""
-        if not content:
-            begin = at
-        end = at
-        content += bytes.fromhex(parts[2])
-    if content:
-        yield begin, end, content
-
-
-def read_to_relay(directory: Path, since: float) -> float | None:
-    """Seconds from the end of the reader's card report to the start of the relay's frame, both on the wire.
-
-    A card report in the secure channel is longer than any acknowledgement; the relay's pulse is Modbus
-    function 05 at 0x0200.
-    """
-    reports = [
-        end
-        for _, end, content in frames(directory / "readers" / "tap", "pd", 0.004)
-        if len(content) > 20 and end > since
-    ]
-    pulses = [
-        begin for begin, _, content in frames(directory / "io" / "tap", "cp", 0.003)
-        if content[1:3] == b"\x05\x02" and begin > since
-    ]  # fmt: skip
-    if not reports or not pulses:
-        return None
-    character = 10 / BOARD_BAUD
-    return pulses[0] - character - max(end for end in reports if end < pulses[0])

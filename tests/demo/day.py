@@ -15,7 +15,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.demo.cabinet import BIN, ROOT, Cabinet, Peer, UnexpectedError, read_to_relay
+from tests.demo.cabinet import BIN, ROOT, Cabinet
+from tests.demo.peer import Peer, UnexpectedError
+from tests.demo.wire import read_to_relay
 
 ADA, GRACE, KEN, NOBODY = 1001, 1002, 2001, 4711
 """Card numbers: two of the staff, one of the night's cleaning crew, and a card that nobody has."""

@@ -26,7 +26,7 @@ def test_ten_kills_at_random_moments(tmp_path: Path) -> None:
     chance = random.Random(20261124)
     shown: dict[int, dict[str, Any]] = {}
     granted = 0
-    with Cabinet(tmp_path / "cabinet", strike_time=STRIKE, queued_limit=0.5) as cabinet:
+    with Cabinet(tmp_path / "cabinet", strike_time=STRIKE) as cabinet:
         cabinet.provision({"Staff": {"Ada": ADA}})
         cabinet.start_latchd()
         cabinet.wait_until("people", lambda: cabinet.status()["cache"]["people"] == 1)

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.demo.cabinet import Cabinet, Peer
+from tests.demo.cabinet import Cabinet
+from tests.demo.peer import Peer
 
 ADA = 1001
 AUDITED = Path(__file__).with_name("audited.py")
