@@ -31,3 +31,9 @@ class NotPermittedError(ControlError):
     """The user may not do this; the message names the group that may."""
 
     exit_code = 8
+
+
+class RequestError(ControlError):
+    """An argument of a command names nothing that there is, or means several things; nothing was done."""
+
+    exit_code = 2

@@ -1,28 +1,24 @@
-"""``latchctl``: the technician's command. Asks the running daemon, or reads the two databases when none runs."""
+"""``latchctl``: the technician's command. Asks the running daemon, or reads the two databases when none runs.
+
+Each command imports what it runs, so that the everyday ones answer soon also on a small controller.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import TypeAdapter
 
-from cache.journal_reader import JournalReader
-from cache.lookup import Lookup
-from daemon import clock
 from daemon.cli.common import DEFAULT_CONFIG, json_option, print_json, run, table
-from daemon.cli.doctor import diagnose
-from daemon.cli.render import decision_text, doors_text, event_text, status_text
+from daemon.cli.render import doors_text, event_text, status_text
 from daemon.cli.sync import sync
 from daemon.cli.target import Target
-from daemon.config.site import Site
+from daemon.cli.why import access, why
 from daemon.control.client import ask, ask_one, is_running
-from daemon.control.desk import event_filter
 from daemon.control.reports import (
-    DecisionReport,
     DoorReport,
     EventReport,
     JournalReport,
@@ -32,8 +28,9 @@ from daemon.control.reports import (
     sync_report,
 )
 from daemon.controller.orders import DoorAction
-from daemon.paths import Paths
-from drivers.registry import check_drivers
+
+if TYPE_CHECKING:
+    from daemon.config.site import Site
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -70,6 +67,13 @@ def status(target: Target, as_json: bool) -> None:
 
 
 def _status_from_files(site: Site) -> StatusReport:
+    from importlib.metadata import version
+
+    from cache.journal_reader import JournalReader
+    from cache.lookup import Lookup
+    from daemon import clock
+    from daemon.paths import Paths
+
     paths, now = Paths.of(site), clock.now()
     with Lookup(paths.cache) as lookup, JournalReader(paths.journal) as journal:
         last = journal.last()
@@ -94,9 +98,12 @@ def _status_from_files(site: Site) -> StatusReport:
 @click.option("--person", help="Only events of this person (SCIM id).")
 @click.option("--since", help="Only events since this instant, such as 2026-11-24T08:00:00+01:00.")
 @click.option("--until", help="Only events before this instant.")
+@click.option("--trace", is_flag=True, help="Show every rule that a decision asked, and its answer.")
 @json_option
 @click.pass_obj
-def events(target: Target, /, follow: bool, count: int, after: int | None, as_json: bool, **wanted: Any) -> None:
+def events(
+    target: Target, /, follow: bool, count: int, after: int | None, trace: bool, as_json: bool, **wanted: Any
+) -> None:
     """What happened, newest last; only what is durable is shown."""
     socket = target.control()
     arguments = {"count": count, "after": after, "follow": follow, **wanted, "names": list(wanted["names"])}
@@ -108,10 +115,14 @@ def events(target: Target, /, follow: bool, count: int, after: int | None, as_js
     adapter = TypeAdapter(EventReport)
     for item in reports:
         report = adapter.validate_python(item)
-        print_json(report) if as_json else click.echo(event_text(report))
+        print_json(report) if as_json else click.echo(event_text(report, trace))
 
 
 def _events_from_file(site: Site, arguments: dict[str, Any]) -> Iterator[EventReport]:
+    from cache.journal_reader import JournalReader
+    from daemon.control.arguments import event_filter
+    from daemon.paths import Paths
+
     wanted, after = event_filter(arguments), arguments["after"]
     with JournalReader(Paths.of(site).journal) as journal:
         if after is None:
@@ -119,21 +130,6 @@ def _events_from_file(site: Site, arguments: dict[str, Any]) -> Iterator[EventRe
         else:
             records = journal.events(after, arguments["count"], wanted)
         yield from map(event_report, records)
-
-
-@latchctl.command()
-@click.option("--reader", required=True, help="The reader at which the card is presented.")
-@click.option("--card", required=True, help="FORMAT:facility:number, bits:0110… or RAW26:1A2B3C.")
-@click.option("--at", help="An instant other than now, such as 2026-11-24T20:00:00+01:00.")
-@json_option
-@click.pass_obj
-def why(target: Target, reader: str, card: str, at: str | None, as_json: bool) -> None:
-    """What would be decided for a card at a reader, and by which rule. Exit code 1: it would be denied."""
-    found = ask_one(target.control(), "why", reader=reader, card=card, at=at)
-    report = TypeAdapter(DecisionReport).validate_python(found)
-    print_json(report) if as_json else click.echo(decision_text(report))
-    if report.outcome == "deny":
-        raise SystemExit(1)
 
 
 @latchctl.command()
@@ -165,6 +161,8 @@ def forgive(target: Target, person: str) -> None:
 @click.pass_obj
 def doctor(target: Target, as_json: bool) -> None:
     """Check everything that a visit would check. Exit code 1: something needs a person."""
+    from daemon.cli.doctor import diagnose
+
     findings = tuple(diagnose(target.config, target.socket))
     if as_json:
         print_json({"findings": findings})
@@ -180,6 +178,8 @@ def doctor(target: Target, as_json: bool) -> None:
 @json_option
 def drivers(as_json: bool) -> None:
     """The drivers that a site file may name, where each comes from, and whether it can be used."""
+    from drivers.registry import check_drivers
+
     checks = check_drivers()
     if as_json:
         print_json({"drivers": checks})
@@ -188,7 +188,8 @@ def drivers(as_json: bool) -> None:
     click.echo(table(rows, ["DRIVER", "FROM", "STATE"]))
 
 
-latchctl.add_command(sync)
+for command in (sync, why, access):
+    latchctl.add_command(command)
 
 
 def main() -> None:

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Annotated
 
 import click
+from pydantic import Field, TypeAdapter
 
 from daemon.cli.common import duration, table
-from daemon.control.reports import DecisionReport, DoorReport, EventReport, RuleReport, StatusReport
+from daemon.control.reports import (
+    AccessReport,
+    DecisionReport,
+    DoorReport,
+    EventReport,
+    GroupReport,
+    HappenedReport,
+    MemberReport,
+    PassengerReport,
+    PathReport,
+    RuleReport,
+    StatusReport,
+)
 
 _GOOD, _BAD, _NOTE = "green", "red", "yellow"
 
@@ -57,8 +72,13 @@ def _ago(age: float | None) -> str:
     return "never" if age is None else f"{duration(age)} ago"
 
 
-def event_text(event: EventReport) -> str:
-    """One event on one line, in the local time of the terminal."""
+def event_text(event: EventReport, trace: bool = False) -> str:
+    """One event on one line, in the local time of the terminal; with ``trace`` the rules of its decision below."""
+    line = _event_line(event)
+    return "\n".join([line, *map(rule_text, event.trace)]) if trace else line
+
+
+def _event_line(event: EventReport) -> str:
     at = datetime.fromisoformat(event.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     colour = _colour(event.name)
     words = [f"{event.sequence:>6}", at, click.style(f"{event.name:<17}", fg=colour)]
@@ -83,16 +103,112 @@ def _colour(name: str) -> str | None:
 
 def decision_text(report: DecisionReport) -> str:
     """``latchctl why``: the answer, the path, and every rule in order; the last one decided."""
-    granted = report.outcome == "grant"
-    answer = click.style(report.outcome.upper(), fg=_GOOD if granted else _BAD)
-    lines = [f"{answer}: {report.reason}"]
+    return "\n".join(_decision_lines(report))
+
+
+def _decision_lines(report: DecisionReport) -> Iterator[str]:
+    yield f"{_answer(report.outcome)}: {report.reason}"
     if report.person is not None:
-        lines.append(f"person: {report.name or '(no name)'} ({report.person})")
+        yield f"person: {report.name or '(no name)'} ({report.person})"
     if report.group is not None or report.level is not None:
-        lines.append(f"path: group {report.group or '-'} > access level {report.level or '-'}")
-    lines.append(f"cache: generation {report.generation}, last complete sync {_ago(report.age)}")
-    lines += [rule_text(rule) for rule in report.trace]
-    return "\n".join(lines)
+        yield f"path: group {report.group or '-'} > access level {report.level or '-'}"
+    yield _circumstances(report)
+    yield f"cache: generation {report.generation}, last complete sync {_ago(report.age)}"
+    yield from map(_note, report.notes)
+    yield from map(rule_text, report.trace)
+    yield from map(_happened, report.happened)
+
+
+def _circumstances(report: DecisionReport | GroupReport) -> str:
+    source = "now" if report.live else "by its schedule"
+    return (
+        f"at: {_local(report.at)}, reader {report.reader} of door {report.door}, which is {report.mode} {source}"
+    )
+
+
+def _answer(outcome: str) -> str:
+    colour = {"grant": _GOOD, "deny": _BAD}.get(outcome, _NOTE)
+    return click.style(outcome.upper(), fg=colour)
+
+
+def _note(note: str) -> str:
+    return click.style(f"note: {note}", fg=_NOTE)
+
+
+def _happened(report: HappenedReport) -> str:
+    reason = f" ({report.reason})" if report.reason else ""
+    return f"what happened: {_local(report.at)} {report.name}{reason}, event {report.sequence}"
+
+
+Item = GroupReport | MemberReport | AccessReport | PathReport | PassengerReport
+"""What a long answer is made of; ``kind`` tells which it is."""
+
+
+@functools.cache
+def _item_adapter() -> TypeAdapter[Item]:
+    return TypeAdapter(Annotated[Item, Field(discriminator="kind")])
+
+
+def read_item(value: object) -> Item:
+    """An item of a long answer as it came over the socket, or as it is."""
+    return _item_adapter().validate_python(value)
+
+
+def read_decision(value: object) -> DecisionReport:
+    """The answer to ``why`` as it came over the socket."""
+    return TypeAdapter(DecisionReport).validate_python(value)
+
+
+def item_text(report: Item) -> str:
+    """An item of a long answer on a line or a few."""
+    match report:
+        case GroupReport():
+            head = f"{report.name} ({report.group}), {report.members} members"
+            return "\n".join([head, _circumstances(report), *map(_note, report.notes)])
+        case AccessReport():
+            return "\n".join(_access_lines(report))
+        case MemberReport():
+            return _member_text(report)
+        case PathReport():
+            return _path_text(report)
+        case PassengerReport():
+            return f"  {_person(report)}" + ("" if report.active else ", not active in the directory")
+
+
+def _access_lines(report: AccessReport) -> Iterator[str]:
+    if report.person is not None:
+        yield f"person: {report.name or '(no name)'} ({report.person})"
+    elif report.group is not None:
+        yield f"access group: {report.name} ({report.group})"
+    if report.at is not None:
+        yield f"at: {_local(report.at)}"
+    yield f"cache: generation {report.generation}, last complete sync {_ago(report.age)}"
+    yield from map(_note, report.notes)
+
+
+def _member_text(report: MemberReport) -> str:
+    through = f", through {report.level}" if report.level else ""
+    assumed = ", if they had a card" if report.credential == "assumed" else ""
+    line = f"{_answer(report.outcome)} {_person(report)}: {report.reason}{through}{assumed}"
+    return "\n".join([line, *(f"  {_happened(one)}" for one in report.happened)])
+
+
+def _path_text(report: PathReport) -> str:
+    """``lobby: Staff, 08:00-18:00 Mon-Fri, through Staff weekdays (12 people)``."""
+    if report.group_id is None:
+        members = click.style("no such group in the directory", fg=_NOTE)
+    else:
+        members = f"{report.members} " + ("person" if report.members == 1 else "people")
+    return f"{report.door}: {report.group}, {report.when}, through {report.level} ({members})"
+
+
+def _person(report: MemberReport | PassengerReport) -> str:
+    return f"{report.name} ({report.person})" if report.name else report.person
+
+
+def _local(at: str) -> str:
+    """An instant in the local time of the terminal, with its offset."""
+    return datetime.fromisoformat(at).astimezone().isoformat(" ", "seconds")
 
 
 def rule_text(rule: RuleReport) -> str:

@@ -7,15 +7,18 @@ import functools
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Any, TypeVar
 
-from cache.journal_reader import EVERYTHING, EventFilter, JournalReader
+from cache.journal_reader import EventFilter, JournalReader
 from cache.lookup import Lookup
-from cache.model import EventName, Moment, Record
+from cache.model import Moment, Record
 from cache.schedule import next_mode_edge
+from daemon.control.arguments import event_filter
+from daemon.control.explain import Explainer
 from daemon.control.peers import Role
+from daemon.control.question import Question
 from daemon.control.reports import (
     DecisionReport,
     DoorReport,
@@ -23,7 +26,6 @@ from daemon.control.reports import (
     JournalReport,
     StatusReport,
     cache_report,
-    decision_report,
     device_report,
     door_report,
     event_report,
@@ -33,9 +35,8 @@ from daemon.control.server import Call, Command, answers
 from daemon.controller.orders import DoorAction, OperatorOrder
 from daemon.controller.unit import DoorUnit
 from daemon.doors import Doors
-from daemon.errors import ControlError
+from daemon.errors import RequestError
 from drivers.settings import parse_duration
-from drivers.wiegand.layout import CardError
 
 T = TypeVar("T")
 
@@ -51,6 +52,7 @@ class Desk:
         self._thread = ThreadPoolExecutor(1, "desk")
         self._journal = JournalReader(doors.paths.journal)
         self._lookup = Lookup(doors.paths.cache)
+        self._explainer = Explainer(self._lookup, self._journal)
 
     def commands(self) -> Mapping[str, Command]:
         """Every command with who may give it."""
@@ -58,6 +60,8 @@ class Desk:
             "status": Command(Role.VIEWER, answers(self._status)),
             "events": Command(Role.VIEWER, self._events),
             "why": Command(Role.VIEWER, answers(self._why)),
+            "why group": Command(Role.VIEWER, self._why_group),
+            "access": Command(Role.VIEWER, self._access),
             "door": Command(Role.OPERATOR, answers(self._door)),
             "forgive": Command(Role.OPERATOR, answers(self._forgive)),
         }
@@ -126,24 +130,29 @@ class Desk:
         newest = records[-1].sequence if records else 0
         return max(newest, last.sequence if last is not None else 0), records
 
-    # -------------------------------------------------------------- why
+    # -------------------------------------------------------------- why, and who may pass
 
     async def _why(self, call: Call) -> DecisionReport:
-        """What would be decided for a card at a reader, now or at another instant; nothing is done or recorded."""
-        arguments = call.request.arguments
-        reader = str(arguments.get("reader", ""))
-        if reader not in self._doors.controller.entries:
-            raise ControlError(
-                f'no door has the reader "{reader}"; there are: {", ".join(self._doors.controller.entries)}'
-            )
-        try:
-            length, value = self._doors.site.formats.parse_card(str(arguments.get("card", "")))
-            key = self._doors.controller.around.key_of(length, value)
-        except (CardError, ValueError) as error:
-            raise ControlError(f"--card: {error}") from None
-        now = at_instant(self._doors.now(), arguments.get("at"))
-        found = await self._read(lambda: self._lookup.find(key))
-        return decision_report(self._doors.controller.explain(reader, found, now), now)
+        """What would be decided for a card or a person at a reader, at an instant."""
+        question = self._question(call)
+        return await self._read(functools.partial(question.decision, self._explainer))
+
+    def _why_group(self, call: Call) -> AsyncGenerator[object, None]:
+        """The same for every member of an access group, a chunk of people an item."""
+        return self._chunks(self._question(call).group_decisions(self._explainer))
+
+    def _access(self, call: Call) -> AsyncGenerator[object, None]:
+        """Who may pass a door, or which doors somebody may pass, a chunk of paths and people an item."""
+        return self._chunks(self._question(call).access(self._explainer))
+
+    def _question(self, call: Call) -> Question:
+        doors = self._doors
+        return Question(call.request.arguments, doors.controller, doors.site.formats, doors.now(), running=True)
+
+    async def _chunks(self, chunks: Iterator[object]) -> AsyncGenerator[object, None]:
+        """Each chunk is worked out in the desk's thread when the one before is on its way: nothing piles up."""
+        while (chunk := await self._read(lambda: next(chunks, None))) is not None:
+            yield chunk
 
     # -------------------------------------------------------------- operators
 
@@ -160,17 +169,17 @@ class Desk:
         """Forget where a person is, so that their next entry is no anti-passback violation."""
         person = str(call.request.arguments.get("person", ""))
         if await self._read(lambda: self._lookup.person(person)) is None:
-            raise ControlError(f'the cache has no person of the id "{person}"')
+            raise RequestError(f'the cache has no person of the id "{person}"')
         now = self._doors.now()
         self._doors.act(self._doors.controller.forgive(call.peer.user, person, now), now)
 
 
 def next_edge(unit: DoorUnit, now: Moment) -> datetime:
-    """When the door's schedule changes next. ``ControlError``: it never does."""
+    """When the door's schedule changes next. ``RequestError``: it never does."""
     plan = unit.setup.modes
     edge = next_mode_edge(plan.plan, plan.zone, now.utc)
     if edge is None:
-        raise ControlError(f"the door {unit.setup.name} has no schedule that changes; say a time instead")
+        raise RequestError(f"the door {unit.setup.name} has no schedule that changes; say a time instead")
     return edge
 
 
@@ -180,62 +189,16 @@ def door_orders(
     """The orders that a request means, all of them checked before the first is carried out."""
     wanted = str(arguments.get("door", ""))
     if wanted != "all" and wanted not in doors:
-        raise ControlError(f'there is no door "{wanted}"; there are: {", ".join(doors)}, or all')
+        raise RequestError(f'there is no door "{wanted}"; there are: {", ".join(doors)}, or all')
     try:
         action = DoorAction(str(arguments.get("action", "")))
         length = arguments.get("for")
         seconds = None if length is None else parse_duration(length)
     except ValueError as error:
-        raise ControlError(f"door: {error}") from None
+        raise RequestError(f"door: {error}") from None
     pulse = action is DoorAction.PULSE
     until = None if seconds is None or pulse else now.utc + timedelta(seconds=seconds)
     for door in doors if wanted == "all" else (wanted,):
         yield OperatorOrder(
             actor, action, door, until, seconds if pulse else None, str(arguments.get("because") or "")[:500]
         )
-
-
-def event_filter(arguments: Mapping[str, object]) -> EventFilter:
-    """Which events are wanted; ``ControlError`` for a name that is none."""
-    names = arguments.get("names") or ()
-    if not isinstance(names, list | tuple):
-        raise ControlError("names is a list of event names")
-    try:
-        chosen = frozenset(EventName(str(name)) for name in names)
-    except ValueError:
-        raise ControlError(f"known events: {', '.join(EventName)}") from None
-    return replace(
-        EVERYTHING,
-        names=chosen,
-        door=_text(arguments, "door"),
-        reader=_text(arguments, "reader"),
-        person=_text(arguments, "person"),
-        since=parse_instant(arguments.get("since")),
-        until=parse_instant(arguments.get("until")),
-    )
-
-
-def _text(arguments: Mapping[str, object], name: str) -> str | None:
-    value = arguments.get(name)
-    return None if value is None else str(value)
-
-
-def parse_instant(text: object) -> datetime | None:
-    """An ISO 8601 instant with an offset (``Z`` for UTC); ``ControlError`` for anything else."""
-    if text is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(str(text))
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise ControlError(
-            f'expected an instant with its offset such as "2026-11-24T08:00:00+01:00", not "{text}"'
-        )
-    return instant.astimezone(UTC)
-
-
-def at_instant(now: Moment, text: object) -> Moment:
-    """This moment, or the same with another wall time."""
-    instant = parse_instant(text)
-    return now if instant is None else replace(now, utc=instant)

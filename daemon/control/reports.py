@@ -6,12 +6,15 @@ Instants are ISO 8601 in UTC, ages and durations seconds. Fields are only ever a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
-from cache.model import Decision, Freshness, Moment, Record
-from cache.sidecar import SyncState
+from cache.model import Decision, Event, Freshness, Moment, Record
 from cache.staleness import age
-from daemon.controller.unit import DoorUnit
-from drivers.driver import DeviceStatus
+
+if TYPE_CHECKING:  # latchctl shows these reports without the parts that they are about
+    from cache.sidecar import SyncState
+    from daemon.controller.unit import DoorUnit
+    from drivers.driver import DeviceStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +121,23 @@ class EventReport:
 
 
 @dataclass(frozen=True, slots=True)
+class HappenedReport:
+    """What the journal has of somebody at a reader about the instant that was asked for."""
+
+    sequence: int
+    at: str
+    name: str
+    person: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionReport:
-    """``latchctl why``: the answer, the path to it, and every rule that was asked."""
+    """``latchctl why``: the answer, the path to it, and every rule that was asked.
+
+    ``credential``: the card that was ``shown``, the person's ``own``, or one ``assumed`` for somebody without any.
+    ``live``: the door's mode is the one it has now, else what its schedule says for ``at``. ``notes`` are words.
+    """
 
     outcome: str
     reason: str
@@ -130,6 +148,94 @@ class DecisionReport:
     generation: int
     age: float | None
     trace: tuple[RuleReport, ...]
+    door: str
+    reader: str
+    at: str
+    live: bool
+    mode: str
+    credential: Literal["shown", "own", "assumed"]
+    notes: tuple[str, ...] = ()
+    happened: tuple[HappenedReport, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReport:
+    """The first item of ``latchctl why --group``: what is asked, for how many people."""
+
+    group: str
+    name: str
+    members: int
+    door: str
+    reader: str
+    at: str
+    live: bool
+    mode: str
+    generation: int
+    age: float | None
+    notes: tuple[str, ...] = ()
+    kind: Literal["group"] = "group"
+
+
+@dataclass(frozen=True, slots=True)
+class MemberReport:
+    """One person of ``latchctl why --group``: the answer of ``--person`` in short."""
+
+    person: str
+    name: str | None
+    outcome: str
+    reason: str
+    group: str | None
+    level: str | None
+    credential: Literal["own", "assumed"]
+    happened: tuple[HappenedReport, ...] = ()
+    kind: Literal["member"] = "member"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessReport:
+    """The first item of ``latchctl access``: what is asked; ``at`` ``None``: at whatever time."""
+
+    door: str | None
+    person: str | None
+    group: str | None
+    name: str | None
+    at: str | None
+    live: bool
+    generation: int
+    age: float | None
+    notes: tuple[str, ...] = ()
+    kind: Literal["access"] = "access"
+
+
+@dataclass(frozen=True, slots=True)
+class PathReport:
+    """One way through a door: access group, access level, and when, in words.
+
+    ``group_id`` ``None``: the level names a group that the directory does not have. ``essential``: the level
+    grants also on a cache that has grown old.
+    """
+
+    door: str
+    group: str
+    group_id: str | None
+    level: str
+    when: str
+    essential: bool
+    members: int
+    kind: Literal["path"] = "path"
+
+
+@dataclass(frozen=True, slots=True)
+class PassengerReport:
+    """One person who may take the path that was told last."""
+
+    person: str
+    name: str | None
+    active: bool
+    door: str
+    group_id: str
+    level: str
+    kind: Literal["person"] = "person"
 
 
 def door_report(unit: DoorUnit) -> DoorReport:
@@ -196,20 +302,22 @@ def event_report(record: Record) -> EventReport:
         boot_id=record.stamp.boot_id,
         monotonic=moment.monotonic,
         detail=dict(event.detail),
-        trace=tuple(RuleReport(rule.rule, rule.passed, rule.text) for rule in event.trace),
+        trace=rule_reports(event),
     )
 
 
-def decision_report(decision: Decision, now: Moment) -> DecisionReport:
-    """A decision that was asked for."""
-    return DecisionReport(
-        decision.outcome.value,
-        decision.reason.value,
-        decision.person.id if decision.person is not None else None,
-        decision.person.name if decision.person is not None else None,
-        decision.group,
-        decision.level,
-        decision.freshness.generation,
-        age(decision.freshness, now.utc),
-        tuple(RuleReport(rule.rule, rule.passed, rule.text) for rule in decision.trace),
+def happened_report(record: Record) -> HappenedReport:
+    """A record of the journal in short."""
+    event = record.event
+    return HappenedReport(
+        record.sequence,
+        record.stamp.at.utc.isoformat(),
+        event.name.value,
+        event.person,
+        event.reason.value if event.reason is not None else None,
     )
+
+
+def rule_reports(explained: Decision | Event) -> tuple[RuleReport, ...]:
+    """The rules that were asked, in their order."""
+    return tuple(RuleReport(rule.rule, rule.passed, rule.text) for rule in explained.trace)
