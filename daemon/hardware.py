@@ -25,6 +25,7 @@ class Hardware:
         self._context = context
         self._buses = {bus.name: bus for bus in buses}
         self._drivers = {bus.name: _create(bus, context) for bus in buses}
+        self._away: dict[str, str] = {}
         self._bus_of = {device: bus.name for bus in buses for device in bus.devices}
 
     async def run(self) -> None:
@@ -38,37 +39,51 @@ class Hardware:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def send(self, command: Command) -> None:
-        """Pass a command to the driver of its device. A failure is logged: the next door must still open."""
+        """Pass a command to the driver of its device. A failure is logged: the next door must still open.
+
+        While a driver is away its commands are forgotten: the controller tells each output anew when it is back.
+        """
         device = command.reader if isinstance(command, Led | Buzz) else command.point.device
         bus = self._bus_of.get(device)
         try:
-            if bus is not None:
+            if bus is not None and bus not in self._away:
                 self._drivers[bus].send(command)
         except Exception:
             log.exception("the driver of %s failed to take %s", device, type(command).__name__)
 
     def status(self) -> Iterator[tuple[str, DeviceStatus]]:
         """Every device with the name of its bus."""
-        for name, driver in self._drivers.items():
-            for status in driver.status():
-                yield name, status
+        for name, bus in self._buses.items():
+            if name in self._away:
+                yield from ((name, DeviceStatus(device, False, self._away[name])) for device in bus.devices)
+            else:
+                yield from ((name, status) for status in self._drivers[name].status())
 
     async def _keep(self, name: str) -> None:
         """A driver reconnects by itself; should it end all the same, its devices are offline until it is back."""
+        said = ""
         while True:
-            try:
-                await self._drivers[name].run()
-                why = "the driver ended"
-            except PortError as error:
-                why = str(error)
-            except Exception as error:
-                log.exception("the driver of bus %s failed", name)
-                why = f"the driver failed: {type(error).__name__}"
+            why, fault = await self._serve(name)
+            self._away[name] = why
             for device in self._buses[name].devices:
                 self._context.emit(DeviceOffline(device, self._context.clock(), why))
-            log.error("bus %s: %s; starting it again in %g s", name, why, RESTART_DELAY)
+            if why != said:
+                log.error("bus %s: %s; starting it again every %g s", name, why, RESTART_DELAY, exc_info=fault)
+                said = why
             await asyncio.sleep(RESTART_DELAY)
-            self._drivers[name] = _create(self._buses[name], self._context)
+
+    async def _serve(self, name: str) -> tuple[str, Exception | None]:
+        """Run the driver of a bus, made anew if it was away, until it ends; why it did."""
+        try:
+            if name in self._away:
+                self._drivers[name] = _create(self._buses[name], self._context)
+                del self._away[name]
+            await self._drivers[name].run()
+        except (PortError, DriverError) as error:
+            return str(error), None
+        except Exception as error:  # noqa: BLE001 - whatever a driver does, the other buses go on
+            return f"the driver failed: {type(error).__name__}", error
+        return "the driver ended", None
 
 
 def _create(bus: Bus, context: Context) -> Driver:
