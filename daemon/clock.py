@@ -37,14 +37,22 @@ def boot_id() -> str:
 def now(newest: datetime | None = None) -> Moment:
     """This instant on every clock. ``newest`` is the last instant that is known to have passed."""
     utc = datetime.now(UTC)
-    return Moment(utc, time.monotonic(), quality(utc, newest))
+    kernel = ClockQuality.SYNCED if kernel_synchronised() else ClockQuality.HOLDOVER
+    return Moment(utc, time.monotonic(), quality_of(utc, newest, kernel))
 
 
-def quality(utc: datetime, newest: datetime | None = None) -> ClockQuality:
-    """``never_set`` before this release existed or before ``newest``; else what the kernel's clock says."""
-    if utc < EARLIEST_PLAUSIBLE or (newest is not None and utc < newest):
+def quality_of(utc: datetime, newest: datetime | None, said: ClockQuality) -> ClockQuality:
+    """How far ``utc`` can be believed, given what is ``said`` of the clock.
+
+    ``never_set`` before this release existed. A clock that nobody disciplines is ``never_set`` also before
+    ``newest``: it lost its battery. One that NTP sets is believed when it goes back, which is on record as a jump:
+    else one event stamped in a wrong future would shut the site's schedules down until then.
+    """
+    if utc < EARLIEST_PLAUSIBLE:
         return ClockQuality.NEVER_SET
-    return ClockQuality.SYNCED if kernel_synchronised() else ClockQuality.HOLDOVER
+    if newest is not None and utc < newest and said is not ClockQuality.SYNCED:
+        return ClockQuality.NEVER_SET
+    return said
 
 
 def kernel_synchronised() -> bool:

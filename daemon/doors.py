@@ -56,7 +56,9 @@ class Doors:
         self._newest = last.stamp.at.utc if last is not None else None
         rules = controller_rules(site, decode_key(read_secret(site.tables.site.key), SITE_KEY_BYTES))
         self.controller = Controller(rules, self.lookup.find)
-        self.hardware = Hardware(site.devices.buses, Context(self._emit, time.monotonic, read_secret, site.formats))
+        self.hardware = Hardware(
+            site.devices.buses, Context(self._emit, time.monotonic, read_secret, site.formats)
+        )
         self.writer = JournalWriter(self._journal, self._committed, self._journal_alarm)
         self._news = SyncNews(kept.get(SyncNews.STATE_NAME))
         self._kept = kept
@@ -71,7 +73,7 @@ class Doors:
         """Take the modes, switch every lock off, and start to notice changes of the cache."""
         self._loop = asyncio.get_running_loop()
         now = self.now()
-        self._perform(self.controller.start(now, version("latchd"), self._kept), now)
+        self._perform(self.controller.start(now, version("latchd"), self._kept, self._newest), now)
         self._watch(now)
         return self
 
@@ -189,7 +191,7 @@ class Doors:
             self._loop.call_soon_threadsafe(self._tell_listeners, records[-1].stamp.at)
 
     def _tell_listeners(self, newest: Moment) -> None:
-        self._newest = newest.utc
+        self._newest = max(self._newest or newest.utc, newest.utc)
         for changed in tuple(self._on_commit):
             changed()
 

@@ -10,7 +10,7 @@ from cache.lookup import Lookup
 from cache.model import Event, EventName
 
 DISCONNECTED = "disconnected"
-"""The outcome by which sync says that the provider was unlinked."""
+"""How the summary of a generation begins whose groups were deleted because the provider was unlinked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,9 @@ class SyncNews:
                 if generation.number > self._seen.generation:
                     detail = (("added", generation.added), ("removed", generation.removed))
                     yield Event(EventName.SYNC_APPLIED, generation=generation.number, detail=detail)
+                    if generation.summary.startswith(DISCONNECTED):
+                        why = (("text", generation.summary),)
+                        yield Event(EventName.SYNC_DISCONNECTED, generation=generation.number, detail=why)
             self._seen = replace(self._seen, generation=newest)
         state = lookup.sync_state()
         trouble = state.outcome if state.failures else ""
@@ -59,9 +62,6 @@ class SyncNews:
             yield Event(
                 EventName.SYNC_FAILED, generation=newest, detail=(("outcome", trouble), ("text", state.text))
             )
-        if state.outcome == DISCONNECTED and self._seen.trouble != DISCONNECTED:
-            yield Event(EventName.SYNC_DISCONNECTED, generation=newest, detail=(("text", state.text),))
-            trouble = DISCONNECTED
         quarantined = lookup.quarantine() is not None
         if quarantined and not self._seen.quarantined:
             yield Event(EventName.SYNC_QUARANTINED, generation=newest, detail=(("text", state.text),))

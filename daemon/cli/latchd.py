@@ -82,10 +82,9 @@ def run_both(config: Path) -> None:
 @json_option
 def simulate_files(files: tuple[Path, ...], trace: bool, as_json: bool) -> None:
     """Play scenario FILES. Exit code 0: every expectation held; 1: one did not; 2: a file is wrong."""
-    from daemon.cli.simulate import simulate
+    from daemon.cli.simulate import simulate_all
 
-    held = [simulate(file, as_json, trace) for file in files]
-    raise SystemExit(0 if all(held) else 1)
+    raise SystemExit(simulate_all(files, as_json, trace))
 
 
 def main() -> None:

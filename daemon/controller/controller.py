@@ -8,7 +8,7 @@ in one call of ``handle`` without a wait or a write (contract 1 of DESIGN.md).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from cache.decide import decide
@@ -63,17 +63,28 @@ class Controller:
 
     # -------------------------------------------------------------- in and out
 
-    def start(self, now: Moment, version: str, kept: Mapping[str, str] = NOTHING_KEPT) -> Effects:
-        """Every lock off, every mode taken, and the start on record. ``kept`` is what survived, by name."""
+    def start(
+        self,
+        now: Moment,
+        version: str,
+        kept: Mapping[str, str] = NOTHING_KEPT,
+        newest: datetime | None = None,
+    ) -> Effects:
+        """Every lock off, every mode taken, and the start on record. ``kept`` is what survived, by name.
+
+        What cannot be read of it is on record too, and replaced by the safest: a door is in lockdown, a reader
+        takes no PINs for a while, a position is forgotten. ``newest``: the last instant known to have passed.
+        """
         self._clock = now
-        self._out.events.append(
-            Event(EventName.SYSTEM_START, detail=(("version", version), ("clock", now.quality.value)))
-        )
-        self.around.start(kept)
-        for unit in self.units.values():
-            unit.start(now, kept.get(unit.state_name))
-        for entry in self.entries.values():
-            entry.start(kept.get(entry.state_name))
+        unreadable = self.around.start(kept)
+        unreadable += [u.state_name for u in self.units.values() if not u.start(now, kept.get(u.state_name))]
+        unreadable += [e.state_name for e in self.entries.values() if not e.start(now, kept.get(e.state_name))]
+        detail = [("version", version), ("clock", now.quality.value)]
+        if unreadable:
+            detail.append(("unreadable", ", ".join(unreadable)))
+        self._out.events.insert(0, Event(EventName.SYSTEM_START, detail=tuple(detail)))
+        if newest is not None and now.utc < newest - JUMP:
+            self._out.events.append(_jump((now.utc - newest).total_seconds()))
         return self._out.take()
 
     def stop(self) -> Effects:
@@ -218,8 +229,7 @@ class Controller:
         drift = (now.utc - before.utc) - timedelta(seconds=now.monotonic - before.monotonic)
         jumped, changed = abs(drift) > JUMP, now.quality is not before.quality
         if jumped:
-            seconds = round(drift.total_seconds(), 3)
-            self._out.events.append(Event(EventName.CLOCK_JUMP, detail=(("seconds", seconds),)))
+            self._out.events.append(_jump(drift.total_seconds()))
         if changed:
             self._out.events.append(Event(EventName.CLOCK_QUALITY, detail=(("quality", now.quality.value),)))
         if jumped or changed:
@@ -238,3 +248,7 @@ class Controller:
             if state is not self._staleness.setdefault(name, Staleness.FRESH):
                 self._staleness[name] = state
                 self._out.events.append(Event(EventName.CACHE_STALE, door=name, level=state.value))
+
+
+def _jump(seconds: float) -> Event:
+    return Event(EventName.CLOCK_JUMP, detail=(("seconds", round(seconds, 3)),))

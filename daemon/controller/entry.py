@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from cache.decide import decide, refusal
 from cache.model import Decision, Event, EventName, Moment, Outcome, Reason
@@ -54,10 +55,23 @@ class Entry:
         """Whether this is the reader on the far side of the door."""
         return self.reader == self.unit.setup.exit
 
-    def start(self, kept: str | None) -> None:
-        """Take up the PIN lockout that survived."""
-        if kept is not None:
-            self._session = replace(self._session, lockout=LOCKOUT.load(kept))
+    def start(self, now: Moment, kept: str | None) -> bool:
+        """Take up the PIN lockout that survived; one that cannot be read (false) is the shortest one, from now."""
+        if kept is None:
+            return True
+        try:
+            lockout = LOCKOUT.load(kept)
+        except ValueError:
+            until = now.utc + timedelta(seconds=self._session.config.lockout_for)
+            self._session = replace(self._session, lockout=Lockout(times=1, last=now.utc, until=until))
+            self._out.state[self.state_name] = LOCKOUT.dump(self._session.lockout)
+            return False
+        self._session = replace(self._session, lockout=lockout)
+        return True
+
+    def pins_refused_until(self, now: Moment) -> datetime | None:
+        """The end of the PIN lockout that holds; ``None``: the reader takes PINs."""
+        return session.locked_until(self._session, now.utc)
 
     def deadline(self) -> float | None:
         """The monotonic time at which ``handle_deadline`` is due."""
@@ -102,7 +116,7 @@ class Entry:
             state = replace(
                 self._around.access_state(self.unit, self.exiting),
                 first_person=self._session.first,
-                pin_locked_until=session.locked_until(self._session, now.utc),
+                pin_locked_until=self.pins_refused_until(now),
             )
             return decide(request, found, self.unit.setup.rules, state, now)
         except Exception as error:  # noqa: BLE001 - an internal failure is a denial, whatever it was

@@ -53,10 +53,18 @@ class Surroundings:
         self._find = find
         self._out = out
 
-    def start(self, kept: Mapping[str, str]) -> None:
-        """Put people where the journal has them."""
-        moves = [MOVED.load(text) for name, text in kept.items() if name.startswith(POSITION)]
+    def start(self, kept: Mapping[str, str]) -> list[str]:
+        """Put people where the journal has them; the names of what cannot be read, which is forgotten."""
+        moves, unreadable = [], []
+        for name, text in sorted(kept.items()):
+            if name.startswith(POSITION):
+                try:
+                    moves.append(MOVED.load(text))
+                except ValueError:
+                    unreadable.append(name)
+                    self._out.state[name] = None
         self.space = Space(self.rules.areas, self.rules.zone, sorted(moves, key=lambda move: move.since))
+        return unreadable
 
     # -------------------------------------------------------------- for a decision
 

@@ -11,7 +11,7 @@ from daemon.controller.setup import DoorSetup, InputSetup
 from daemon.door import debounce, machine
 from daemon.door.debounce import contact_of, signal_of
 from daemon.door.durable import Durable
-from daemon.door.modes import ModeState, effective, forget_past, look_again
+from daemon.door.modes import ModeState, Order, effective, forget_past, lock_down, look_again
 from daemon.door.state import (
     Contact,
     ContactRead,
@@ -30,6 +30,9 @@ from daemon.door.table import Lock
 from drivers.events import Colour, Hold, InputState, Led, Point, Pulse, Release
 
 MODE_STATE = Durable(ModeState)
+
+UNREADABLE = Order("latchd", "what was ordered before the start could not be read")
+"""Who locks a door down whose kept orders are damaged."""
 
 Entered = Callable[["DoorUnit", str, str | None, Moment], None]
 """The door, the person, the reader they used, and when."""
@@ -60,15 +63,22 @@ class DoorUnit:
 
     # -------------------------------------------------------------- time
 
-    def start(self, now: Moment, kept: str | None) -> None:
+    def start(self, now: Moment, kept: str | None) -> bool:
         """Switch the lock off, whatever it held before, and take the mode of this instant.
 
-        ``kept`` is what the journal holds under ``state_name``: a lockdown survives power loss.
+        ``kept`` is what the journal holds under ``state_name``: a lockdown survives power loss. Where it cannot
+        be read (the answer is then false) it may have been a lockdown, so it is one until somebody releases it.
         """
-        if kept is not None:
-            self.ordered = MODE_STATE.load(kept)
         self._out.commands.append(Release(self.setup.lock))
+        readable = True
+        if kept is not None:
+            try:
+                self.ordered = MODE_STATE.load(kept)
+            except ValueError:
+                readable = False
+                self.order(lock_down(self.ordered, UNREADABLE), now)
         self.take_mode(now)
+        return readable
 
     def deadline(self, now: Moment) -> float | None:
         """The monotonic time at which ``handle_deadline`` is due."""

@@ -4,49 +4,21 @@ from __future__ import annotations
 
 import difflib
 import re
-import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
+from datetime import datetime
 
+from cache.model import EventName, Mode, Reason
 from daemon.errors import ConfigError
+from daemon.simulate.vocabulary import EVENT_FIELDS, FORMS
+from drivers.bench import KEYS
+from drivers.settings import parse_duration
 
-FIELD = re.compile(r"([a-z_]+)=(.*)", re.DOTALL)
-
-FORMS: Mapping[str, str] = MappingProxyType(
-    {
-        "config": "FILE",
-        "directory": "FILE",
-        "start": "INSTANT",
-        "at": "INSTANT",
-        "badge": "READER CARD",
-        "keys": "READER KEYS",
-        "contact": "DOOR open|closed|short|cut",
-        "rex": "DOOR on|off|short|cut",
-        "input": "NAME on|off|short|cut",
-        "tamper": "READER on|off",
-        "reader": "READER offline|online",
-        "board": "BOARD offline|online",
-        "sync": "ok|fail",
-        "operator": "NAME ACTION DOOR|all|PERSON|accept|reject [for DURATION] [because TEXT]",
-        "clock": "jump DURATION | unsynced|synced|unset",
-        "restart": "",
-        "power-cut": "",
-        "expect": "EVENT [KEY=VALUE …]",
-        "expect-no": "EVENT [KEY=VALUE …]",
-        "quiet": "",
-        "clear": "",
-        "expect-lock": "DOOR locked|released",
-        "expect-mode": "DOOR MODE",
-        "expect-output": "NAME on|off",
-    }
-)
-"""Every step with the words that follow it; ``+DURATION`` stands beside them."""
-
-LEAST = {"clock": 1, "operator": 3, "expect": 1, "expect-no": 1}
-"""Words that must follow where the form alone does not tell; elsewhere as many as the form has."""
-
-OPEN_ENDED = ("clock", "operator", "expect", "expect-no")
+_FIELD = re.compile(r"([a-z_]+)=(.*)", re.DOTALL)
+_WORD = re.compile(r'(?:"[^"]*"|[^\s"])+')
+_SIGNED = re.compile(r"([+-])(.+)")
+_TOKEN = re.compile(r"\[[^\]]*\]|\S+")
+_CHOICES = re.compile(r"[a-z_|]+")
 
 
 class ScenarioError(ConfigError):
@@ -65,7 +37,7 @@ class Step:
     @property
     def fields(self) -> dict[str, str]:
         """The ``key=value`` words."""
-        return {match[1]: match[2] for word in self.arguments if (match := FIELD.fullmatch(word))}
+        return {match[1]: match[2] for word in self.arguments if (match := _FIELD.fullmatch(word))}
 
 
 def parse(text: str, file: str) -> tuple[Step, ...]:
@@ -73,33 +45,185 @@ def parse(text: str, file: str) -> tuple[Step, ...]:
     steps, faults = [], []
     for number, line in enumerate(text.splitlines(), 1):
         try:
-            words = shlex.split(line, comments=True)
+            words = split(line)
+            if words:
+                check(words)
+                steps.append(Step(number, words[0], tuple(words[1:]), line.strip()))
         except ValueError as error:
-            faults.append(
-                f"{file}:{number}: {error}".replace("No closing quotation", "a quotation mark is missing")
-            )
-            continue
-        if not words:
-            continue
-        fault = _fault(words)
-        if fault:
-            faults.append(f"{file}:{number}: {fault}")
-        steps.append(Step(number, words[0], tuple(words[1:]), line.strip()))
+            faults.append(f"{file}:{number}: {error}")
+    faults += [f"{file}:{line}: {fault}" for line, fault in _order(steps)] if not faults else []
     if faults:
         raise ScenarioError("\n".join(faults))
     return tuple(steps)
 
 
-def _fault(words: list[str]) -> str:
-    word, count = words[0], len(words) - 1
+def split(line: str) -> list[str]:
+    """The words of a line. ``#`` starts a comment where a word could start, so that ``1234#`` are keys.
+
+    Double quotes hold a word with blanks together, also after ``key=``. ``ValueError``: a quote is missing.
+    """
+    words: list[str] = []
+    position = 0
+    while position < len(line):
+        if line[position].isspace():
+            position += 1
+            continue
+        if line[position] == "#":
+            break
+        match = _WORD.match(line, position)
+        if match is None or line[match.end() : match.end() + 1] == '"':
+            raise ValueError("a quotation mark is missing")
+        words.append(match[0].replace('"', ""))
+        position = match.end()
+    return words
+
+
+# ------------------------------------------------------------------ one step
+
+
+def check(words: list[str]) -> None:
+    """``ValueError``, in words for the person who wrote the step, unless it has one of its forms."""
+    word, rest = words[0], words[1:]
     if word.startswith("+"):
-        return "a step forward in time is one word, such as +10s" if count else ""
-    form = FORMS.get(word)
-    if form is None:
-        near = difflib.get_close_matches(word, FORMS, 1, 0.6)
-        hint = f'did you mean "{near[0]}"?' if near else f"there are: {', '.join(FORMS)}"
-        return f'there is no step "{word}"; {hint}'
-    wanted = LEAST.get(word, len(form.split()))
-    if count < wanted or (count > wanted and word not in OPEN_ENDED):
-        return f'expected "{word} {form}"'.replace(' "', '"') if not form else f'expected "{word} {form}"'
-    return ""
+        parse_duration(word[1:])
+        if rest:
+            raise ValueError("a step forward in time is one word, such as +10s")
+        return
+    if word not in FORMS:
+        raise ValueError(f'there is no step "{word}"; {nearest(word, FORMS)}')
+    faults = []
+    for form in FORMS[word]:
+        fault = _unlike(form, rest)
+        if fault is None:
+            break
+        faults.append((*fault, form))
+    else:
+        _, text, form = max(faults, key=lambda found: found[0])
+        raise ValueError(f'expected "{f"{word} {form}".strip()}": {text}')
+    if word in ("expect", "expect-no"):
+        _check_event(EventName(rest[0]), rest[1:])
+
+
+def _unlike(form: str, words: list[str]) -> tuple[int, str] | None:
+    """Where the words leave the form, and how; ``None``: they do not."""
+    position = 0
+    for token in _TOKEN.findall(form):
+        if token.startswith("["):
+            name, _, value = token[1:-1].partition(" ")
+            if value == "…":
+                position = len(words)
+            elif words[position : position + 1] == [name]:
+                if position + 1 == len(words):
+                    return position, f'a word is missing after "{name}"'
+                if (fault := _unlike_word(value, words[position + 1])) is not None:
+                    return position + 1, fault
+                position += 2
+        elif position == len(words):
+            return position, "a word is missing"
+        elif (fault := _unlike_word(token, words[position])) is not None:
+            return position, fault
+        else:
+            position += 1
+    return (position, f'"{words[position]}" does not belong there') if position < len(words) else None
+
+
+def _unlike_word(token: str, word: str) -> str | None:
+    try:
+        _CHECKS.get(token, _any)(word)
+    except ValueError as error:
+        return str(error)
+    if _CHOICES.fullmatch(token) and word not in token.split("|"):
+        return f'"{word}" is not {" or ".join(token.split("|"))}'
+    return None
+
+
+def _any(word: str) -> None:
+    if not word:
+        raise ValueError("a word is empty")
+
+
+def instant(text: str) -> datetime:
+    """An ISO 8601 instant with its offset. ``ValueError`` otherwise."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise ValueError(f'"{text}" is no instant with its offset, such as 2026-03-02T08:00:00+01:00')
+    return found
+
+
+def signed_duration(text: str) -> float:
+    """Seconds from ``+1h`` or ``-300ms``. ``ValueError`` otherwise."""
+    match = _SIGNED.fullmatch(text)
+    if match is None:
+        raise ValueError(f'expected a duration with its sign such as "+1h" or "-30s", not "{text}"')
+    return parse_duration(match[2]) * (-1 if match[1] == "-" else 1)
+
+
+def _keys(text: str) -> None:
+    if not text or not set(text) <= KEYS:
+        raise ValueError("keys are digits, * and #")
+
+
+def _event(text: str) -> None:
+    if text not in list(EventName):
+        raise ValueError(f'there is no event "{text}"; {nearest(text, list(EventName))}')
+
+
+def _mode(text: str) -> None:
+    if text not in list(Mode):
+        raise ValueError(f'there is no mode "{text}"; {nearest(text, list(Mode))}')
+
+
+_CHECKS = {
+    "INSTANT": instant,
+    "DURATION": parse_duration,
+    "±DURATION": signed_duration,
+    "KEYS": _keys,
+    "EVENT": _event,
+    "MODE": _mode,
+}
+
+
+def _check_event(name: EventName, words: list[str]) -> None:
+    seen: set[str] = set()
+    for word in words:
+        match = _FIELD.fullmatch(word)
+        if match is None:
+            raise ValueError(f'expected KEY=VALUE such as door=lobby, not "{word}"')
+        key = match[1]
+        if key not in EVENT_FIELDS[name]:
+            known = ", ".join(EVENT_FIELDS[name]) or "none"
+            raise ValueError(f'{name.value} has no field "{key}"; it has: {known}')
+        if key in seen:
+            raise ValueError(f'"{key}" stands twice')
+        seen.add(key)
+        if key == "reason" and match[2] not in list(Reason):
+            raise ValueError(f'there is no reason "{match[2]}"; {nearest(match[2], list(Reason))}')
+
+
+# ------------------------------------------------------------------ all of them
+
+
+def _order(steps: list[Step]) -> Iterator[tuple[int, str]]:
+    """What must come first, and once."""
+    seen: dict[str, int] = {}
+    for step in steps:
+        if step.word in ("config", "start") and step.word in seen:
+            yield step.line, f"{step.word} stands in line {seen[step.word]} already"
+        elif step.word == "directory" and "directory" in seen and "start" not in seen:
+            yield step.line, f"before start there is one directory; line {seen['directory']} names one already"
+        elif step.word == "start" and "config" not in seen:
+            yield step.line, "the step config comes before start"
+        elif step.word not in ("config", "directory", "start") and "start" not in seen:
+            yield step.line, "the steps config and start come first"
+        seen.setdefault(step.word, step.line)
+    if "start" not in seen:
+        yield max([1, *(step.line for step in steps)]), "the file has no step start: nothing would be played"
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """What was probably meant, or all that there is."""
+    near = difflib.get_close_matches(word, [str(one) for one in known], 1, 0.6)
+    return f'did you mean "{near[0]}"?' if near else f"there are: {', '.join(known) or 'none'}"

@@ -6,16 +6,19 @@ Everything that is due fires in order of time; nothing waits for the real clock,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cache.errors import CacheError
 from cache.journal import Journal, Retention
 from cache.lookup import Lookup
-from cache.model import Event, Record, Stamp
-from cache.reconcile import Evidence, Policy, missing, plan
+from cache.model import Event, Moment, Record, Stamp
+from cache.plan import Quarantine
+from cache.reconcile import Evidence, Policy, disconnect, missing, plan
 from cache.store import Store
+from daemon.clock import quality_of
 from daemon.config.site import Site
 from daemon.controller.controller import Controller
 from daemon.controller.effects import Effects
@@ -24,10 +27,14 @@ from daemon.paths import Paths
 from daemon.scim.cards import CardMapper
 from daemon.scim.fetch import directory_of
 from daemon.scim.settings import ScimSettings
+from daemon.scim.sidefile import SideFile, parse_side_file
 from daemon.simulate.clock import VirtualClock
+from daemon.simulate.expectations import Happened
 from daemon.sync_news import SyncNews
 from drivers.bench import Bench, SimDevice
-from drivers.events import DeviceEvent
+from drivers.events import CardRead, DeviceEvent, InputState
+from drivers.wiegand.frame import Frame
+from drivers.wiegand.reader import ReaderRules, interpret
 
 SITE_KEY = bytes(32)
 """A scenario needs no secret: its cards are in its own files."""
@@ -35,72 +42,119 @@ SITE_KEY = bytes(32)
 COMMIT_DELAY = 0.1
 """Seconds until an event is durable: the bound that the real journal keeps (contract 1)."""
 
+START_UP = 1.0
+"""Seconds that the daemon takes to start: its inputs have settled by then."""
+
+WRITTEN_AT_ONCE = 4096
+"""Events that were committed in the scenario's time are written to the journal together, to save real time."""
+
+STUCK = 10_000
+"""Timers that fall due at one instant; so many mean that one of them is never served."""
+
 VERSION = "simulation"
 
 
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """An event with its stamp, as a scenario expects it."""
+@dataclass(slots=True)
+class _Kept:
+    """Events, and state by name, on their way to the journal."""
 
-    stamp: Stamp
-    event: Event
+    events: list[tuple[Stamp, Event]]
+    state: dict[str, str | None]
+
+    def take(self, other: _Kept) -> None:
+        """All of ``other``, which is empty then."""
+        self.events += other.events
+        self.state.update(other.state)
+        other.clear()
+
+    def clear(self) -> None:
+        """Lose it all."""
+        self.events = []
+        self.state = {}
 
 
 class World:
-    """One controller in a directory of its own. ``close`` it, or use it as a context manager of ``closing``."""
+    """One controller in ``directory``, empty at first; side files are found from ``base``. To be closed."""
 
-    def __init__(self, site: Site, clock: VirtualClock, directory: Path) -> None:
+    def __init__(self, site: Site, clock: VirtualClock, directory: Path, base: Path) -> None:
         self.site = site
         self.clock = clock
         self.paths = Paths(directory / "cache.db", directory / "journal.db")
         self.happened: list[Happened] = []
         self.records: list[Record] = []
         self._settings = site.tables.scim or ScimSettings(url="https://scenario.invalid", groups=("*",))
-        self._mapper = CardMapper(self._settings.credential, site.formats, SITE_KEY, site.zone)
+        self._mapper = CardMapper(
+            self._settings.credential, site.formats, SITE_KEY, site.zone, pin_length=site.tables.pin.length
+        )
+        self._base = base
+        self._checks = _parity_checks(site)
         self.store = Store(self.paths.cache)
         self.bench = Bench(_devices(site))
+        self._come_to_rest()
         self._boot = 1
-        self._pending: list[tuple[Stamp, Event]] = []
-        self._state: dict[str, str | None] = {}
+        self._pending = _Kept([], {})
+        self._durable = _Kept([], {})
         self._commit_at: float | None = None
+        self._retention = Retention(site.tables.journal.keep, site.tables.journal.max_size)
+        self._together = max(1, min(WRITTEN_AT_ONCE, self._retention.keep // 20))
+        self._controller_starts()
 
     def close(self) -> None:
-        """Close the databases."""
-        self.lookup.close()
-        self._journal.close()
-        self.store.close()
+        """Make everything durable that is pending, and close the databases."""
+        try:
+            self._commit()
+            self._write()
+        finally:
+            self._end()
+            self.store.close()
+
+    def now(self) -> Moment:
+        """This instant as the daemon sees it: a wall clock that nobody sets is not believed to run backwards."""
+        now = self.clock.now()
+        return replace(now, quality=quality_of(now.utc, self._newest, now.quality))
+
+    def _come_to_rest(self) -> None:
+        """A day begins with every door closed and every button at rest."""
+        for table in self.site.tables.door.values():
+            for line in (table.contact, table.rex, table.fire):
+                if line is not None:
+                    state = InputState.ON if line.sense == "nc" else InputState.OFF
+                    self.bench.set_input(line.input, state, self.clock.monotonic)
 
     # -------------------------------------------------------------- the doors process
 
-    def start(self) -> None:
-        """Start the doors process: devices come online, modes are taken."""
-        self._journal = Journal(self.paths.journal, Retention())
+    def _controller_starts(self) -> None:
+        """Start the doors process: modes are taken, devices come online, inputs settle."""
+        self._journal = Journal(self.paths.journal, self._retention)
         kept = self._journal.state()
+        last = self._journal.last()
+        self._newest = last.stamp.at.utc if last is not None else None
         self.lookup = Lookup(self.paths.cache, self.clock.utc)
         self.controller = Controller(controller_rules(self.site, SITE_KEY), self.lookup.find)
         self._news = SyncNews(kept.get(SyncNews.STATE_NAME))
-        now = self.clock.now()
-        self._perform(self.controller.start(now, VERSION, kept))
-        self.happens(self.bench.start(now.monotonic))
+        self._perform(self.controller.start(self.now(), VERSION, kept, self._newest))
         self.look_at_cache()
-        self.move_to(self.clock.monotonic)
+        self.happens(self.bench.start(self.clock.monotonic))
 
     def restart(self) -> None:
         """End cleanly, and start again at once."""
         self._perform(self.controller.stop())
         self._commit()
-        self.bench.all_off(self.clock.monotonic)
-        self._end()
-        self.start()
+        self._again()
 
     def power_cut(self) -> None:
         """End in the middle of everything: what was not durable is gone, and a new boot begins."""
         self._pending.clear()
-        self._state.clear()
         self._commit_at = None
-        self._end()
         self._boot += 1
-        self.start()
+        self._again()
+
+    def _again(self) -> None:
+        self._write()
+        self.bench.all_off(self.clock.monotonic)
+        self._end()
+        self._controller_starts()
+        self.move_to(self.clock.monotonic + START_UP)
 
     def _end(self) -> None:
         self.lookup.close()
@@ -109,68 +163,115 @@ class World:
     # -------------------------------------------------------------- time
 
     def move_to(self, monotonic: float) -> None:
-        """Let time pass; everything that falls due meanwhile happens in order."""
+        """Let time pass; everything that falls due meanwhile happens in order. Then the second hand's look."""
+        served = 0
         while (due := self._due()) is not None and due <= monotonic:
+            served = served + 1 if due <= self.clock.monotonic else 0
+            if served > STUCK:
+                raise RuntimeError(f"a timer that is due at {due} is never served")
             self.clock.move_to(due)
             self.bench.handle_deadline(due)
-            self._perform(self.controller.handle_deadline(self.clock.now()))
+            self._perform(self.controller.handle_deadline(self.now()))
             if self._commit_at is not None and self._commit_at <= due:
                 self._commit()
         self.clock.move_to(monotonic)
+        self._perform(self.controller.handle_deadline(self.now()))
 
     def _due(self) -> float | None:
-        times = (self.bench.deadline(), self.controller.deadline(self.clock.now()), self._commit_at)
+        times = (self.bench.deadline(), self.controller.deadline(self.now()), self._commit_at)
         return min((max(at, self.clock.monotonic) for at in times if at is not None), default=None)
 
     def clock_changed(self) -> None:
         """The wall clock was set, or its quality is another: the daemon sees it at its next look."""
-        self._perform(self.controller.handle_deadline(self.clock.now()))
+        self._perform(self.controller.handle_deadline(self.now()))
         self.look_at_cache()
 
     # -------------------------------------------------------------- what happens
 
+    def badge(self, reader: str, length: int, value: int) -> None:
+        """A card at a reader. One whose driver checks parity refuses a read that fails it, as on the wire."""
+        for event in self.bench.badge(reader, length, value, self.clock.monotonic):
+            if isinstance(event, CardRead) and reader in self._checks:
+                frame = Frame(length, value, round(event.at * 1e9))
+                self.happens([interpret(reader, frame, self._checks[reader])])
+            else:
+                self.happens([event])
+
     def happens(self, events: Iterable[DeviceEvent]) -> None:
         """Device events reach the controller."""
         for event in events:
-            self._perform(self.controller.handle(event, self.clock.now()))
+            self._perform(self.controller.handle(event, self.now()))
 
     def act(self, effects: Effects) -> None:
         """Effects of an operator's order."""
         self._perform(effects)
 
     def _perform(self, effects: Effects) -> None:
-        now = self.clock.now()
+        if not (effects.commands or effects.events or effects.state):
+            return
+        now = self.now()
         for command in effects.commands:
             self.bench.command(command, now.monotonic)
         stamp = Stamp(now, f"boot-{self._boot}")
         self.happened += [Happened(stamp, event) for event in effects.events]
-        self._pending += [(stamp, event) for event in effects.events]
-        self._state.update(effects.state)
-        if (self._pending or self._state) and self._commit_at is None:
+        self._pending.events += [(stamp, event) for event in effects.events]
+        self._pending.state.update(effects.state)
+        if (effects.events or effects.state) and self._commit_at is None:
             self._commit_at = now.monotonic + COMMIT_DELAY
 
     def _commit(self) -> None:
-        self.records += self._journal.append(self._pending, dict(self._state))
-        self._pending.clear()
-        self._state.clear()
+        """From now on what is pending survives a power cut."""
+        for stamp, _ in self._pending.events:
+            self._newest = max(self._newest or stamp.at.utc, stamp.at.utc)
+        self._durable.take(self._pending)
         self._commit_at = None
+        if len(self._durable.events) >= self._together:
+            self._write()
+
+    def _write(self) -> None:
+        written = self._journal.append(self._durable.events, self._durable.state)
+        gaps = written[len(self._durable.events) :]
+        self.records += written
+        self.happened += [Happened(gap.stamp, gap.event) for gap in gaps]
+        self._durable.clear()
 
     # -------------------------------------------------------------- sync
 
     def directory(self, file: Path) -> None:
         """A complete sync that finds this directory; what it does not have was confirmed to be gone."""
-        snapshot = directory_of(_load(file), self._settings, self._mapper)
+        if self.store.held() is not None:
+            raise CacheError(f"syncing is on hold: {self.store.held()}; operator NAME sync resume lets it go on")
+        mapper = replace(self._mapper, side_files=self._side_files())
+        snapshot = directory_of(_load(file), self._settings, mapper, self._known_as())
         old, new, now = self.store.load(), snapshot.directory(), self.clock.utc()
         gone = missing(old, new)
         evidence = Evidence(gone.people, gone.groups, gone.members)
         policy = Policy(self._settings.limits, self.site.references, self._settings.require_first_approval)
         recent, bindings = self.store.recent_removals(now), self.store.bindings()
         self.store.apply(plan(old, new, evidence, policy, now, recent, bindings), now)
-        self.sync_completed()
+        held = self.store.quarantine()
+        self.sync_completed("complete" if held is None else "; ".join(held.reasons))
 
-    def sync_completed(self) -> None:
+    def _known_as(self) -> Mapping[str, frozenset[str]]:
+        known: dict[str, frozenset[str]] = {}
+        for binding in self.store.bindings().values():
+            known[binding.group_id] = known.get(binding.group_id, frozenset()) | {binding.reference}
+        return known
+
+    def _side_files(self) -> dict[str, SideFile]:
+        files = {}
+        for rule in self._settings.credential:
+            if rule.side_file is not None:
+                try:
+                    content = (self._base / rule.side_file).read_text(encoding="utf-8")
+                    files[rule.side_file] = parse_side_file(content, rule.key)
+                except ValueError as error:
+                    raise ValueError(f"{rule.side_file}: {error}") from None
+        return files
+
+    def sync_completed(self, text: str = "complete") -> None:
         """A complete sync ended."""
-        self.store.completed(self.clock.utc(), "complete")
+        self.store.completed(self.clock.utc(), text)
         self.look_at_cache()
 
     def sync_failed(self) -> None:
@@ -178,17 +279,50 @@ class World:
         self.store.failed(self.clock.utc(), "outage", "the server cannot be reached")
         self.look_at_cache()
 
+    def held_back(self) -> Quarantine:
+        """What the brake holds back. ``CacheError``: nothing."""
+        held = self.store.quarantine()
+        if held is None:
+            raise CacheError("nothing is held back")
+        return held
+
+    def disconnect(self, actor: str) -> None:
+        """The provider was unlinked (``latchctl sync disconnect``): its groups are deleted, and syncing stops."""
+        words, now = f"disconnected by {actor}", self.clock.utc()
+        wanted = disconnect(self.store.load(), now, approved=True)
+        self.store.hold(words)
+        self.store.apply(wanted, now, words, complete=False)
+        self.look_at_cache()
+
     def look_at_cache(self) -> None:
         """What the doors process does within a second of a change of the cache."""
         self.lookup.changed()
+        told = self._news.kept
         events = self._news.read(self.lookup)
-        effects = self.controller.watch_cache(self.lookup.freshness(), self.clock.now())
-        state = {**effects.state, SyncNews.STATE_NAME: self._news.kept}
-        self._perform(Effects(effects.commands, (*events, *effects.events), state))
+        effects = self.controller.watch_cache(self.lookup.freshness(), self.now())
+        state = {SyncNews.STATE_NAME: self._news.kept} if self._news.kept != told else {}
+        self._perform(Effects(effects.commands, (*events, *effects.events), {**effects.state, **state}))
 
 
 def _load(file: Path) -> Any:
-    return json.loads(file.read_text(encoding="utf-8"))
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file.name}: this is no JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise ValueError(f'{file.name}: expected {{"Users": […], "Groups": […]}}')  # noqa: TRY004 - a wrong file
+    return document
+
+
+def _parity_checks(site: Site) -> dict[str, ReaderRules]:
+    """Readers whose driver reads bare bits and was told the formats that they must satisfy."""
+    checks = {}
+    for bus in site.devices.buses:
+        for name, settings in bus.devices.items():
+            formats = getattr(settings, "formats", ())
+            if name in site.devices.readers and formats and getattr(settings, "check_parity", False):
+                checks[name] = ReaderRules(formats=site.formats.select(formats))
+    return checks
 
 
 def _devices(site: Site) -> dict[str, SimDevice]:
