@@ -8,9 +8,9 @@ says the same in tests, and every driver, the simulated one included, passes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NewType, Protocol
+from typing import Any, NewType, Protocol, runtime_checkable
 
 from drivers.events import Command, DeviceEvent
 from drivers.wiegand.formats import CardFormats, built_in_formats
@@ -18,7 +18,31 @@ from drivers.wiegand.formats import CardFormats, built_in_formats
 SecretReference = NewType("SecretReference", str)
 """``credential:NAME``, ``file:PATH`` or ``env:NAME``: where a secret is, never the secret itself."""
 
+SEALED = SecretReference("sealed")
+"""In place of a reference: the key is in the daemon's own sealed store (``Context.keys``)."""
+
 Emit = Callable[[DeviceEvent], None]
+
+
+class KeyRing(Protocol):
+    """The keys that the daemon keeps sealed, for devices whose setting is ``key = "sealed"``."""
+
+    def keys(self, device: str) -> Sequence[bytes]:
+        """Newest first. Two while it is open whether a change of key has reached the device; none: no key."""
+
+    def proved(self, device: str, key: bytes) -> None:
+        """The device proved that it holds this one: the others are void. Returns at once."""
+
+
+class NoKeys:
+    """A key ring without any key."""
+
+    def keys(self, device: str) -> Sequence[bytes]:
+        """None, for every device."""
+        return ()
+
+    def proved(self, device: str, key: bytes) -> None:
+        """Nothing to keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +65,7 @@ class Context:
     clock: Callable[[], float]
     secret: Callable[[SecretReference], bytes]
     card_formats: CardFormats = field(default_factory=built_in_formats)
+    keys: KeyRing = field(default_factory=NoKeys)
 
 
 class Driver(Protocol):
@@ -58,6 +83,54 @@ class Driver(Protocol):
 
     def status(self) -> Sequence[DeviceStatus]:
         """How each device is now."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundReader:
+    """A reader that a scan met. ``default_key``: it proved that it holds the key that everybody knows.
+
+    ``garbled``: something answers there that cannot be understood, such as two readers on one address.
+    """
+
+    address: int
+    baudrate: int
+    identity: str = ""
+    default_key: bool = False
+    garbled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPlan:
+    """Which addresses to ask at which speeds."""
+
+    addresses: Sequence[int]
+    baudrates: Sequence[int]
+
+
+@runtime_checkable
+class ReaderService(Protocol):
+    """What a driver of readers on a bus offers a technician, beside ``Driver``. Doors are served all the while.
+
+    Every method raises ``DriverUsageError`` in words when the thing cannot be done or did not succeed.
+    """
+
+    async def enrol(self, reader: str) -> None:
+        """Bring a reader that answers to the default key the newest of its keys in the key ring."""
+
+    async def rotate(self, reader: str) -> None:
+        """Bring a reader in service the newest of its keys in the key ring, over the secure channel."""
+
+    def forget_keys(self, reader: str) -> None:
+        """Use the key ring as it is now: without a key there the reader goes offline at once."""
+
+    def show_text(self, reader: str, text: str, seconds: float | None) -> None:
+        """Show up to 32 ASCII characters on a reader in service, for ``seconds`` or until something else."""
+
+    async def move(self, reader: str, address: int, baudrate: int) -> None:
+        """Give a reader in service another address and speed; it is offline until the site file says so too."""
+
+    def scan(self, plan: ScanPlan) -> AsyncIterator[FoundReader]:
+        """Look for readers that the site file does not name. One scan of a bus at a time."""
 
 
 class DriverUsageError(ValueError):

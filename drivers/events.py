@@ -95,12 +95,16 @@ class InputChanged:
 
 @dataclass(frozen=True, slots=True)
 class DeviceOnline:
-    """A reader or board answers. ``identity`` is what it says of itself (vendor, model, serial), if anything."""
+    """A reader or board answers. ``identity`` is what it says of itself (vendor, model, serial), if anything.
+
+    ``unique`` is the part of it that no other device shares: when it changes, the device was swapped.
+    """
 
     device: str
     at: float
     identity: str = ""
     secure: bool = False
+    unique: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +135,7 @@ class DeviceAlarm:
 
 
 DeviceEvent = (
-    CardRead
-    | ReadError
-    | KeyPress
-    | InputChanged
-    | DeviceOnline
-    | DeviceOffline
-    | TamperChanged
-    | DeviceAlarm
+    CardRead | ReadError | KeyPress | InputChanged | DeviceOnline | DeviceOffline | TamperChanged | DeviceAlarm
 )
 
 

@@ -21,7 +21,7 @@ from daemon.config.site import Site, build_site
 from daemon.config.tables import SiteTables
 from daemon.errors import ConfigError
 from daemon.secrets import SITE_KEY_BYTES, decode_key, read_secret
-from drivers.driver import SecretReference
+from drivers.driver import SEALED, SecretReference
 
 MAX_SITE_FILE = 4 * 1024 * 1024
 """Bytes; a site of 1,000 doors needs about a tenth of it."""
@@ -151,7 +151,9 @@ def _references(tables: SiteTables, devices: Devices) -> Iterator[tuple[Path, Se
     for bus in devices.buses:
         for name, settings in bus.devices.items():
             section = "reader" if name in devices.readers else "board"
-            yield from _secret_fields(settings, (section, name))
+            for path, reference in _secret_fields(settings, (section, name)):
+                if reference != SEALED:  # not a secret of this file: the daemon makes it and keeps it
+                    yield path, reference
 
 
 def _secret_fields(settings: Any, path: Path) -> Iterator[tuple[Path, SecretReference]]:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from drivers.events import Command, DeviceEvent
 from drivers.osdp.frame import MARK, MAX_FRAME, SHORTEST_FRAME, Damage, Frame, FrameReader
-from drivers.osdp.session import Session, Trouble
+from drivers.osdp.session import Session
+from drivers.osdp.steps import Trouble
 
 CHARACTER_BITS = 10
 """8N1 on the wire: start bit, eight data bits, stop bit (5.2)."""

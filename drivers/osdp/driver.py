@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
-from drivers.driver import Context, DriverType, DriverUsageError
+from drivers.driver import SEALED, Context, DriverType, DriverUsageError
 from drivers.osdp.bus import Bus
 from drivers.osdp.link import OsdpLink
 from drivers.osdp.secure import BLOCK
@@ -14,17 +15,24 @@ from drivers.osdp.session import Session
 from drivers.osdp.settings import OsdpBus, OsdpReader, lines
 
 
-def _key(name: str, reader: OsdpReader, context: Context) -> bytes | None:
-    """The reader's base key: 16 bytes as they are, or as 32 hex digits."""
+def _keys(name: str, reader: OsdpReader, context: Context) -> Sequence[bytes]:
+    """The reader's base keys: the site file's, 16 bytes as they are or as 32 hex digits, or the sealed ones."""
     if reader.key is None:
-        return None
+        return ()
+    if reader.key == SEALED:
+        return context.keys.keys(name)
     secret = context.secret(reader.key)
     if len(secret) != BLOCK:
         with contextlib.suppress(ValueError):
             secret = bytes.fromhex(secret.decode("ascii"))
     if len(secret) != BLOCK:
         raise DriverUsageError(f"reader {name}: key {reader.key} must be {BLOCK} bytes or {2 * BLOCK} hex digits")
-    return secret
+    return (secret,)
+
+
+def _session(name: str, reader: OsdpReader, context: Context, *, crc: bool) -> Session:
+    proved = partial(context.keys.proved, name)
+    return Session(name, reader, _keys(name, reader, context), secrets.token_bytes, crc=crc, proved=proved)
 
 
 def _refuse_shared_addresses(readers: Mapping[str, OsdpReader]) -> None:
@@ -41,10 +49,7 @@ def _create(settings: OsdpBus, devices: Mapping[str, OsdpReader], context: Conte
     """Raises ``DriverUsageError`` for a key of a wrong length or an address that two readers share."""
     _refuse_shared_addresses(devices)
     crc = settings.check == "crc"
-    sessions = [
-        Session(name, reader, _key(name, reader, context), secrets.token_bytes, crc=crc)
-        for name, reader in devices.items()
-    ]
+    sessions = [_session(name, reader, context, crc=crc) for name, reader in devices.items()]
     return OsdpLink(settings, Bus(sessions, settings.baudrate, mark=settings.mark), context)
 
 

@@ -174,6 +174,11 @@ class Identity:
         """What stays the same for as long as it is the same device."""
         return self.vendor, self.model, self.serial
 
+    @property
+    def unique(self) -> str:
+        """The same in words."""
+        return f"vendor {self.vendor} model {self.model} serial {self.serial:08X}"
+
 
 @dataclass(frozen=True, slots=True)
 class Card:

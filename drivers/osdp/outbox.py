@@ -13,7 +13,9 @@ from drivers.osdp.messages import Cmd, OutputControl
 RELAY_PATIENCE = 1.0
 """Seconds that a relay command may wait. Later it would move a door that nobody expects to move any more."""
 SERVICE_LIMIT = 4
-"""Key and address changes that may wait: a technician makes them one at a time."""
+"""Changes of address and texts that may wait: a technician makes them one at a time."""
+KEY_SLOT = "key"
+"""KEYSET is never queued: the session sends it, and afterwards proves which key the reader holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,8 @@ class Outgoing:
 
     @property
     def queued(self) -> bool:
-        """Whether somebody asked for it: polls and questions come again by themselves."""
-        return self.slot not in ("poll", "question")
+        """Whether it is sent again when it was not confirmed: polls and questions come again by themselves."""
+        return self.slot not in ("poll", "question", KEY_SLOT)
 
 
 class Outbox:
@@ -70,7 +72,7 @@ class Outbox:
                 self._put_feedback(Outgoing(Cmd.BUZ, messages.buzz(count, seconds), "buzzer"))
 
     def put_service(self, code: Cmd, data: bytes) -> None:
-        """Queue KEYSET, COMSET or TEXT. Raises ``DriverUsageError`` when too many wait already."""
+        """Queue COMSET or TEXT. Raises ``DriverUsageError`` when too many wait already."""
         if len(self._service) == SERVICE_LIMIT:
             raise DriverUsageError(f"{SERVICE_LIMIT} service commands wait already; wait until the reader answers")
         self._service.append(Outgoing(code, data, "service"))

@@ -1,16 +1,7 @@
 """One reader as the control panel sees it: found, proved, asked, lost and found again (SIA OSDP 2.2, 5 and D).
 
 Sans-I/O, and the bus decides when it is this reader's turn: ``frame_to_send`` gives the frame, then exactly one
-of ``reply`` and ``no_reply`` tells how it went.
-
-    step         command       wanted      then
-    PROBE        ID            PDID        OFF: SERVE; otherwise DEFAULT_KEY once, then CHALLENGE
-    DEFAULT_KEY  CHLNG         CCRYPT      CHALLENGE; an alarm if the default key is proved
-    CHALLENGE    CHLNG         CCRYPT      CRYPTOGRAM if the key is proved, otherwise offline
-    CRYPTOGRAM   SCRYPT        RMAC_I      IDENTIFY, or SERVE when it is still the same online reader
-    IDENTIFY     ID            PDID        SERVE: DeviceOnline; on the default key ENROL
-    ENROL        KEYSET        ACK         PROBE, with the reader's own key
-    SERVE        POLL, …       any report  SERVE
+of ``reply`` and ``no_reply`` tells how it went. The steps are the table of ``drivers.osdp.steps``.
 
 A frame that got no good answer is sent again as it was, sequence number included (5.9), so that the reader can
 repeat its answer instead of doing the thing twice. A NAK in clear ends the session and starts it anew.
@@ -19,66 +10,24 @@ In PROBE nothing is believed: a reader is heard only when its key is proved.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum, StrEnum
+from collections.abc import Callable, Sequence
 
 from drivers.driver import DriverUsageError
 from drivers.events import Command, DeviceAlarm, DeviceEvent, DeviceOffline, DeviceOnline
 from drivers.osdp import messages
-from drivers.osdp.frame import Frame, encode
+from drivers.osdp.exchange import Exchange, InFlight
+from drivers.osdp.frame import Frame
 from drivers.osdp.handshake import Handshake, KeyChange
 from drivers.osdp.messages import Cmd, Identity, MessageError, NakCode, Reply
-from drivers.osdp.outbox import Outbox, Outgoing
+from drivers.osdp.outbox import KEY_SLOT, Outbox, Outgoing
 from drivers.osdp.patience import ATTEMPTS, BUSY_PAUSE, OFFLINE_AFTER, Patience
 from drivers.osdp.reports import Reports
-from drivers.osdp.secure import Scs, SecureChannel, SecureError
+from drivers.osdp.secure import SecureError
 from drivers.osdp.service import Service
 from drivers.osdp.settings import OsdpReader
+from drivers.osdp.steps import DEFAULT_KEY_ALARM, HANDSHAKE_BLOCKS, NO_KEY, Step, Trouble
 
-
-class Step(Enum):
-    """Where the session stands: the table above."""
-
-    PROBE = "looking for it"
-    DEFAULT_KEY = "trying the default key"
-    CHALLENGE = "proving its key"
-    CRYPTOGRAM = "proving our key"
-    IDENTIFY = "identifying"
-    ENROL = "setting its key"
-    SERVE = "in service"
-
-
-class Trouble(StrEnum):
-    """How an exchange failed, in words for the technician."""
-
-    SILENT = "no answer: check wiring, power, address and baud rate"
-    GARBLED = "answers arrive garbled: noise, two readers on one address, or another baud rate"
-    FOREIGN = "answers do not belong to the secure channel"
-    BUSY = "the reader says that it is busy"
-
-
-_FIRST_SEQUENCE = 0
 _SECURITY_NAKS = (NakCode.NO_SECURE_CHANNEL, NakCode.SECURITY_NOT_MET)
-_HANDSHAKE_BLOCKS = {
-    Step.DEFAULT_KEY: Scs.CHALLENGE_REPLY,
-    Step.CHALLENGE: Scs.CHALLENGE_REPLY,
-    Step.CRYPTOGRAM: Scs.CRYPTOGRAM_REPLY,
-}
-_DEFAULT_KEY_ALARM = (
-    'answers to the default key, which everybody knows: give it a key of its own with secure_channel = "install"'
-)
-
-
-@dataclass(slots=True)
-class _InFlight:
-    """The frame that waits for its answer."""
-
-    frame: bytes
-    sequence: int
-    outgoing: Outgoing | None
-    first_sent: float
-    attempts: int = 0
 
 
 class Session:
@@ -88,12 +37,13 @@ class Session:
         self,
         name: str,
         settings: OsdpReader,
-        key: bytes | None,
+        keys: Sequence[bytes],
         entropy: Callable[[int], bytes],
         *,
         crc: bool = True,
+        proved: Callable[[bytes], None] = lambda key: None,
     ) -> None:
-        """``key`` is the reader's own base key, 16 bytes; it is not looked at with ``secure_channel = "off"``."""
+        """``keys`` and ``proved`` are as ``Handshake`` has them; not looked at with ``secure_channel = "off"``."""
         self.name = name
         self.address = settings.address
         self.online: bool | None = None
@@ -105,14 +55,12 @@ class Session:
         self.retries = 0
         reports = Reports(name, settings.inputs, settings.queued_limit)
         self.service = Service(name, settings.inputs, reports, self.outbox)
+        self._exchange = Exchange(settings.address, crc=crc)
         self._clear = settings.secure_channel == "off"
-        self._crc = crc
-        enrols = settings.secure_channel == "install"
-        self._handshake = None if self._clear else Handshake(key or b"", entropy, enrols=enrols)
-        self._default_key_checked = enrols
-        self._channel: SecureChannel | None = None
-        self._sequence = _FIRST_SEQUENCE
-        self._in_flight: _InFlight | None = None
+        installs = settings.secure_channel == "install"
+        self.keys = None if self._clear else Handshake(keys, entropy, installs=installs, proved=proved)
+        self._default_key_checked = installs
+        self._knows_default_key = False
         self._claimed: Identity | None = None
         self._heard: float | None = None
         self._trouble = Trouble.SILENT
@@ -127,39 +75,56 @@ class Session:
     @property
     def secure(self) -> bool:
         """Whether a session under the reader's own key stands."""
-        return self._channel is not None and self.step is Step.SERVE
+        return self._exchange.channel is not None and self.step is Step.SERVE
 
     @property
     def _keys(self) -> Handshake:
-        assert self._handshake is not None  # no step of a reader in clear text asks for it
-        return self._handshake
+        assert self.keys is not None  # no step of a reader in clear text asks for it
+        return self.keys
 
     def change_key(self, key: bytes) -> None:
         """Give the reader another base key; ``key_change`` tells how it went. Raises ``DriverUsageError``."""
-        if self._handshake is None or not self.secure:
+        if self.keys is None or not self.secure:
             raise DriverUsageError(f"{self.name}: a key is changed only over the secure channel, which is not up")
-        self.outbox.put_service(Cmd.KEYSET, self._handshake.propose(key))
+        self.keys.propose(key)
+
+    def enrol(self, key: bytes, now: float) -> None:
+        """Give the reader ``key`` over the default key, beginning at once; ``key_change`` tells how it went."""
+        if self.keys is None:
+            raise DriverUsageError(f'{self.name}: secure_channel = "off" needs no key; take it out first')
+        self.keys.enrol(key)
+        self._default_key_checked = True  # here it is no alarm
+        self._exchange.restart()
+        self.step = Step.PROBE
+        self.patience.forget()
+
+    def use_keys(self, keys: Sequence[bytes], now: float) -> list[DeviceEvent]:
+        """Prove one of these from now on; a session under any other key ends, without a key for good."""
+        self._keys.replace(keys)
+        self._default_key_checked = False
+        return self._reject(NO_KEY, now) if not keys else self._restart(now)
 
     @property
     def key_change(self) -> KeyChange:
         """How the last change of key stands."""
-        return KeyChange.NONE if self._handshake is None else self._handshake.change
+        return KeyChange.NONE if self.keys is None else self.keys.change
 
     @property
     def unconfirmed_relay(self) -> bool:
         """Whether a relay command waits, or is on its way without an answer yet."""
-        flight = self._in_flight
+        flight = self._exchange.flight
         in_flight = flight is not None and flight.outgoing is not None and flight.outgoing.relay
         return self.online is True and (in_flight or self.outbox.urgent)
 
     def status_text(self) -> str:
         """What ``latchctl status`` shows of the reader."""
+        weak = "; it answers to the default key" if self._knows_default_key else ""
         if self.online is not True:
-            return self.why_offline
+            return self.why_offline + weak
         channel = (
             "secure channel" if self.secure else "clear text" if self._clear else "secure channel is being renewed"
         )
-        return f"{channel}, {self.service.polls} polls, {self.retries} retries, {self.identity}"
+        return f"{channel}, {self.service.polls} polls, {self.retries} retries, {self.identity}{weak}"
 
     def send(self, command: Command, now: float) -> None:
         """Queue a command. For a reader that is offline a relay command is dropped: it would come too late."""
@@ -171,32 +136,25 @@ class Session:
         """The frame of this turn, and the seconds that the answer may take to begin after its last byte."""
         if self._heard is None:
             self._heard = now
-        if self._in_flight is None:
-            self._in_flight = self._next(now)
-        return self._in_flight.frame, self.patience.reply_delay(now)
+        if self._exchange.flight is None:
+            self._put_next(now)
+        assert self._exchange.flight is not None
+        return self._exchange.flight.frame, self.patience.reply_delay(now)
 
     def accepts(self, frame: Frame) -> bool:
-        """Whether ``frame`` is an answer to what is in flight, and not one that comes late or from elsewhere.
-
-        A NAK for a wrong sequence and BUSY bear another number than the command (5.9, 7.19).
-        """
-        flight = self._in_flight
-        if flight is None or not frame.reply or frame.address != self.address:
-            return False
-        if frame.sequence == flight.sequence:
-            return True
-        return not frame.block and frame.code in (Reply.NAK, Reply.BUSY)
+        """Whether ``frame`` is an answer to what is in flight."""
+        return self._exchange.accepts(frame)
 
     def reply(self, frame: Frame, now: float) -> list[DeviceEvent]:
         """The answer arrived, its last byte at ``now``."""
-        flight = self._in_flight
+        flight = self._exchange.flight
         assert flight is not None
         if frame.code == Reply.BUSY and not frame.block:
             self.patience.due = now + BUSY_PAUSE
             self._trouble = Trouble.BUSY
             return self._silence(now)
         try:
-            data = self._open(frame)
+            data = self._exchange.open(frame, HANDSHAKE_BLOCKS.get(self.step))
         except SecureError:
             if not frame.block:
                 return self._missed(Trouble.FOREIGN, now)
@@ -204,12 +162,11 @@ class Session:
             self._trouble = Trouble.FOREIGN
             return self._restart(now) + self._silence(now)
         if frame.code == Reply.NAK:
-            in_clear = self._channel is not None and not frame.block
+            in_clear = self._exchange.channel is not None and not frame.block
             return self._refused(data[0] if data else 0, now, flight, in_clear=in_clear)
-        self._in_flight = None
-        self._sequence = flight.sequence % 3 + 1
+        self._exchange.done()
         self.patience.due = now
-        if self._channel is not None or self._clear:
+        if self._exchange.channel is not None or self._clear:
             self._heard = now
         return self._advance(flight, frame.code, data, now)
 
@@ -227,13 +184,13 @@ class Session:
 
     # -------------------------------------------------------------- commands
 
-    def _next(self, now: float) -> _InFlight:
-        """Build the frame that the step asks for."""
+    def _put_next(self, now: float) -> None:
+        """Send the command that the step asks for."""
         code, data, block = Cmd.ID, messages.STANDARD_REPORT, b""
         outgoing: Outgoing | None = None
         match self.step:
             case Step.PROBE:
-                self._channel, self._sequence = None, _FIRST_SEQUENCE
+                self._exchange.restart()
             case Step.DEFAULT_KEY:
                 code, (data, block) = Cmd.CHLNG, self._keys.challenge(default_key=True)
             case Step.CHALLENGE:
@@ -243,33 +200,22 @@ class Session:
             case Step.ENROL:
                 code, data = Cmd.KEYSET, self._keys.keyset()
             case Step.SERVE:
-                outgoing = self.service.next(now)
+                if self.keys is not None and self.keys.keyset_due and not self.outbox.urgent:
+                    outgoing = Outgoing(Cmd.KEYSET, self.keys.keyset(), KEY_SLOT)
+                else:
+                    outgoing = self.service.next(now)
                 code, data = outgoing.code, outgoing.data
-        if self._channel is not None:
-            frame = self._channel.seal(self.address, self._sequence, code, data, crc=self._crc)
-        else:
-            frame = encode(self.address, self._sequence, code, data, crc=self._crc, block=block)
-        return _InFlight(frame, self._sequence, outgoing, now)
+        self._exchange.put(code, data, block, outgoing, now)
 
     # -------------------------------------------------------------- answers
 
-    def _open(self, frame: Frame) -> bytes:
-        """The data of an answer. Raises ``SecureError`` for one that is not protected as this step demands."""
-        if not frame.block and frame.code == Reply.NAK:
-            return frame.data  # a reader that lost its session can only say so in clear, D.6
-        if self._channel is not None:
-            return self._channel.open(frame)
-        if (frame.block[0] if frame.block else None) != _HANDSHAKE_BLOCKS.get(self.step):
-            raise SecureError("not the security block of this step")
-        return frame.data
-
-    def _advance(self, flight: _InFlight, code: int, data: bytes, now: float) -> list[DeviceEvent]:
+    def _advance(self, flight: InFlight, code: int, data: bytes, now: float) -> list[DeviceEvent]:
         """A good answer: do what the step's row of the table says."""
         match self.step:
             case Step.PROBE:
                 return self._probed(code, data, now)
             case Step.DEFAULT_KEY:
-                return self._default_key_tried(code, data, now)
+                return self._default_key_tried(now, proved=self._keys.proved(code, data))
             case Step.CHALLENGE:
                 return self._challenged(code, data, now)
             case Step.CRYPTOGRAM:
@@ -295,13 +241,22 @@ class Session:
         self._claimed = identity
         if self.identity is not None and identity.device != self.identity.device:
             self._default_key_checked = False
-        self.step = Step.CHALLENGE if self._default_key_checked else Step.DEFAULT_KEY
+        if self._default_key_checked:
+            return self._prove(now)
         self._default_key_checked = True
+        self.step = Step.DEFAULT_KEY
         return []
 
-    def _default_key_tried(self, code: int, data: bytes, now: float) -> list[DeviceEvent]:
+    def _default_key_tried(self, now: float, *, proved: bool) -> list[DeviceEvent]:
+        self._knows_default_key = proved
+        alarm: list[DeviceEvent] = [DeviceAlarm(self.name, now, DEFAULT_KEY_ALARM)] if proved else []
+        return alarm + self._prove(now)
+
+    def _prove(self, now: float) -> list[DeviceEvent]:
+        if not self._keys.has_key:
+            return self._reject(NO_KEY, now)
         self.step = Step.CHALLENGE
-        return [DeviceAlarm(self.name, now, _DEFAULT_KEY_ALARM)] if self._keys.proved(code, data) else []
+        return []
 
     def _challenged(self, code: int, data: bytes, now: float) -> list[DeviceEvent]:
         if not self._keys.proved(code, data):
@@ -313,13 +268,13 @@ class Session:
         if self._keys.another_key():
             return self._restart(now)
         return self._reject(
-            "wrong key: the reader does not hold the key of the site file; correct it or enrol it", now
+            "wrong key: the reader does not hold the key that it should; correct it or enrol the reader", now
         )
 
     def _accepted(self, code: int, data: bytes, now: float) -> list[DeviceEvent]:
-        self._channel = self._keys.established(code, data)
-        if self._channel is None:
-            return self._reject("wrong key: the reader does not accept the key of the site file", now)
+        self._exchange.channel = self._keys.established(code, data)
+        if self._exchange.channel is None:
+            return self._reject("wrong key: the reader does not accept the key that it should hold", now)
         if not self._keys.on_default_key and self.online and self._claimed == self.identity:
             self._heard = now
             return self._serve(now)
@@ -330,20 +285,16 @@ class Session:
         identity = _identity(code, data)
         if identity is None:
             return self._missed(Trouble.GARBLED, now)
-        if self._handshake is not None and self._handshake.on_default_key:
+        if self.keys is not None and self.keys.on_default_key:
             self.step = Step.ENROL
             return []
-        events: list[DeviceEvent] = []
         known, self.identity = self.identity, identity
-        if known is not None and known.device != identity.device:
-            self.service.forget_device()
-            what = f"another device answers at address {self.address}: was {known}, is {identity}"
-            events.append(DeviceAlarm(self.name, now, what))
-        if self.online is not True:
-            self.online, self.why_offline = True, ""
-            self.service.forget_device()
-            events.append(DeviceOnline(self.name, now, str(identity), secure=self._channel is not None))
-        return events + self._serve(now)
+        if self.online is True and known is not None and known.device == identity.device:
+            return self._serve(now)
+        self.online, self.why_offline = True, ""
+        self.service.forget_device()
+        online = DeviceOnline(self.name, now, str(identity), secure=not self._clear, unique=identity.unique)
+        return [online, *self._serve(now)]
 
     def _serve(self, now: float) -> list[DeviceEvent]:
         self.step = Step.SERVE
@@ -353,27 +304,28 @@ class Session:
 
     # -------------------------------------------------------------- failures
 
-    def _refused(self, nak: int, now: float, flight: _InFlight, *, in_clear: bool) -> list[DeviceEvent]:
+    def _refused(self, nak: int, now: float, flight: InFlight, *, in_clear: bool) -> list[DeviceEvent]:
         """NAK, 7.2."""
         if in_clear or nak == NakCode.SEQUENCE:
             return self._restart(now) + self._silence(now)
         if nak == NakCode.CHECK or self.step in (Step.PROBE, Step.IDENTIFY):
             return self._missed(Trouble.GARBLED, now)
-        self._in_flight = None
-        self._sequence = flight.sequence % 3 + 1
+        self._exchange.done()
         self.patience.due = now
         match self.step:
             case Step.DEFAULT_KEY:
-                self.step = Step.CHALLENGE
-                return []
+                return self._default_key_tried(now, proved=False)
             case Step.CHALLENGE if self._keys.another_key():
                 return self._restart(now)
             case Step.SERVE if flight.outgoing is not None and nak not in _SECURITY_NAKS:
                 self._heard = now
+                if flight.outgoing.slot == KEY_SLOT:
+                    self._keys.refused()
                 return self.service.refused(flight.outgoing, nak, now)
             case Step.SERVE:
                 return self._reject("the reader demands a secure channel; give it a key", now)
             case Step.ENROL:
+                self._keys.give_up()
                 return self._reject("the reader does not take the key; it must be in its install mode", now)
         return self._reject(
             "the reader refuses the secure channel: it does not know it, or not with this key", now
@@ -381,11 +333,12 @@ class Session:
 
     def _missed(self, trouble: Trouble, now: float) -> list[DeviceEvent]:
         """No good answer: the same frame again, at once and then with pauses, and at last from the start."""
-        flight = self._in_flight
+        flight = self._exchange.flight
         self._trouble = trouble
         self.retries += 1
         if flight is None or self.step is Step.PROBE:
-            self.step, self._in_flight = Step.PROBE, None
+            self._exchange.restart()
+            self.step = Step.PROBE
             self.patience.not_found(now, offline=self.online is False)
         else:
             flight.attempts += 1
@@ -396,10 +349,11 @@ class Session:
 
     def _restart(self, now: float) -> list[DeviceEvent]:
         """Begin a new session with sequence number 0. What was not confirmed is sent again in it."""
-        flight, self._in_flight = self._in_flight, None
+        flight = self._exchange.flight
         if flight is not None and flight.outgoing is not None and flight.outgoing.queued:
             self.outbox.put_back(flight.outgoing)
-        self.step, self._channel = Step.PROBE, None
+        self._exchange.restart()
+        self.step = Step.PROBE
         self.patience.due = now
         return []
 
@@ -417,7 +371,8 @@ class Session:
 
     def _go_offline(self, now: float, why: str) -> list[DeviceEvent]:
         known = self.online is False and self.why_offline == why
-        self.step, self._channel, self._in_flight = Step.PROBE, None, None
+        self._exchange.restart()
+        self.step = Step.PROBE
         self.online, self.why_offline = False, why
         self.outbox.forget_relays()
         return [] if known else [DeviceOffline(self.name, now, why)]

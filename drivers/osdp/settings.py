@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from drivers.driver import SecretReference
+from drivers.driver import SEALED, SecretReference
 from drivers.osdp.frame import HIGHEST_ADDRESS
 from drivers.settings import STRICT, Duration
 
@@ -37,7 +37,7 @@ class OsdpReader:
     address: Annotated[int, Field(ge=0, le=HIGHEST_ADDRESS)]
     secure_channel: Literal["required", "install", "off"] = "required"
     key: SecretReference | None = None
-    """The secure channel base key: 16 bytes, or 32 hex digits."""
+    """The secure channel base key: 16 bytes, or 32 hex digits; ``sealed`` for one that latchd makes and keeps."""
     allow_cleartext: bool = False
     outputs: Annotated[int, Field(ge=0, le=MAX_LINES)] = 1
     inputs: Annotated[int, Field(ge=0, le=MAX_LINES)] = 2
@@ -55,7 +55,13 @@ class OsdpReader:
             raise ValueError('allow_cleartext = true goes only with secure_channel = "off"; take one of them away')
         if self.secure_channel != "off" and self.key is None:
             raise ValueError(
-                f'secure_channel = "{self.secure_channel}" needs key, such as key = "credential:scbk-NAME"'
+                f'secure_channel = "{self.secure_channel}" needs key, '
+                'such as key = "sealed" or key = "credential:scbk-NAME"'
+            )
+        if self.secure_channel == "install" and self.key == SEALED:
+            raise ValueError(
+                'secure_channel = "install" gives the reader a key of the site file; '
+                'with key = "sealed" say "required" and use latchctl reader enrol'
             )
         return self
 
