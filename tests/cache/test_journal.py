@@ -26,7 +26,7 @@ from cache.model import ClockQuality, Event, EventName, Moment, Reason, Record, 
 from cache.sidecar import upload_cursor, write_upload_cursor
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[2]
 
 texts = st.text(max_size=8)
 values = st.one_of(texts, st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans())
@@ -60,7 +60,6 @@ def database(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def journal(database: Path) -> Iterator[Journal]:
-    """A new journal."""
     with Journal(database) as journal:
         yield journal
 
