@@ -36,6 +36,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 def run(name: str, command: click.Group) -> NoReturn:
     """Run a command line; whatever happens, a person reads words and a program an exit code."""
+    stdout = sys.stdout
     try:
         check_names()
         sys.exit(command.main(prog_name=name, standalone_mode=False) or 0)
@@ -47,9 +48,10 @@ def run(name: str, command: click.Group) -> NoReturn:
     except LatchdError as error:
         click.echo(f"{name}: {error}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except SystemExit:
+        if sys.stdout is not stdout:  # click puts another in its place when the reader hung up, as `| head` does
+            sys.exit(0)
+        raise
     except Exception as error:
         if os.environ.get("LATCHD_DEBUG"):
             logging.getLogger(__name__).exception("internal error")

@@ -31,7 +31,7 @@ PATIENCE = 20.0
 
 LOCK = Point("main", "out1")
 ADA, KEN, NOBODY = 1001, 2001, 4711
-"""Card numbers: Ada may at any time, Ken only when the schedule ``office`` is open, nobody holds the third."""
+"""Card numbers: Ada may at any time, Ken by a rule that depends on the date, nobody holds the third."""
 
 SITE = """
 allow_simulation = true
@@ -57,6 +57,8 @@ lock = "main.out1"
 strike_time = "1s"
 [schedule.office]
 mon-sun = ["00:00-24:00"]
+[special_days.past]
+"2020-01-01" = []
 [[access_level]]
 name = "Always"
 groups = ["Staff"]
@@ -66,6 +68,7 @@ name = "By day"
 groups = ["Cleaning"]
 doors = ["lobby"]
 schedule = "office"
+special_days = ["past"]
 """
 
 

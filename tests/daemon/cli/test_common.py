@@ -1,0 +1,161 @@
+"""How errors leave the program: words for people, an exit code for programs, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from cache.errors import CacheError, JournalError, LatchdError
+from daemon.cli import common
+from daemon.cli.common import duration, table
+from daemon.errors import ConfigError, ControlError, DriverError, NotPermittedError, SyncError
+
+ERRORS = [
+    (CacheError("cache.db is damaged"), 3),
+    (JournalError("journal.db is damaged"), 4),
+    (DriverError("the port is held"), 5),
+    (SyncError("no answer"), 6),
+    (ControlError("no daemon"), 7),
+    (NotPermittedError("you may not"), 8),
+    (ConfigError("a key is missing"), 2),
+    (LatchdError("something else"), 70),
+    (click.UsageError("no such option"), 2),
+    (click.Abort(), 130),
+    (KeyboardInterrupt(), 130),
+    (ZeroDivisionError("by nought"), 70),
+]
+
+
+def outcome(raised: BaseException | int | None, capsys: pytest.CaptureFixture[str]) -> tuple[object, str]:
+    """Exit code and standard error of a program whose only command does this."""
+
+    @click.group(invoke_without_command=True)
+    def program() -> None:
+        if isinstance(raised, BaseException):
+            raise raised
+        if isinstance(raised, int):
+            raise SystemExit(raised)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["latchd"])
+        with pytest.raises(SystemExit) as ended:
+            common.run("latchd", program)
+    return ended.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("error", "code"), ERRORS, ids=lambda value: type(value).__name__)
+def test_each_error_has_its_code_and_no_traceback(
+    error: BaseException, code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LATCHD_DEBUG", raising=False)
+    found, said = outcome(error, capsys)
+    assert found == code
+    assert "Traceback" not in said
+    assert str(error) in said
+
+
+def test_success_and_an_answer_that_is_no(capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(None, capsys) == (0, "")
+    assert outcome(1, capsys) == (1, "")
+
+
+def test_an_internal_error_shows_where_it_happened_when_asked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("LATCHD_DEBUG", "1")
+    code, said = outcome(ZeroDivisionError("by nought"), capsys)
+    assert code == 70
+    assert "LATCHD_DEBUG=1" in said
+    assert any(record.exc_info for record in caplog.records)
+
+
+def test_a_reader_that_hangs_up_is_no_error() -> None:
+    """As in ``latchctl drivers | head -1``."""
+    command = [sys.executable, "-m", "daemon.cli.latchctl", "drivers", "--json"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+@pytest.mark.parametrize("program", ["latchd", "latchctl"])
+def test_the_programs_themselves_explain_a_file_that_is_not_there(
+    program: str, debug: str, tmp_path: Path
+) -> None:
+    arguments = (
+        ["check-config", "absent.toml"] if program == "latchd" else ["--config", "absent.toml", "sync", "now"]
+    )
+    command = [sys.executable, "-m", f"daemon.cli.{program}", *arguments]
+    environment = {**os.environ, "LATCHD_DEBUG": debug, "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == f"{program}: absent.toml cannot be read: No such file or directory\n"
+
+
+def test_under_systemd_each_line_has_its_priority(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1")
+    try:
+        common.start_logging(verbose=True)
+        log = logging.getLogger("daemon.test")
+        for severity in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL):
+            log.log(severity, "words")
+        said = capsys.readouterr().err
+        assert [line[:3] for line in said.splitlines()] == ["<7>", "<6>", "<4>", "<3>", "<3>"]
+        assert "daemon.test: words" in said
+        monkeypatch.delenv("JOURNAL_STREAM")
+        common.start_logging()
+        log.debug("hidden")
+        log.info("shown")
+        said = capsys.readouterr().err
+        assert "hidden" not in said
+        assert "INFO    daemon.test: shown" in said
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        for noisy in ("urllib3", "apscheduler", "pymodbus", "asyncio"):
+            logging.getLogger(noisy).setLevel(logging.NOTSET)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, "never"),
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (60, "1 min"),
+        (3599, "59 min"),
+        (3600, "1 h 0 min"),
+        (86399, "23 h 59 min"),
+        (86400, "1 d 0 h"),
+        (400000, "4 d 15 h"),
+    ],
+)
+def test_ages_in_words(seconds: float | None, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_a_table_lines_up() -> None:
+    assert table([]) == ""
+    assert table([["a", "b"], ["long", "c"]], ["X", "Y"]) == "X     Y\na     b\nlong  c"
+
+
+def test_json_is_one_line_that_others_read(capsys: pytest.CaptureFixture[str]) -> None:
+    common.print_json({"name": "Ünal\n"})
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert json.loads(out) == {"name": "Ünal\n"}
