@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint format types walls bench audit lock clean
+.PHONY: help venv demo test lint format types walls bench fuzz audit lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,11 @@ format: venv  ## rewrite the files as ruff would have them
 
 bench: venv  ## the figures behind the claims of speed and size
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=. $(BIN)/python $$file; done
+
+# Repeatable by its seed; then, where atheris is installed, new ground by coverage.
+fuzz: venv  ## random and mutated frames into every codec; FRAMES=10000000 SECONDS=60
+	$(BIN)/python -m tests.fuzz --frames $(or $(FRAMES),200000)
+	$(BIN)/python -m tests.fuzz --coverage $(or $(SECONDS),10)
 
 audit: venv  ## known vulnerabilities in what the lock installs (asks the network)
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements/runtime.txt

@@ -66,6 +66,8 @@ def read_site(text: str, file: str, secrets: Secrets | None, scope: Scope = Scop
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file} is not valid TOML: {error}; no device was opened") from None
+    except RecursionError:
+        raise ConfigError(f"{file} nests lists or tables too deeply; no device was opened") from None
     lines = key_lines(text)
     device_tables = {kind: raw.pop(kind, {}) for kind in _DEVICE_TABLES}
     faults = [

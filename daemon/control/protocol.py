@@ -37,7 +37,7 @@ def decode_request(line: bytes) -> Request:
     """The request of a line; ``ControlError`` if it is none."""
     try:
         raw = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ControlError("the request is not a line of JSON") from None
     arguments = raw.get("arguments", {}) if isinstance(raw, dict) else None
     if not isinstance(raw, dict) or not isinstance(raw.get("command"), str) or not isinstance(arguments, dict):
@@ -61,15 +61,19 @@ def decode_answer(line: bytes) -> tuple[bool, Any]:
     """``(True, item)``, or ``(False, None)`` at the end; an error that the daemon reported is raised."""
     try:
         raw = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ControlError("the daemon's answer is not a line of JSON") from None
-    if "item" in raw:
-        return True, raw["item"]
-    if raw.get("end") == "error":
-        error = ControlError(str(raw.get("message")))
-        error.exit_code = int(raw.get("exit_code", error.exit_code))
-        raise error
-    return False, None
+    match raw:
+        case {"item": item}:
+            return True, item
+        case {"end": "ok"}:
+            return False, None
+        case {"end": "error", "message": str(message)}:
+            error = ControlError(message)
+            code = raw.get("exit_code")
+            error.exit_code = code if isinstance(code, int) else error.exit_code
+            raise error
+    raise ControlError("the daemon's answer is not of a form that this latchctl knows")
 
 
 def plain(value: object) -> Any:
