@@ -72,8 +72,12 @@ def sync(config: Path, once: bool, dry_run: bool, as_json: bool) -> None:
 @latchd.command("run")
 @config_option
 def run_both(config: Path) -> None:
-    """Run doors and sync together, for a bench or a demo; on a controller each is its own systemd unit."""
-    raise SystemExit(supervise(["doors", "sync"], config))
+    """Run doors and sync together, for a bench or a demo; on a controller each is its own systemd unit.
+
+    A site without [scim] has no sync.
+    """
+    site = load_site(config)  # before the children do: a wrong file is then reported once
+    raise SystemExit(supervise(["doors", "sync"] if site.tables.scim is not None else ["doors"], config))
 
 
 @latchd.command("simulate")
