@@ -27,6 +27,7 @@ from daemon.controller.effects import Effects
 from daemon.controller.rules import controller_rules
 from daemon.hardware import Hardware
 from daemon.paths import Paths
+from daemon.readerkeys import ReaderKeys
 from daemon.secrets import SITE_KEY_BYTES, decode_key, read_secret
 from daemon.sync_news import SyncNews
 from drivers.driver import Context
@@ -54,11 +55,12 @@ class Doors:
         kept = self._journal.state()
         last = self._journal.last()
         self._newest = last.stamp.at.utc if last is not None else None
-        rules = controller_rules(site, decode_key(read_secret(site.tables.site.key), SITE_KEY_BYTES))
+        site_key = decode_key(read_secret(site.tables.site.key), SITE_KEY_BYTES)
+        rules = controller_rules(site, site_key)
         self.controller = Controller(rules, self.lookup.find)
-        self.hardware = Hardware(
-            site.devices.buses, Context(self._emit, time.monotonic, read_secret, site.formats)
-        )
+        self.reader_keys = ReaderKeys(self.paths.reader_keys, site_key)
+        context = Context(self._emit, time.monotonic, read_secret, site.formats, self.reader_keys)
+        self.hardware = Hardware(site.devices.buses, context)
         self.writer = JournalWriter(self._journal, self._committed, self._journal_alarm)
         self._news = SyncNews(kept.get(SyncNews.STATE_NAME))
         self._kept = kept
@@ -87,6 +89,7 @@ class Doors:
         self._perform(self.controller.stop(), now)
         if not self.writer.close():
             log.error("the last events could not be written to %s", self.paths.journal)
+        self.reader_keys.close()
         self.lookup.close()
 
     async def run(self) -> None:

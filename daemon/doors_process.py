@@ -10,6 +10,7 @@ from daemon import notify
 from daemon.config.site import Site
 from daemon.control.desk import Desk
 from daemon.control.peers import Permissions
+from daemon.control.readers import ReaderDesk
 from daemon.control.server import ControlServer
 from daemon.doors import Doors
 
@@ -22,9 +23,10 @@ async def serve_doors(site: Site) -> None:
         loop.add_signal_handler(number, task.cancel)
     async with Doors(site) as running:
         desk = Desk(running)
+        commands = {**desk.commands(), **ReaderDesk(running).commands()}
         settings = site.tables.control
         permissions = Permissions(settings.operators, settings.viewers)
-        server = ControlServer(Path(settings.socket), permissions, desk.commands())
+        server = ControlServer(Path(settings.socket), permissions, commands)
         try:
             await server.start()
             await running.run()

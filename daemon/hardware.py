@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from daemon.config.devices import Bus
 from daemon.errors import DriverError
-from drivers.driver import Context, DeviceStatus, Driver, PortError
+from drivers.driver import Context, DeviceStatus, Driver, PortError, ReaderService, ServesReaders
 from drivers.events import Buzz, Command, DeviceOffline, Led
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,20 @@ class Hardware:
                 yield from ((name, DeviceStatus(device, False, self._away[name])) for device in bus.devices)
             else:
                 yield from ((name, status) for status in self._drivers[name].status())
+
+    def bus_of(self, device: str) -> Bus | None:
+        """The bus that a device is on."""
+        name = self._bus_of.get(device)
+        return None if name is None else self._buses[name]
+
+    def readers(self, bus: str) -> ReaderService:
+        """What the driver of a bus can do for a technician. ``DriverError``: nothing."""
+        driver = self._drivers.get(bus)
+        if driver is None:
+            raise DriverError(f'there is no bus "{bus}"; there are: {", ".join(self._drivers)}')
+        if not isinstance(driver, ServesReaders):
+            raise DriverError(f'the driver "{self._buses[bus].type.name}" of bus {bus} has no such command')
+        return driver.readers
 
     async def _keep(self, name: str) -> None:
         """A driver reconnects by itself; should it end all the same, its devices are offline until it is back."""

@@ -1,4 +1,4 @@
-"""Where the two databases of a controller are."""
+"""Where the files of a controller are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DIRECTORY_MODE = 0o770
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """cache.db and journal.db, in the directory that ``[state]`` names."""
+    """cache.db, journal.db and the sealed keys of readers, in the directory that ``[state]`` names."""
 
     cache: Path
     journal: Path
@@ -25,6 +25,11 @@ class Paths:
         """As the site file has it."""
         directory = Path(site.tables.state.directory)
         return cls(directory / "cache.db", directory / "journal.db")
+
+    @property
+    def reader_keys(self) -> Path:
+        """The sealed keys of readers, beside the databases."""
+        return self.journal.with_name("reader-keys.sealed")
 
     def prepare(self) -> Self:
         """Make the directory if it is not there (systemd-tmpfiles makes it on a controller)."""

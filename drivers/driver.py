@@ -8,11 +8,12 @@ says the same in tests, and every driver, the simulated one included, passes it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NewType, Protocol, runtime_checkable
 
 from drivers.events import Command, DeviceEvent
+from drivers.recording import RecordingSupport
 from drivers.wiegand.formats import CardFormats, built_in_formats
 
 SecretReference = NewType("SecretReference", str)
@@ -45,6 +46,50 @@ class NoKeys:
         """Nothing to keep."""
 
 
+class Tap(Protocol):
+    """Told what passes on a bus, so that it can be recorded. Every method returns at once and raises nothing."""
+
+    def opened(self) -> None:
+        """The port or chip is open."""
+
+    def closed(self) -> None:
+        """The port or chip is closed, or gone."""
+
+    def sent(self, data: bytes) -> None:
+        """Bytes went out."""
+
+    def received(self, data: bytes) -> None:
+        """Bytes came."""
+
+    def edges(self, rows: Iterable[tuple[int, bool, int, int]]) -> None:
+        """Edges that were read together: line, level, nanoseconds, number."""
+
+    def levels(self, levels: Mapping[int, bool]) -> None:
+        """What lines say now."""
+
+
+class NoTap:
+    """A bus that is not recorded."""
+
+    def opened(self) -> None:
+        """Nothing to keep."""
+
+    def closed(self) -> None:
+        """Nothing to keep."""
+
+    def sent(self, data: bytes) -> None:
+        """Nothing to keep."""
+
+    def received(self, data: bytes) -> None:
+        """Nothing to keep."""
+
+    def edges(self, rows: Iterable[tuple[int, bool, int, int]]) -> None:
+        """Nothing to keep."""
+
+    def levels(self, levels: Mapping[int, bool]) -> None:
+        """Nothing to keep."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceStatus:
     """One line of ``latchctl status``: a reader or board, whether it answers, and what there is to say of it."""
@@ -66,6 +111,7 @@ class Context:
     secret: Callable[[SecretReference], bytes]
     card_formats: CardFormats = field(default_factory=built_in_formats)
     keys: KeyRing = field(default_factory=NoKeys)
+    tap: Tap = field(default_factory=NoTap)
 
 
 class Driver(Protocol):
@@ -107,9 +153,8 @@ class ScanPlan:
     baudrates: Sequence[int]
 
 
-@runtime_checkable
 class ReaderService(Protocol):
-    """What a driver of readers on a bus offers a technician, beside ``Driver``. Doors are served all the while.
+    """What a driver of readers on a bus can do for a technician. Doors are served all the while.
 
     Every method raises ``DriverUsageError`` in words when the thing cannot be done or did not succeed.
     """
@@ -129,8 +174,17 @@ class ReaderService(Protocol):
     async def move(self, reader: str, address: int, baudrate: int) -> None:
         """Give a reader in service another address and speed; it is offline until the site file says so too."""
 
-    def scan(self, plan: ScanPlan) -> AsyncIterator[FoundReader]:
+    def scan(self, plan: ScanPlan) -> AsyncGenerator[FoundReader, None]:
         """Look for readers that the site file does not name. One scan of a bus at a time."""
+
+
+@runtime_checkable
+class ServesReaders(Protocol):
+    """A driver that has more to offer than ``Driver`` says."""
+
+    @property
+    def readers(self) -> ReaderService:
+        """For every reader on its bus."""
 
 
 class DriverUsageError(ValueError):
@@ -147,6 +201,7 @@ class DriverType:
 
     The settings classes are frozen dataclasses; their fields are the keys of ``[bus.NAME]``,
     ``[board.NAME]`` and ``[reader.NAME]`` beside ``driver`` and ``bus``. ``None``: has no such table.
+    With ``recording`` its settings, those of the bus if it has one, have ``record`` and ``record_cleartext``.
     ``lines`` tells which outputs and inputs a device has, so that the site file is checked before a
     device is opened: ``lines(settings) -> (outputs, inputs)``.
     """
@@ -158,3 +213,4 @@ class DriverType:
     lines: Callable[[Any], tuple[frozenset[str], frozenset[str]]]
     create: Callable[[Any, Mapping[str, Any], Context], Driver]
     simulated: bool = False
+    recording: RecordingSupport | None = None

@@ -20,7 +20,7 @@ from typing import Literal, Self
 import serial
 from serial.rs485 import RS485Settings
 
-from drivers.driver import PortError
+from drivers.driver import NoTap, PortError, Tap
 
 Parity = Literal["N", "E", "O"]
 
@@ -32,8 +32,10 @@ _PTY_MAJORS = range(136, 144)
 class Port:
     """An open tty. ``char_time`` is the seconds that one character takes on the wire, all its bits counted."""
 
-    def __init__(self, path: str, tty: serial.Serial, char_time: float) -> None:
+    def __init__(self, path: str, tty: serial.Serial, char_time: float, tap: Tap) -> None:
         """Take over an open ``tty``; ``open_port`` is the way to make one."""
+        self._tap = tap
+        tap.opened()
         self.path = path
         self.char_time = char_time
         self._tty = tty
@@ -63,16 +65,29 @@ class Port:
             raise self._gone(error) from error
         if not data:  # the terminal was hung up: with VMIN = 1, nothing else reads as end of file
             raise PortError(errno.EIO, f"{self.path}: the device is gone (hung up)")
+        self._tap.received(data)
         return data
 
     def write(self, data: bytes) -> int:
         """Hand over as much of ``data`` as the kernel takes now; how much. Raises ``PortError`` when gone."""
         try:
-            return os.write(self._fd, data)
+            taken = os.write(self._fd, data)
         except BlockingIOError:
             return 0
         except OSError as error:
             raise self._gone(error) from error
+        self._tap.sent(data[:taken])
+        return taken
+
+    def set_baudrate(self, baudrate: int) -> None:
+        """Another speed from now on, for what is still to be sent too. Raises ``PortError`` when gone."""
+        if self._tty.baudrate == baudrate:
+            return
+        self.char_time *= self._tty.baudrate / baudrate
+        try:
+            self._tty.baudrate = baudrate
+        except (OSError, ValueError, termios.error) as error:
+            raise PortError(errno.EIO, f"{self.path}: cannot work at {baudrate} baud ({error})") from error
 
     def drain_time(self) -> float:
         """Seconds until what was written has left, by the kernel's count of bytes that still wait."""
@@ -94,6 +109,7 @@ class Port:
         """Let go of the port at once, dropping what still waits to be sent; a second call does nothing."""
         if self._fd < 0:
             return
+        self._tap.closed()
         # The last close of a tty waits for its output, half a minute on a stalled line: drop it first.
         with contextlib.suppress(OSError, termios.error):
             termios.tcflush(self._fd, termios.TCOFLUSH)
@@ -107,11 +123,19 @@ class Port:
         return PortError(error.errno or errno.EIO, f"{self.path}: the device is gone ({error.strerror})")
 
 
-def open_port(path: str, baudrate: int, *, parity: Parity = "N", stopbits: int = 1, rs485: bool = False) -> Port:
+def open_port(
+    path: str,
+    baudrate: int,
+    *,
+    parity: Parity = "N",
+    stopbits: int = 1,
+    rs485: bool = False,
+    tap: Tap | None = None,
+) -> Port:
     """Open ``path`` raw with 8 data bits, for this process alone.
 
     ``rs485`` makes the kernel switch the transmitter (``TIOCSRS485``); leave it off for adapters that
-    switch by themselves. Raises ``PortError`` in words that name the path, and the process that holds it.
+    switch by themselves. ``tap`` is told every byte. Raises ``PortError`` in words that name the path, and the process that holds it.
     """
     tty = serial.Serial(exclusive=True, timeout=0, write_timeout=0)
     tty.port, tty.baudrate, tty.parity, tty.stopbits = path, baudrate, parity, stopbits
@@ -130,7 +154,7 @@ def open_port(path: str, baudrate: int, *, parity: Parity = "N", stopbits: int =
             raise
         raise _refusal(path, baudrate, error) from error
     bits = 1 + 8 + (parity != "N") + stopbits
-    return Port(path, tty, bits / baudrate)
+    return Port(path, tty, bits / baudrate, tap or NoTap())
 
 
 def holders(path: str) -> list[tuple[int, str]]:

@@ -13,6 +13,7 @@ import click
 from pydantic import TypeAdapter
 
 from daemon.cli.common import DEFAULT_CONFIG, json_option, print_json, run, table
+from daemon.cli.reader import reader
 from daemon.cli.render import doors_text, event_text, status_text
 from daemon.cli.sync import sync
 from daemon.cli.target import Target
@@ -188,7 +189,7 @@ def drivers(as_json: bool) -> None:
     click.echo(table(rows, ["DRIVER", "FROM", "STATE"]))
 
 
-for command in (sync, why, access):
+for command in (sync, why, access, reader):
     latchctl.add_command(command)
 
 

@@ -40,6 +40,9 @@ JUMP = timedelta(seconds=2)
 """The wall clock moved against the monotonic one by more than this: an event, and every schedule is looked at
 anew. NTP slews by 0.5 ms a second at most, so that a slew between two looks stays below."""
 
+IDENTITY = "identity."
+"""Prefix of the names under which the journal keeps who the devices said they are."""
+
 NOTHING_KEPT: Mapping[str, str] = MappingProxyType({})
 
 
@@ -57,6 +60,7 @@ class Controller:
             for reader in unit.setup.readers
         }
         self._offline: set[str] = set()
+        self._identities: dict[str, str] = {}
         self._clock: Moment | None = None
         self._freshness = Freshness()
         self._staleness: dict[str, Staleness] = {}
@@ -186,9 +190,22 @@ class Controller:
         if entry is not None:
             entry.refuse()
 
+    def _identify(self, device: str, unique: str) -> None:
+        """Remember which device is in this place, also over a restart; another one in it is an alarm."""
+        known = self._identities.get(device)
+        if not unique or unique == known:
+            return
+        self._identities[device] = self._out.state[IDENTITY + device] = unique
+        if known is not None:
+            reader = device if device in self.around.rules.readers else None
+            detail = (("device", device), ("what", f"another device answers: was {known}, is {unique}"))
+            self._out.events.append(Event(EventName.INPUT_FAULT, reader=reader, detail=detail))
+
     def _link(self, event: DeviceOnline | DeviceOffline, now: Moment) -> None:
         online = isinstance(event, DeviceOnline)
         device = event.device
+        if isinstance(event, DeviceOnline):
+            self._identify(device, event.unique)
         news = online is (device in self._offline)
         if online:
             self._offline.discard(device)

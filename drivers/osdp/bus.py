@@ -3,15 +3,18 @@
 Sans-I/O: give ``receive`` what arrived, write out what ``bytes_to_send`` gives, call ``handle_deadline`` at
 ``deadline``. One exchange is under way at a time, as the standard demands (SIA OSDP 2.2, 5.1). Turns go round
 in order; relay commands go first, a reader that is being set up may have every other turn, and looks for absent
-readers are short and rare, so that they cost the others little.
+readers are short and rare, so that they cost the others little. A scan is a guest: it has the line for one short
+exchange, if need be at another speed, and then the readers have it for at least as long.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from drivers.driver import DriverUsageError
 from drivers.events import Command, DeviceEvent
 from drivers.osdp.frame import MARK, MAX_FRAME, SHORTEST_FRAME, Damage, Frame, FrameReader
+from drivers.osdp.scan import Scan
 from drivers.osdp.session import Session
 from drivers.osdp.steps import Trouble
 
@@ -38,10 +41,16 @@ class Bus:
         self._sessions = list(sessions)
         self._by_name = {session.name: session for session in sessions}
         self._by_address = {session.address: session for session in sessions}
+        self.baudrate = baudrate
+        self.speed = baudrate
+        """Bits a second at which what ``bytes_to_send`` gave is to be sent, and answered."""
         self._character = CHARACTER_BITS / baudrate
         self._mark = MARK if mark else b""
         self._frames = FrameReader()
-        self._active: Session | None = None
+        self._active: Session | Scan | None = None
+        self._sent_at = 0.0
+        self._scan: Scan | None = None
+        self._scan_at = float("-inf")
         self._reply_by = 0.0
         self._reply_at_the_latest = 0.0
         self._trouble = Trouble.SILENT
@@ -63,19 +72,35 @@ class Bus:
         """Queue a command. Raises ``KeyError`` for a reader and ``DriverUsageError`` for an output not there."""
         self._by_name[name].send(command, now)
 
+    def begin_scan(self, scan: Scan) -> None:
+        """Take in a guest. Raises ``DriverUsageError`` when there is one already."""
+        if self._scan is not None:
+            raise DriverUsageError("a scan of this bus is under way already; wait until it ends")
+        self._scan, self._scan_at = scan, float("-inf")
+
+    def end_scan(self, why: str = "") -> None:
+        """No more turns for the guest."""
+        if self._scan is not None and not self._scan.over:
+            self._scan.stop(why)
+        self._scan = None
+
     def bytes_to_send(self, now: float) -> bytes:
         """The next frame if the line is free and somebody is due, otherwise nothing."""
         if self._active is not None or now < self._free_at:
             return b""
-        session = self._whose_turn(now)
-        if session is None:
-            return b""
-        if session.patience.absent:
-            self._next_look = now + PROBE_PAUSE
-        self._setting_up = session.handshaking
-        frame, delay = session.frame_to_send(now)
+        turn: Session | Scan | None = self._guest(now)
+        if turn is None:
+            turn = self._whose_turn(now)
+            if turn is None:
+                return b""
+            if turn.patience.absent:
+                self._next_look = now + PROBE_PAUSE
+            self._setting_up = turn.handshaking
+        self.speed = turn.baudrate if isinstance(turn, Scan) else self.baudrate
+        self._character = CHARACTER_BITS / self.speed
+        frame, delay = turn.frame_to_send(now)
         frame = self._mark + frame
-        self._active = session
+        self._active, self._sent_at = turn, now
         self._trouble = Trouble.SILENT
         self._frames.clear()
         self._reply_by = now + len(frame) * self._character + delay + LATENCY
@@ -87,6 +112,8 @@ class Bus:
         if self._active is not None:
             return self._reply_by
         due = min((self._due(session) for session in self._sessions), default=float("inf"))
+        if self._scan is not None and not self._scan.over:
+            due = min(due, self._scan_at)
         return max(self._free_at, due)
 
     def handle_deadline(self, now: float) -> list[DeviceEvent]:
@@ -94,8 +121,12 @@ class Bus:
         events = [event for session in self._sessions for event in session.service.expired(now)]
         if self._active is None or now < self._reply_by:
             return events
-        session, self._active = self._active, None
-        return events + session.no_reply(self._trouble, now)
+        active, self._active = self._active, None
+        if isinstance(active, Scan):
+            active.no_reply(self._trouble)
+            self._rest_from_scan(now)
+            return events
+        return events + active.no_reply(self._trouble, now)
 
     def receive(self, data: bytes, now: float) -> list[DeviceEvent]:
         """Bytes arrived, the last of them at ``now``. Never raises: what is no answer is noise."""
@@ -119,22 +150,37 @@ class Bus:
     def port_lost(self, now: float, why: str) -> list[DeviceEvent]:
         """The tty is gone: every reader is offline, and is looked for at once when it is back."""
         self._active = None
+        self.end_scan(why)
         self._frames.clear()
         self._free_at = self._next_look = float("-inf")
         return [event for session in self._sessions for event in session.lost_port(now, why)]
 
     def _received(self, frame: Frame, now: float) -> list[DeviceEvent]:
-        session = self._active
-        if session is not None and session.accepts(frame):
+        active = self._active
+        if active is not None and active.accepts(frame):
             self._active = None
-            return session.reply(frame, now)
+            if isinstance(active, Session):
+                return active.reply(frame, now)
+            active.reply(frame)
+            self._rest_from_scan(now)
+            return []
         late = self._by_address.get(frame.address) if frame.reply else None
-        if late is not None and late is not session:
+        if late is not None and late is not active:
             late.patience.look_now(now)
         return []
 
     def _due(self, session: Session) -> float:
         return max(session.patience.due, self._next_look) if session.patience.absent else session.patience.due
+
+    def _guest(self, now: float) -> Scan | None:
+        """The scan, if it may have this turn: a relay command never waits for it."""
+        if self._scan is None or self._scan.over or now < self._scan_at:
+            return None
+        return None if self.unconfirmed_relay else self._scan
+
+    def _rest_from_scan(self, now: float) -> None:
+        """The readers have the line for as long as the guest had it."""
+        self._scan_at = now + (now - self._sent_at)
 
     def _whose_turn(self, now: float) -> Session | None:
         due = [session for session in self._sessions if self._due(session) <= now]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from drivers.driver import SEALED, Context, DriverType, DriverUsageError
 from drivers.osdp.bus import Bus
 from drivers.osdp.link import OsdpLink
+from drivers.osdp.replay import DefaultKeyFilter, cleartext, panel_randoms, replay
 from drivers.osdp.secure import BLOCK
 from drivers.osdp.session import Session
 from drivers.osdp.settings import OsdpBus, OsdpReader, lines
+from drivers.recording import Recording, RecordingSupport, Replayed
 
 
 def _keys(name: str, reader: OsdpReader, context: Context) -> Sequence[bytes]:
@@ -53,6 +55,16 @@ def _create(settings: OsdpBus, devices: Mapping[str, OsdpReader], context: Conte
     return OsdpLink(settings, Bus(sessions, settings.baudrate, mark=settings.mark), context)
 
 
+def _replay(
+    recording: Recording, settings: OsdpBus, devices: Mapping[str, OsdpReader], context: Context
+) -> Iterator[Replayed]:
+    crc, entropy = settings.check == "crc", panel_randoms(recording)
+    sessions = [
+        Session(name, reader, _keys(name, reader, context), entropy, crc=crc) for name, reader in devices.items()
+    ]
+    return replay(recording, Bus(sessions, settings.baudrate, mark=settings.mark))
+
+
 DRIVER = DriverType(
     name="osdp",
     bus_settings=OsdpBus,
@@ -60,4 +72,5 @@ DRIVER = DriverType(
     board_settings=None,
     lines=lines,
     create=_create,
+    recording=RecordingSupport(_replay, cleartext, DefaultKeyFilter),
 )

@@ -48,7 +48,7 @@ class Handshake:
         self._at = 0
         self._entropy = entropy
         self._on_proof = proved
-        self._installs = installs
+        self.installs = installs
         self._install_key = self._keys[0] if installs else None
         self._wanted: bytes | None = None
         self._sent = False
@@ -87,7 +87,7 @@ class Handshake:
         if self.change is KeyChange.WAITING:
             self.change = KeyChange.FAILED
         self._wanted = None
-        if not self._installs:
+        if not self.installs:
             self._install_key = None
 
     @property
@@ -157,7 +157,7 @@ class Handshake:
             if self.change is KeyChange.WAITING:
                 self.change = KeyChange.DONE if key == wanted else KeyChange.FAILED
             self._wanted, self._sent = None, False
-            if not self._installs:
+            if not self.installs:
                 self._install_key = None
         if in_doubt:
             self._on_proof(key)

@@ -14,6 +14,7 @@ from drivers.driver import Context, DeviceStatus, DriverUsageError, PortError
 from drivers.events import Buzz, Command, DeviceEvent, Led
 from drivers.osdp.bus import Bus
 from drivers.osdp.settings import OsdpBus
+from drivers.osdp.technician import Technician
 from drivers.serialport import Port, open_port
 
 REOPEN_PAUSE = (0.1, 0.5)
@@ -33,7 +34,8 @@ class OsdpLink:
         self._timer: asyncio.TimerHandle | None = None
         self._wake = 0.0
         self._lost: asyncio.Future[str] | None = None
-        self._answered = asyncio.Event()
+        self._news = asyncio.Event()
+        self.readers = Technician(settings, bus, context, self._news, self._pump)
 
     async def run(self) -> None:
         """Serve the bus until cancelled; open the port again whenever it is lost."""
@@ -41,7 +43,7 @@ class OsdpLink:
         try:
             while True:
                 try:
-                    port = open_port(self._settings.port, self._settings.baudrate, rs485=self._settings.rs485)
+                    port = open_port(self._settings.port, self._settings.baudrate, rs485=self._settings.rs485, tap=self._context.tap)
                 except PortError as error:
                     self._emit(self._bus.port_lost(self._context.clock(), str(error.strerror or error)))
                     await asyncio.sleep(pause)
@@ -71,14 +73,15 @@ class OsdpLink:
     async def _switch_off(self) -> None:
         """Before the end: every output that was switched on goes off, as far as its reader still answers."""
         now = self._context.clock()
+        self._bus.end_scan("the driver ends")
         for session in self._bus.sessions:
             session.outbox.switch_off(now)
         self._pump()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SWITCH_OFF_TIME):
                 while self._port is not None and self._bus.unconfirmed_relay:
-                    self._answered.clear()
-                    await self._answered.wait()
+                    self._news.clear()
+                    await self._news.wait()
 
     def _stop(self) -> None:
         if self._timer is not None:
@@ -117,12 +120,13 @@ class OsdpLink:
             self._lose(error)
             return
         self._emit(self._bus.receive(data, self._context.clock()))
-        self._answered.set()
+        self._news.set()
         self._pump()
 
     def _deadline(self) -> None:
         self._timer = None
         self._emit(self._bus.handle_deadline(self._context.clock()))
+        self._news.set()
         self._pump()
 
     def _pump(self) -> None:
@@ -132,6 +136,7 @@ class OsdpLink:
         data = self._bus.bytes_to_send(self._context.clock())
         if data:
             try:
+                self._port.set_baudrate(self._bus.speed)
                 # The line was idle, so the kernel's buffer is empty and takes a frame whole.
                 self._port.write(data)
             except PortError as error:
@@ -151,6 +156,7 @@ class OsdpLink:
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(str(error.strerror or error))
         self._stop()
+        self._news.set()
 
     def _emit(self, events: Sequence[DeviceEvent]) -> None:
         for event in events:

@@ -245,3 +245,10 @@ def parse_local_status(data: bytes) -> tuple[bool, bool]:
     if len(data) != 2:
         raise MessageError(f"LSTATR has {len(data)} bytes, expected 2")
     return bool(data[0]), bool(data[1])
+
+
+def parse_com(data: bytes) -> tuple[int, int]:
+    """COM, 7.14: address and speed that the reader takes on now."""
+    if len(data) != 5:
+        raise MessageError(f"COM has {len(data)} bytes, expected 5")
+    return data[0], int.from_bytes(data[1:], "little")

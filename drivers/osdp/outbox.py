@@ -16,6 +16,8 @@ SERVICE_LIMIT = 4
 """Changes of address and texts that may wait: a technician makes them one at a time."""
 KEY_SLOT = "key"
 """KEYSET is never queued: the session sends it, and afterwards proves which key the reader holds."""
+_NOT_AGAIN = ("poll", "question", KEY_SLOT, "address")
+"""Slots whose command is not sent in another session: it comes again by itself, or would come unexpected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,8 @@ class Outgoing:
 
     @property
     def queued(self) -> bool:
-        """Whether it is sent again when it was not confirmed: polls and questions come again by themselves."""
-        return self.slot not in ("poll", "question", KEY_SLOT)
+        """Whether it is sent again in the next session when this one ends before its answer."""
+        return self.slot not in _NOT_AGAIN
 
 
 class Outbox:
@@ -75,7 +77,7 @@ class Outbox:
         """Queue COMSET or TEXT. Raises ``DriverUsageError`` when too many wait already."""
         if len(self._service) == SERVICE_LIMIT:
             raise DriverUsageError(f"{SERVICE_LIMIT} service commands wait already; wait until the reader answers")
-        self._service.append(Outgoing(code, data, "service"))
+        self._service.append(Outgoing(code, data, "address" if code is Cmd.COMSET else "text"))
 
     def _put_output(self, line: str, control: OutputControl, now: float, seconds: float = 0.0) -> None:
         names = [f"out{number}" for number in range(self._outputs)]
@@ -99,7 +101,7 @@ class Outbox:
         """Queue again what was taken and not confirmed, unless something newer has its slot."""
         if outgoing.relay:
             self._relays.setdefault(outgoing.slot, outgoing)
-        elif outgoing.slot == "service":
+        elif outgoing.code is Cmd.TEXT:
             if len(self._service) < SERVICE_LIMIT:
                 self._service.appendleft(outgoing)
         else:

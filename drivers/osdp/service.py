@@ -32,6 +32,8 @@ class Service:
         self._polled_last = False
         self._complained: set[str] = set()
         self.polls = 0
+        self.moved: list[tuple[int, int]] = []
+        """Address and speed that the reader took on by COMSET."""
 
     def begin(self) -> None:
         """A session stands: ask for everything once, and show the resting colour again."""
@@ -83,6 +85,9 @@ class Service:
                 self._capabilities = messages.parse_capabilities(data)
                 if self._has_inputs:
                     self._questions.append(Cmd.ISTAT)
+                return []
+            if code == Reply.COM:
+                self.moved = [messages.parse_com(data)]
                 return []
             events = self._reports.understand(code, data, now)
         except MessageError as error:

@@ -98,6 +98,11 @@ class Session:
         self.step = Step.PROBE
         self.patience.forget()
 
+    def give_up_change(self) -> None:
+        """The change of key took too long, or failed; should the reader hold the default key, that is an alarm."""
+        self._keys.give_up()
+        self._default_key_checked = self._keys.installs
+
     def use_keys(self, keys: Sequence[bytes], now: float) -> list[DeviceEvent]:
         """Prove one of these from now on; a session under any other key ends, without a key for good."""
         self._keys.replace(keys)
@@ -223,7 +228,7 @@ class Session:
             case Step.IDENTIFY:
                 return self._identified(code, data, now)
             case Step.ENROL:
-                self._keys.on_default_key = False
+                self._keys.on_default_key = self._knows_default_key = False
                 return self._restart(now)
             case Step.SERVE:
                 assert flight.outgoing is not None

@@ -28,6 +28,9 @@ class OsdpBus:
     """Send 0xFF before each frame, for adapters that lose the first character while they turn round (5.7)."""
     check: Literal["crc", "checksum"] = "crc"
     """``checksum`` only for readers too old for the CRC."""
+    record: str | None = None
+    """The file to which everything on this bus is recorded."""
+    record_cleartext: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

@@ -68,6 +68,7 @@ class Wire(osdp.Channel):
         self.id = address
         self.address = address
         self.port = port
+        self.baud = baud
         self.character_time = 10 / baud
         self.gathered = bytearray()
         self.last_byte = 0.0
@@ -79,6 +80,9 @@ class Wire(osdp.Channel):
         try:
             self.fd = os.open(self.port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
             tty.setraw(self.fd)
+            settings = termios.tcgetattr(self.fd)
+            settings[4] = settings[5] = getattr(termios, f"B{self.baud}")
+            termios.tcsetattr(self.fd, termios.TCSANOW, settings)
         except (OSError, termios.error):
             self.close()
         return self.fd >= 0
@@ -273,7 +277,7 @@ class Reader:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", required=True)
-    parser.add_argument("--baud", type=int, default=9600, help="only for the turn-around time: the bus paces")
+    parser.add_argument("--baud", type=int, default=9600, help="the speed that it sets, and its turn-around time")
     parser.add_argument("--address", type=int, default=0)
     parser.add_argument("--key", help="secure channel base key, 32 hex digits; absent: the default key")
     parser.add_argument("--install", action="store_true", help="accept the default key beside its own")

@@ -5,7 +5,7 @@ A pty alone has no baud rate, so every latency and most faults of a bus are invi
 one pty for each ``--link`` and passes each byte on one character time (10 bits / baud) after the one before.
 Two nodes that talk at once garble each other (exclusive or), as on a real pair.
 
-    rs485bus.py --baud 9600 --link DIR/cp --link DIR/pd1 [--ctl DIR/ctl] [--tap DIR/tap] [--seed N]
+    rs485bus.py --baud 9600 --link DIR/cp --link DIR/pd1 [--ctl DIR/ctl] [--tap DIR/tap] [--seed N] [--speeds]
 
 It prints ``ready`` when the links exist. Control lines, one a datagram on the Unix socket ``--ctl``; each is
 answered with the statistics if the sender has an address:
@@ -16,6 +16,9 @@ answered with the statistics if the sender has an address:
     echo 0 | echo 1             the sender hears itself (an adapter without echo suppression)
     baud N                      another speed for the whole segment
     stats                       nothing but the answer
+
+With ``--speeds`` each node sends at the speed that its user has set (tcsetattr), and hears nothing but rubbish
+from those of another speed; else the segment has one speed, whatever is set.
 
 ``--tap`` writes a line for each delivered byte: CLOCK_MONOTONIC seconds, sender's name, byte in hex, as
 ``12.345678 cp 53``. A sender of ``?`` is a collision.
@@ -30,6 +33,7 @@ import select
 import signal
 import socket
 import sys
+import termios
 import time
 import tty
 from collections import deque
@@ -38,6 +42,7 @@ from pathlib import Path
 from typing import TextIO
 
 BITS_PER_CHARACTER = 10  # 8N1: start, eight data bits, stop
+SPEEDS = {getattr(termios, f"B{speed}"): speed for speed in (9600, 19200, 38400, 57600, 115200, 230400)}
 
 
 @dataclass(slots=True)
@@ -54,6 +59,11 @@ class Node:
     @property
     def name(self) -> str:
         return self.link.name
+
+    @property
+    def speed(self) -> int:
+        """What the node's user has set; a master shows the settings of its slave."""
+        return SPEEDS.get(termios.tcgetattr(self.master)[5], 0) if self.master >= 0 else 0
 
     def plug(self) -> None:
         """Make a fresh pty and put the link on it. The slave stays open here, so an idle node gives no EIO."""
@@ -101,11 +111,14 @@ class Node:
 class Segment:
     """All nodes, the faults that are switched on, and the counts."""
 
-    def __init__(self, links: list[Path], baud: int, tap: TextIO | None, seed: int | None) -> None:
+    def __init__(
+        self, links: list[Path], baud: int, tap: TextIO | None, seed: int | None, speeds: bool = False
+    ) -> None:
         self.nodes = {link.name: Node(link) for link in links}
         self.baud = baud
         self.tap = tap
         self.random = random.Random(seed)
+        self.speeds = speeds
         self.loss = self.flip = 0.0
         self.echo = False
         self.delivered = self.collisions = 0
@@ -115,6 +128,10 @@ class Segment:
     @property
     def character_time(self) -> float:
         return BITS_PER_CHARACTER / self.baud
+
+    def time_of(self, node: Node) -> float:
+        """Seconds that a character of this node takes."""
+        return BITS_PER_CHARACTER / ((self.speeds and node.speed) or self.baud)
 
     def next_delivery(self) -> float | None:
         return min((node.line[0][0] for node in self.nodes.values() if node.line), default=None)
@@ -158,7 +175,8 @@ class Segment:
     def _spread(self, run: bytearray, sender: Node | None) -> None:
         for node in self.nodes.values():
             if node is not sender or self.echo:
-                node.give(bytes(run))
+                alike = not self.speeds or sender is None or node.speed == sender.speed
+                node.give(bytes(run) if alike else bytes(byte ^ 0xA5 for byte in run[::3]))
 
     def control(self, line: str) -> str:
         """Obey one control line; the answer is the statistics, or what was wrong with the line."""
@@ -206,7 +224,7 @@ def serve(segment: Segment, control: socket.socket | None) -> None:
         readable, _, _ = select.select(watched, [], [], wait)
         for item in readable:
             if isinstance(item, int):
-                by_fd[item].take(segment.character_time)
+                by_fd[item].take(segment.time_of(by_fd[item]))
         segment.deliver(time.monotonic())
         if control is not None and control in readable:
             line, peer = control.recvfrom(256)
@@ -222,6 +240,7 @@ def main() -> int:
     parser.add_argument("--ctl", type=Path, help="path of the control socket")
     parser.add_argument("--tap", type=Path, help="file for every delivered byte with its time")
     parser.add_argument("--seed", type=int, help="makes loss and flips repeatable")
+    parser.add_argument("--speeds", action="store_true", help="each node at the speed that its user has set")
     options = parser.parse_args()
 
     def stop(_signal: int, _frame: object) -> None:
@@ -230,7 +249,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     tap = options.tap.open("w", buffering=1) if options.tap else None
-    segment = Segment(options.link, options.baud, tap, options.seed)
+    segment = Segment(options.link, options.baud, tap, options.seed, options.speeds)
     control = None
     if options.ctl:
         options.ctl.unlink(missing_ok=True)
