@@ -13,6 +13,7 @@ EARLIEST_PLAUSIBLE = datetime(2026, 1, 1, tzinfo=UTC)
 """Before this release existed: a controller that says so has a clock that was never set."""
 
 _STA_UNSYNC = 0x0040
+_LIBC = ctypes.CDLL(None)
 
 
 class _Timex(ctypes.Structure):
@@ -58,6 +59,6 @@ def quality_of(utc: datetime, newest: datetime | None, said: ClockQuality) -> Cl
 def kernel_synchronised() -> bool:
     """Whether an NTP or PTP daemon disciplines the kernel's clock: ``adjtimex(2)`` without STA_UNSYNC."""
     timex = _Timex()
-    if ctypes.CDLL(None).adjtimex(ctypes.byref(timex)) < 0:
+    if _LIBC.adjtimex(ctypes.byref(timex)) < 0:
         return False
     return not timex.status & _STA_UNSYNC

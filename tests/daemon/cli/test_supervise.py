@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from daemon.control.client import ask_one, is_running
-from tests.daemon.simulated import Bench
+from tests.daemon.simulated import SITE, Bench
 
 PATIENCE = 60.0
 ROOT = Path(__file__).parents[3]
@@ -78,7 +78,7 @@ def children(process: subprocess.Popen[bytes]) -> dict[str, int]:
 
 
 def test_a_killed_child_is_started_again_and_the_end_ends_both(tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "b", text=site_with_scim())
+    bench = Bench(tmp_path / "b", text=SITE + SCIM)
     bench.fill()
     sockets = [bench.directory / "control.sock", bench.directory / "sync.sock"]
     with latchd(bench, "run") as process:
@@ -102,7 +102,7 @@ def test_a_killed_child_is_started_again_and_the_end_ends_both(tmp_path: Path) -
 
 
 def test_children_do_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "b", text=site_with_scim())
+    bench = Bench(tmp_path / "b", text=SITE + SCIM)
     with latchd(bench, "run") as process:
         until("doors answers", lambda: is_running(bench.directory / "control.sock"))
         pids = children(process)
@@ -119,10 +119,6 @@ def test_a_site_without_scim_has_doors_only(tmp_path: Path) -> None:
         assert children(process).keys() == {"doors"}
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0
-
-
-def site_with_scim() -> str:
-    return Bench.__dataclass_fields__["text"].default + SCIM
 
 
 # ------------------------------------------------------------------ a wrong site file
