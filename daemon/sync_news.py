@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, replace
+
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
 
 from cache.lookup import Lookup
 from cache.model import Event, EventName
+from drivers.settings import STRICT
 
 DISCONNECTED = "disconnected"
 """How the summary of a generation begins whose groups were deleted because the provider was unlinked."""
 
+NO_CACHE = 0
+"""The generation of a cache that is not there, or was never synced."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, config=STRICT)
 class Seen:
     """What the journal already tells of: the newest generation, the last trouble, whether a quarantine waits."""
 
     generation: int = 0
     trouble: str = ""
     quarantined: bool = False
+
+
+_SEEN = TypeAdapter(Seen)
 
 
 class SyncNews:
@@ -31,10 +42,8 @@ class SyncNews:
         """``kept`` is what the journal holds under ``STATE_NAME``; anything unreadable counts as nothing told."""
         self._seen = Seen()
         if kept is not None:
-            try:
-                self._seen = Seen(**json.loads(kept))
-            except (ValueError, TypeError):
-                self._seen = Seen()
+            with suppress(ValueError):
+                self._seen = _SEEN.validate_json(kept)
 
     @property
     def kept(self) -> str:
@@ -47,9 +56,10 @@ class SyncNews:
 
     def _events(self, lookup: Lookup) -> Iterator[Event]:
         newest = lookup.freshness().generation
-        if newest != self._seen.generation:
+        if newest not in (NO_CACHE, self._seen.generation):
+            told = self._seen.generation if newest > self._seen.generation else 0  # else it is another cache
             for generation in reversed(lookup.generations()):
-                if generation.number > self._seen.generation:
+                if generation.number > told:
                     detail = (("added", generation.added), ("removed", generation.removed))
                     yield Event(EventName.SYNC_APPLIED, generation=generation.number, detail=detail)
                     if generation.summary.startswith(DISCONNECTED):
