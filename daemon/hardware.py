@@ -10,6 +10,7 @@ from daemon.config.devices import Bus
 from daemon.errors import DriverError
 from drivers.driver import Context, DeviceStatus, Driver, PortError, ReaderService, ServesReaders
 from drivers.events import Buzz, Command, DeviceOffline, Led
+from drivers.recorder import recordable
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,6 @@ class Hardware:
 
 def _create(bus: Bus, context: Context) -> Driver:
     try:
-        return bus.type.create(bus.settings, bus.devices, context)
+        return recordable(bus.type).create(bus.settings, bus.devices, context)
     except (ValueError, OSError) as error:
         raise DriverError(f'the driver "{bus.type.name}" of bus {bus.name} cannot be made: {error}') from error

@@ -135,7 +135,8 @@ def open_port(
     """Open ``path`` raw with 8 data bits, for this process alone.
 
     ``rs485`` makes the kernel switch the transmitter (``TIOCSRS485``); leave it off for adapters that
-    switch by themselves. ``tap`` is told every byte. Raises ``PortError`` in words that name the path, and the process that holds it.
+    switch by themselves. ``tap`` is told every byte. Raises ``PortError`` in words that name the path, and the
+    process that holds it.
     """
     tty = serial.Serial(exclusive=True, timeout=0, write_timeout=0)
     tty.port, tty.baudrate, tty.parity, tty.stopbits = path, baudrate, parity, stopbits

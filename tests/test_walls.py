@@ -62,6 +62,7 @@ SHELLS = {
     "drivers.osdp.driver",
     "drivers.osdp.link",
     "drivers.osdp.technician",
+    "drivers.recorder",
     "drivers.registry",
     "drivers.serialport",
     "drivers.sim.driver",

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from daemon.cli.common import config_option, json_option, print_json, run, start_logging
+from daemon.cli.replay import replay
 from daemon.cli.supervise import supervise
 from daemon.config.load import Scope, load_site
 from daemon.control.protocol import plain
@@ -89,6 +90,9 @@ def simulate_files(files: tuple[Path, ...], trace: bool, as_json: bool) -> None:
     from daemon.cli.simulate import simulate_all
 
     raise SystemExit(simulate_all(files, as_json, trace))
+
+
+latchd.add_command(replay)
 
 
 def main() -> None:

@@ -8,15 +8,17 @@ timed pulses is the better lock driver; docs/drivers.md says so.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from drivers.driver import Context, DeviceStatus, DriverType, DriverUsageError
 from drivers.events import Command, Hold, InputChanged, InputState, Point, Pulse, Release
 from drivers.gpio.lines import LineChange, LinePlan
 from drivers.gpio.link import LineLink
+from drivers.gpio.replay import replay_board
 from drivers.gpio.settings import GpioChip
 from drivers.gpio.switchboard import Switchboard
+from drivers.recording import Recording, RecordingSupport, Replayed
 
 
 class _Board:
@@ -112,6 +114,14 @@ def _create(bus: None, devices: Mapping[str, GpioChip], context: Context) -> Gpi
     return GpioDriver(devices, context)
 
 
+def _replay(
+    recording: Recording, bus: None, devices: Mapping[str, GpioChip], context: Context
+) -> Iterator[Replayed]:
+    ((name, settings),) = devices.items()
+    points = {into.line: Point(name, line) for line, into in settings.inputs.items()}
+    return replay_board(recording, name, settings.chip, points)
+
+
 DRIVER = DriverType(
     name="gpio",
     bus_settings=None,
@@ -119,4 +129,5 @@ DRIVER = DriverType(
     board_settings=GpioChip,
     lines=_lines,
     create=_create,
+    recording=RecordingSupport(_replay),
 )

@@ -72,10 +72,12 @@ class LineLink:
     def levels(self) -> dict[int, bool]:
         """Whether each input is on; empty without lines."""
         try:
-            return self._lines.levels() if self._lines is not None else {}
+            levels = self._lines.levels() if self._lines is not None else {}
         except OSError as error:
             self._lose(error)
             return {}
+        self._context.tap.levels(levels)
+        return levels
 
     def poll(self) -> None:
         """Take what the kernel has kept, now; the loop does it by itself when there is something."""
@@ -87,12 +89,14 @@ class LineLink:
             self._lose(error)
             return
         if changes:
+            self._context.tap.edges((each.line, each.on, each.timestamp_ns, each.seqno) for each in changes)
             self._on_changes(changes)
 
     async def _serve(self) -> str:
         """One life of the lines; returns why it ended."""
         loop = asyncio.get_running_loop()
         self._lines = Lines(self._plan, self._backend)
+        self._context.tap.opened()
         self._lost = loop.create_future()
         self._why = ""
         loop.add_reader(self._lines.fd, self.poll)
@@ -117,3 +121,4 @@ class LineLink:
             asyncio.get_running_loop().remove_reader(self._lines.fd)
             self._lines.release()
             self._lines = None
+            self._context.tap.closed()

@@ -52,6 +52,7 @@ class GpioChip:
     chip: str
     outputs: dict[LineName, Output] = Field(default_factory=dict)
     inputs: dict[LineName, Input] = Field(default_factory=dict)
+    record: str | None = None
 
     @model_validator(mode="after")
     def _each_line_once(self) -> GpioChip:
@@ -85,6 +86,8 @@ class WiegandReader:
     led: Output | None = None
     led_red: Output | None = None
     beeper: Output | None = None
+    record: str | None = None
+    record_cleartext: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> WiegandReader:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from drivers.driver import Context, DeviceStatus, DriverType, DriverUsageError
 from drivers.events import Buzz, Colour, Command, Led
 from drivers.gpio.lines import LineChange, LinePlan
 from drivers.gpio.link import LineLink
+from drivers.gpio.replay import replay_reader
 from drivers.gpio.settings import GpioInput, WiegandReader
 from drivers.gpio.switchboard import Step, Switchboard
+from drivers.recording import Recording, RecordingSupport, Replayed
 from drivers.wiegand.frame import BadFrame, Edge, Frame, FrameDecoder
 from drivers.wiegand.reader import Keypad, ReaderRules, interpret
 
@@ -167,6 +169,15 @@ def _create(bus: None, devices: Mapping[str, WiegandReader], context: Context) -
     return WiegandDriver(devices, context)
 
 
+def _replay(
+    recording: Recording, bus: None, devices: Mapping[str, WiegandReader], context: Context
+) -> Iterator[Replayed]:
+    ((name, settings),) = devices.items()
+    rules = _rules(settings, context)
+    bits = {settings.d0: 0, settings.d1: 1}
+    return replay_reader(recording, name, settings.chip, bits, lambda frame: interpret(name, frame, rules))
+
+
 DRIVER = DriverType(
     name="wiegand",
     bus_settings=None,
@@ -174,4 +185,5 @@ DRIVER = DriverType(
     board_settings=None,
     lines=_lines,
     create=_create,
+    recording=RecordingSupport(_replay, lambda bus, devices: "Wiegand knows no encryption"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Annotated, Any, Literal
@@ -15,12 +15,14 @@ from pydantic.dataclasses import dataclass
 from drivers.driver import Context, Driver, DriverType, DriverUsageError, PortError
 from drivers.modbus.board import Board
 from drivers.modbus.bus import Bus
-from drivers.modbus.codec import Framing, RtuFraming, TcpFraming
+from drivers.modbus.codec import RtuFraming, TcpFraming
 from drivers.modbus.link import ModbusDriver, OpenPort
 from drivers.modbus.profile import Profile
+from drivers.modbus.replay import replay
 from drivers.modbus.store import load_profile, sized
 from drivers.modbus.tcp import connect
 from drivers.modbus.transactions import Line, Timing
+from drivers.recording import RecordingSupport
 from drivers.serialport import open_port
 from drivers.settings import STRICT, Duration
 
@@ -44,6 +46,7 @@ class ModbusBus:
     poll: Duration = 0.02
     reply_timeout: Duration = 0.15
     slowest_reply: Duration = 2.0
+    record: str | None = None
 
     def __post_init__(self) -> None:
         """Times must make sense together."""
@@ -62,6 +65,7 @@ class ModbusTcpBus:
     poll: Duration = 0.02
     reply_timeout: Duration = 0.3
     slowest_reply: Duration = 2.0
+    record: str | None = None
 
     def __post_init__(self) -> None:
         """An address, and times that make sense together."""
@@ -106,40 +110,45 @@ def _lines(settings: ModbusBoard) -> tuple[frozenset[str], frozenset[str]]:
     return settings.load().lines()
 
 
-def _create_rtu(bus: ModbusBus, devices: Mapping[str, Any], context: Context) -> Driver:
+def _rtu_bus(bus: ModbusBus, devices: Mapping[str, Any]) -> Bus:
     bits = 1 + 8 + (bus.parity != "N") + bus.stopbits
     char_time = bits / bus.baudrate
     # Serial Line V1.02, 2.5.1.1: 3.5 characters of 11 bits, fixed above 19200 baud.
     gap = 3.5 * 11 / bus.baudrate if bus.baudrate <= 19200 else 0.00175
     timing = Timing(char_time, bus.reply_timeout, bus.slowest_reply, gap)
+    return Bus(Line(RtuFraming(), timing, echo=bus.echo), _boards(devices, bus.poll))
 
-    async def opener() -> OpenPort:
-        return await _in_thread(
-            lambda: open_port(bus.port, bus.baudrate, parity=bus.parity, stopbits=bus.stopbits, rs485=bus.rs485)
+
+def _create_rtu(bus: ModbusBus, devices: Mapping[str, Any], context: Context) -> Driver:
+    def open_it() -> OpenPort:
+        return open_port(
+            bus.port,
+            bus.baudrate,
+            parity=bus.parity,
+            stopbits=bus.stopbits,
+            rs485=bus.rs485,
+            tap=context.tap,
         )
 
-    return _create(RtuFraming(), timing, devices, context, opener, bus.poll, echo=bus.echo)
+    async def opener() -> OpenPort:
+        return await _in_thread(open_it)
+
+    return ModbusDriver(_rtu_bus(bus, devices), opener, context)
+
+
+def _tcp_bus(bus: ModbusTcpBus, devices: Mapping[str, Any]) -> Bus:
+    timing = Timing(0.0, bus.reply_timeout, bus.slowest_reply, 0.0)
+    return Bus(Line(TcpFraming(), timing), _boards(devices, bus.poll))
 
 
 def _create_tcp(bus: ModbusTcpBus, devices: Mapping[str, Any], context: Context) -> Driver:
-    timing = Timing(0.0, bus.reply_timeout, bus.slowest_reply, 0.0)
-
     async def opener() -> OpenPort:
-        return await connect(bus.host, bus.port)
+        return await connect(bus.host, bus.port, context.tap)
 
-    return _create(TcpFraming(), timing, devices, context, opener, bus.poll)
+    return ModbusDriver(_tcp_bus(bus, devices), opener, context)
 
 
-def _create(
-    framing: Framing,
-    timing: Timing,
-    devices: Mapping[str, Any],
-    context: Context,
-    opener: Callable[[], Awaitable[OpenPort]],
-    poll: float,
-    *,
-    echo: bool = False,
-) -> Driver:
+def _boards(devices: Mapping[str, Any], poll: float) -> list[Board]:
     boards: list[Board] = []
     for name, settings in devices.items():
         if not isinstance(settings, ModbusBoard):
@@ -147,7 +156,11 @@ def _create(
         if any(board.unit == settings.unit for board in boards):
             raise DriverUsageError(f"{name}: unit {settings.unit} is another board on the same bus")
         boards.append(Board(name, settings.unit, settings.load(), poll))
-    return ModbusDriver(Bus(Line(framing, timing, echo=echo), boards), opener, context)
+    return boards
+
+
+def _replay(make: Callable[[Any, Mapping[str, Any]], Bus]) -> RecordingSupport:
+    return RecordingSupport(lambda recording, bus, devices, context: replay(recording, make(bus, devices)))
 
 
 async def _in_thread(action: Callable[[], OpenPort]) -> OpenPort:
@@ -170,6 +183,7 @@ RTU = DriverType(
     board_settings=ModbusBoard,
     lines=_lines,
     create=_create_rtu,
+    recording=_replay(_rtu_bus),
 )
 TCP = DriverType(
     name="modbus-tcp",
@@ -178,4 +192,5 @@ TCP = DriverType(
     board_settings=ModbusBoard,
     lines=_lines,
     create=_create_tcp,
+    recording=_replay(_tcp_bus),
 )

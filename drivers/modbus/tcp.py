@@ -6,7 +6,7 @@ import asyncio
 import errno
 import socket
 
-from drivers.driver import PortError
+from drivers.driver import PortError, Tap
 
 _CONNECT = 3.0
 """Seconds for a board on the same site to take a connection."""
@@ -16,8 +16,10 @@ _READ_SIZE = 4096
 class TcpPort:
     """An open connection."""
 
-    def __init__(self, name: str, connection: socket.socket) -> None:
-        """``name`` is what errors call it: host and port."""
+    def __init__(self, name: str, connection: socket.socket, tap: Tap) -> None:
+        """``name`` is what errors call it: host and port. ``tap`` is told every byte."""
+        self._tap = tap
+        tap.opened()
         self._name = name
         self._socket = connection
 
@@ -35,23 +37,27 @@ class TcpPort:
             raise PortError(error.errno, f"{self._name}: {error.strerror}") from error
         if not data:
             raise PortError(errno.ECONNRESET, f"{self._name}: the board closed the connection")
+        self._tap.received(data)
         return data
 
     def write(self, data: bytes) -> int:
         """Hand over ``data``; how much was taken. Raises ``PortError`` when the other side is gone."""
         try:
-            return self._socket.send(data)
+            taken = self._socket.send(data)
         except BlockingIOError:
             return 0
         except OSError as error:
             raise PortError(error.errno, f"{self._name}: {error.strerror}") from error
+        self._tap.sent(data[:taken])
+        return taken
 
     def close(self) -> None:
         """Close at once."""
+        self._tap.closed()
         self._socket.close()
 
 
-async def connect(host: str, port: int) -> TcpPort:
+async def connect(host: str, port: int, tap: Tap) -> TcpPort:
     """Connect to the board at the IP address ``host``. Raises ``PortError`` in words that name it."""
     name = f"{host}:{port}"
     loop = asyncio.get_running_loop()
@@ -70,4 +76,4 @@ async def connect(host: str, port: int) -> TcpPort:
         raise PortError(errno.ETIMEDOUT, f"{name}: no answer within {_CONNECT:.0f} s") from error
     except OSError as error:
         raise PortError(error.errno or errno.EIO, f"{name}: {error.strerror or error}") from error
-    return TcpPort(name, connection)
+    return TcpPort(name, connection, tap)

@@ -43,7 +43,12 @@ class OsdpLink:
         try:
             while True:
                 try:
-                    port = open_port(self._settings.port, self._settings.baudrate, rs485=self._settings.rs485, tap=self._context.tap)
+                    port = open_port(
+                        self._settings.port,
+                        self._settings.baudrate,
+                        rs485=self._settings.rs485,
+                        tap=self._context.tap,
+                    )
                 except PortError as error:
                     self._emit(self._bus.port_lost(self._context.clock(), str(error.strerror or error)))
                     await asyncio.sleep(pause)

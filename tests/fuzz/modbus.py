@@ -62,7 +62,7 @@ class _Line(Harness):
         for reply in self.replies(request, data):
             if reply in right or (
                 not answer.exception
-                and reply[0] == request.function
+                and reply[:1] == bytes([request.function])
                 and len(reply) == reply_length(request)
                 and values(request, reply) == answer.values
             ):

@@ -1,0 +1,89 @@
+"""``latchd replay``: a recorded bus through the machine of its driver, without the bus."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from daemon.cli.common import json_option, print_json
+from daemon.errors import ConfigError
+from daemon.secrets import read_secret
+from drivers import recording as form
+from drivers.driver import Context, DriverType, DriverUsageError, SecretReference
+from drivers.recording import Recording, RecordingError, Replayed, comparable, event_words
+from drivers.registry import BrokenDriverError, UnknownDriverError, load
+
+Secret = Callable[[SecretReference], bytes]
+
+
+@click.command("replay")
+@click.argument("files", type=click.Path(path_type=Path, dir_okay=False), nargs=-1, required=True)
+@click.option("--key", "keys", metavar="READER=REFERENCE", multiple=True, help="Where an OSDP reader's key is.")
+@click.option("--show-cards", is_flag=True, help="Print card numbers and keys too.")
+@json_option
+def replay(files: tuple[Path, ...], keys: tuple[str, ...], show_cards: bool, as_json: bool) -> None:
+    """Feed recordings, the oldest of its FILES first, through their driver and print the events.
+
+    Exit code 0: what came out is what latchd made of it then. 1: it is something else.
+    """
+    recording = read(files)
+    told: list[str] = []
+    try:
+        for each in events_of(recording, dict(_pair(key) for key in keys), read_secret):
+            words = event_words(each.event, shown=show_cards)
+            told.append(comparable(words))
+            print_json({"at": each.line.at, "event": words}) if as_json else click.echo(
+                f"{each.line.at:.3f} {words}"
+            )
+    except (RecordingError, DriverUsageError) as error:
+        raise ConfigError(f"{files[-1]}: {error}") from None
+    then = [comparable(words) for words in recording.told]
+    if told != then:
+        at = next((n for n, pair in enumerate(zip(told, then, strict=False)) if pair[0] != pair[1]), len(told))
+        was = then[at] if at < len(then) else "nothing more"
+        click.echo(f"event {at + 1}: latchd told then: {was}", err=True)
+        raise SystemExit(1)
+
+
+def read(files: tuple[Path, ...]) -> Recording:
+    """Read and parse. Raises ``ConfigError``."""
+    try:
+        return form.parse(file.read_text(encoding="utf-8") for file in files)
+    except (OSError, UnicodeDecodeError, RecordingError) as error:
+        raise ConfigError(f"{', '.join(map(str, files))} cannot be replayed: {error}") from None
+
+
+def events_of(recording: Recording, keys: dict[str, str], secret: Secret) -> Iterator[Replayed]:
+    """Replay a recording. ``keys`` stand in for the references in its settings. Raises ``RecordingError``."""
+    kind = _driver(recording)
+    assert kind.recording is not None
+    bus = None if kind.bus_settings is None else form.restore(kind.bus_settings, recording.bus)
+    classes = [each for each in (kind.reader_settings, kind.board_settings) if each is not None]
+    devices = {name: form.restore(classes[0], text) for name, text in recording.devices.items()}
+    for name, reference in keys.items():
+        if name not in devices or not hasattr(devices[name], "key"):
+            raise RecordingError(f'the recording has no reader "{name}" with a key')
+        devices[name] = replace(devices[name], key=SecretReference(reference))
+    context = Context(lambda event: None, time.monotonic, secret)
+    return kind.recording.replay(recording, bus, devices, context)
+
+
+def _driver(recording: Recording) -> DriverType:
+    try:
+        kind = load(recording.driver)
+    except (UnknownDriverError, BrokenDriverError) as error:
+        raise RecordingError(str(error)) from None
+    if kind.recording is None:
+        raise RecordingError(f'the driver "{kind.name}" cannot replay')
+    return kind
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, reference = text.partition("=")
+    if not equals or not name or not reference:
+        raise click.UsageError("--key is READER=REFERENCE, such as lobby-in=file:/root/lobby-in.key")
+    return name, reference
