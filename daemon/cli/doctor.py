@@ -16,6 +16,7 @@ from cache.journal_reader import JournalReader
 from cache.lookup import Lookup
 from daemon import clock
 from daemon.cli.common import duration
+from daemon.config.devices import Bus
 from daemon.config.load import load_site
 from daemon.config.site import Site
 from daemon.control.client import ask_one, is_running
@@ -60,13 +61,19 @@ def diagnose(config: Path, socket: Path | None = None) -> Iterator[Finding]:
 
 def _ports(site: Site) -> Iterator[Finding]:
     for bus in site.devices.buses:
-        port = getattr(bus.settings, "port", None)
-        if not isinstance(port, str):
-            continue
-        if not os.path.exists(port):
-            yield Finding(f"bus {bus.name}", "fault", f"{port} does not exist: is the adapter plugged in?")
-        else:
-            yield Finding(f"bus {bus.name}", "ok", f"{port} exists")
+        for path in dict.fromkeys(_opened_by(bus)):
+            if not os.path.exists(path):
+                yield Finding(f"bus {bus.name}", "fault", f"{path} does not exist: is the adapter plugged in?")
+            else:
+                yield Finding(f"bus {bus.name}", "ok", f"{path} exists")
+
+
+def _opened_by(bus: Bus) -> Iterator[str]:
+    """The ports and chips that a driver will open; a number is a TCP port."""
+    for settings in (bus.settings, *bus.devices.values()):
+        for key in ("port", "chip"):
+            if isinstance(path := getattr(settings, key, None), str):
+                yield path
 
 
 def _state(site: Site) -> Iterator[Finding]:

@@ -7,20 +7,15 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from daemon.control.client import ask_one, is_running
+from tests.daemon.processes import PATIENCE, ROOT, environment, latchd, until
 from tests.daemon.simulated import SITE, Bench
 
-PATIENCE = 60.0
-ROOT = Path(__file__).parents[3]
 AUDITED = ROOT / "tests" / "demo" / "audited.py"
 
 SCIM = """
@@ -28,36 +23,6 @@ SCIM = """
 url = "http://127.0.0.1:9/scim/v2"
 groups = ["*"]
 """
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "LATCHD_DEBUG": ""}
-
-
-def until(what: str, holds: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not (found := holds()):
-        assert time.monotonic() < deadline, f"{what}: not within {PATIENCE:g} s"
-        time.sleep(0.02)
-    return found
-
-
-@contextmanager
-def latchd(bench: Bench, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """``latchd COMMAND`` on this bench; killed at the end if it still runs."""
-    with (bench.directory / "log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "daemon.cli.latchd", *command, "--config", bench.file],
-            stdout=log,
-            stderr=log,
-            env=environment(),
-        )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
 
 
 def log_of(bench: Bench) -> str:
