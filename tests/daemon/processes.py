@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -47,3 +48,17 @@ def latchd(bench: Bench, *command: str) -> Iterator[subprocess.Popen[bytes]]:
         if process.poll() is None:
             process.kill()
         process.wait()
+
+
+def log_of(bench: Bench) -> str:
+    """What the processes of this bench have written."""
+    return (bench.directory / "log").read_text(encoding="utf-8")
+
+
+def play(bench: Bench, line: str) -> str:
+    """A line to the simulated hardware of a running process, and its answer."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(bench.directory / "sim.sock"))
+        connection.sendall(line.encode() + b"\n")
+        with connection.makefile() as answer:
+            return answer.readline().strip()

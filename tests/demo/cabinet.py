@@ -167,7 +167,10 @@ class Cabinet:
         self.wait_until("latchd", self.answers)
 
     def answers(self) -> bool:
-        """Whether the doors process answers at its socket."""
+        """Whether the doors process answers at its socket. ``UnexpectedError`` when latchd has ended."""
+        if self.daemon is not None and (code := self.daemon.poll()) is not None:
+            last = (self.directory / "latchd.log").read_text(encoding="utf-8").strip().splitlines()[-1:]
+            raise UnexpectedError(f"latchd ended with exit code {code}: {''.join(last)}")
         return is_running(self.directory / "control.sock")
 
     def daemon_pid(self, command: str) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import sqlite3
 from collections import namedtuple
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from daemon import clock
 from daemon.cli import doctor
 from daemon.cli.doctor import Finding, diagnose
 from daemon.cli.latchctl import latchctl
-from tests.daemon.processes import latchd, until
+from tests.daemon.processes import latchd, play, until
 from tests.daemon.simulated import SITE, Bench
 
 NOW = datetime.now(UTC)
@@ -173,7 +172,7 @@ def test_running_daemons_and_their_devices(bench: Bench) -> None:
         until("doors", lambda: "doors" in found(bench) and found(bench)["doors"].state == "ok")
         until("the devices", lambda: found(bench)["device lobby-in"].state == "ok")
         assert found(bench)["device main"].state == "ok"
-        play(bench, "offline main cable cut")
+        assert play(bench, "offline main cable cut") == "ok"
         until("the outage", lambda: found(bench)["device main"].state == "fault")
         assert "cable cut" in found(bench)["device main"].text
         shown = latch(bench, "status")
@@ -181,15 +180,6 @@ def test_running_daemons_and_their_devices(bench: Bench) -> None:
         assert "doors running" in shown.output
         assert "OFFLINE" in shown.output
     assert found(bench)["doors"].state == "fault"
-
-
-def play(bench: Bench, line: str) -> None:
-    """A line to the simulated hardware."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(bench.directory / "sim.sock"))
-        connection.sendall(line.encode() + b"\n")
-        with connection.makefile() as answer:
-            assert answer.readline() == "ok\n"
 
 
 def latch(bench: Bench, *arguments: str) -> Result:

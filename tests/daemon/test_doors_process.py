@@ -1,0 +1,77 @@
+"""``latchd doors`` in a process of its own: its socket, its end, and what it leaves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from cache.model import EventName
+from daemon.control.client import ask_one, is_running
+from tests.daemon.processes import latchd, log_of, play, until
+from tests.daemon.simulated import ADA, Bench, card
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    made = Bench(tmp_path / "b")
+    made.fill()
+    return made
+
+
+def control(bench: Bench) -> Path:
+    return bench.directory / "control.sock"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_in_the_middle_of_a_strike(bench: Bench, number: signal.Signals) -> None:
+    with latchd(bench, "doors") as process:
+        until("doors", lambda: is_running(control(bench)))
+        until("the hardware", (bench.directory / "sim.sock").exists)
+        length, value = card(ADA)
+        play(bench, f"badge lobby-in bits:{value:0{length}b}")
+        assert "main.out1 on" in play(bench, "outputs")
+        process.send_signal(number)
+        assert process.wait(20) == 0
+    names = [record.event.name for record in bench.events()]
+    assert names[-1] is EventName.SYSTEM_STOP
+    assert EventName.ACCESS_GRANTED in names
+    assert not control(bench).exists()
+    assert "Traceback" not in log_of(bench)
+
+
+def test_a_socket_that_a_killed_process_left_is_replaced_and_a_living_one_refused(bench: Bench) -> None:
+    with latchd(bench, "doors") as process:
+        until("doors", lambda: is_running(control(bench)))
+        with latchd(bench, "doors") as second:
+            assert second.wait(30) in (4, 7), "the journal or the socket is taken"
+        assert "Traceback" not in log_of(bench)
+        assert ask_one(control(bench), "status")["running"]
+        process.kill()
+        process.wait()
+    assert control(bench).exists()
+    with latchd(bench, "doors"):
+        until("doors again", lambda: is_running(control(bench)))
+
+
+def test_systemd_is_told_that_it_is_ready_alive_and_stopping(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = bytearray()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.bind(str(bench.directory / "notify"))
+        channel.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(bench.directory / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "300000")
+        monkeypatch.delenv("WATCHDOG_PID", raising=False)
+        with latchd(bench, "doors") as process:
+            while not (b"READY=1" in told and told.count(b"WATCHDOG=1") >= 3):
+                told += channel.recv(4096) + b"\n"
+            assert b"STATUS=1 doors" in told
+            os.kill(process.pid, signal.SIGTERM)
+            while b"STOPPING=1" not in told:
+                told += channel.recv(4096) + b"\n"
+            assert process.wait(20) == 0
