@@ -27,7 +27,7 @@ from daemon.config.load import read_site
 from daemon.controller.controller import Controller
 from daemon.controller.rules import controller_rules
 
-ROUNDS = 20_000
+ROUNDS = 8_000
 LEVELS = 50
 READER = "lobby-in"
 NOON = Moment(datetime(2026, 11, 24, 12, 0, tzinfo=UTC), 0.0)

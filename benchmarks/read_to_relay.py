@@ -32,7 +32,7 @@ from tests.demo.wire import BOARD_BAUD, read_to_relay
 
 PEOPLE = 1_000
 READS = 1_000
-BADGES = 25
+BADGES = 20
 ADA = 1001
 POLL = 8 + 6
 """Characters of a poll of the inputs and its answer."""

@@ -103,6 +103,11 @@ def _padded(cell: str, width: int) -> str:
     return cell.ljust(width)
 
 
+def printable(text: str) -> str:
+    """Text of a directory or a device for a terminal: control characters are shown, not obeyed."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
 def duration(seconds: float | None) -> str:
     """``3 min``, ``2 h 10 min``, ``5 d 3 h``; ``never`` for none."""
     if seconds is None:

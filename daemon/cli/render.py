@@ -10,7 +10,7 @@ from typing import Annotated
 import click
 from pydantic import Field, TypeAdapter
 
-from daemon.cli.common import duration, table
+from daemon.cli.common import duration, printable, table
 from daemon.control.reports import (
     AccessReport,
     DecisionReport,
@@ -45,7 +45,7 @@ def _status_lines(report: StatusReport) -> Iterator[str]:
         yield click.style(f"cache: every card is denied: {cache.trouble}", fg=_BAD)
     yield f"last complete sync: {_ago(cache.age)}"
     failing = f", {sync.failures} failed since" if sync.failures else ""
-    line = f"sync: {sync.outcome}{failing}: {sync.text}"
+    line = f"sync: {sync.outcome}{failing}: {printable(sync.text)}"
     yield click.style(line, fg=_BAD) if sync.failures else line
     if sync.quarantine:
         yield click.style("removals are held back: see `latchctl sync diff`", fg=_NOTE)
@@ -89,7 +89,7 @@ def _event_line(event: EventReport) -> str:
 
 
 def _quoted(value: object) -> str:
-    text = str(value)
+    text = printable(str(value))
     return f'"{text}"' if " " in text or not text else text
 
 

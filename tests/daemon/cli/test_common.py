@@ -14,7 +14,7 @@ import pytest
 
 from cache.errors import CacheError, JournalError, LatchdError
 from daemon.cli import common
-from daemon.cli.common import duration, table
+from daemon.cli.common import duration, printable, table
 from daemon.errors import ConfigError, ControlError, DriverError, NotPermittedError, SyncError
 
 ERRORS = [
@@ -159,3 +159,16 @@ def test_json_is_one_line_that_others_read(capsys: pytest.CaptureFixture[str]) -
     out = capsys.readouterr().out
     assert out.count("\n") == 1
     assert json.loads(out) == {"name": "Ünal\n"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Ünal Ömer 北京", "Ünal Ömer 北京"),
+        ("a\nb\tc", "a\\nb\\tc"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\u202eabc", "\\u202eabc"),
+    ],
+)
+def test_control_characters_are_shown_and_not_obeyed(text: str, shown: str) -> None:
+    assert printable(text) == shown
