@@ -15,11 +15,13 @@ help:  ## this list
 
 venv: $(STAMP)  ## .venv with the locked dependencies, latchd and latchctl
 
-# The lock carries hashes, so nothing but the listed files can be installed. hatchling and editables are in
-# it too: the project itself is installed without a further download.
+# The lock carries hashes and is complete, so exactly the listed files are installed and nothing is resolved anew:
+# pip 23 takes `pydantic[email]` in a dependency for something else than the pinned pydantic, and refuses it as soon
+# as a newer one is out. hatchling and editables are in the lock too: the project itself needs no further download.
 $(STAMP): requirements/dev.txt pyproject.toml LICENSE README.md
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+	$(PIP) install --quiet --require-hashes --no-deps -r requirements/dev.txt
+	$(PIP) check
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 

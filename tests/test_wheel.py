@@ -54,7 +54,7 @@ def place(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("opt") / "venv"
     run(sys.executable, "-m", "venv", "--without-pip", place)
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", f"--python={place}", "install", "--quiet")
-    run(*pip, "--require-hashes", "-r", ROOT / "requirements" / "runtime.txt")
+    run(*pip, "--require-hashes", "--no-deps", "-r", ROOT / "requirements" / "runtime.txt")
     run(*pip, "--no-deps", "--no-index", wheel)
     return place
 
