@@ -11,7 +11,7 @@ from drivers.driver import SEALED, Context, DriverType, DriverUsageError
 from drivers.osdp.bus import Bus
 from drivers.osdp.link import OsdpLink
 from drivers.osdp.replay import DefaultKeyFilter, cleartext, panel_randoms, replay
-from drivers.osdp.secure import BLOCK
+from drivers.osdp.secure import BLOCK, SCBK_D
 from drivers.osdp.session import Session
 from drivers.osdp.settings import OsdpBus, OsdpReader, lines
 from drivers.recording import Recording, RecordingSupport, Replayed
@@ -29,6 +29,8 @@ def _keys(name: str, reader: OsdpReader, context: Context) -> Sequence[bytes]:
             secret = bytes.fromhex(secret.decode("ascii"))
     if len(secret) != BLOCK:
         raise DriverUsageError(f"reader {name}: key {reader.key} must be {BLOCK} bytes or {2 * BLOCK} hex digits")
+    if secret == SCBK_D:
+        raise DriverUsageError(f"reader {name}: key {reader.key} is the default key, which everybody knows")
     return (secret,)
 
 

@@ -80,13 +80,17 @@ class Handshake:
     def replace(self, keys: Sequence[bytes]) -> None:
         """Other keys than before, or none."""
         self.give_up()
-        self._keys, self._at, self._sent, self.on_default_key = [_checked(key) for key in keys], 0, False, False
+        self._keys, self._at, self._sent = [_checked(key) for key in keys], 0, False
 
     def give_up(self) -> None:
-        """The change did not succeed, as far as is known: nothing more is sent for it."""
+        """The change did not succeed, as far as is known: nothing more is sent for it.
+
+        A session under the default key must end with it.
+        """
         if self.change is KeyChange.WAITING:
             self.change = KeyChange.FAILED
         self._wanted = None
+        self.on_default_key = False
         if not self.installs:
             self._install_key = None
 
@@ -165,7 +169,6 @@ class Handshake:
     def another_key(self) -> bool:
         """The key was not proved: choose the next one that may be right; whether there is one."""
         if self.on_default_key:
-            self.on_default_key = False
             self._at = 0
             self.give_up()
             return False
@@ -180,4 +183,6 @@ class Handshake:
 def _checked(key: bytes) -> bytes:
     if len(key) != BLOCK:
         raise ValueError(f"the secure channel base key must have {BLOCK} bytes")
+    if key == SCBK_D:
+        raise ValueError("the default key, which everybody knows, is no reader's own key")
     return key

@@ -17,7 +17,7 @@ from drivers.osdp.frame import HIGHEST_ADDRESS, Frame
 from drivers.osdp.handshake import Handshake
 from drivers.osdp.messages import Cmd, MessageError, Reply
 from drivers.osdp.patience import REPLY_DELAY
-from drivers.osdp.secure import SCBK_D, Scs, SecureError
+from drivers.osdp.secure import Scs, SecureError
 from drivers.osdp.settings import BAUDRATES
 from drivers.osdp.steps import Trouble
 
@@ -68,7 +68,7 @@ class Scan:
         self._attempts = 0
         if self._places:
             self._exchange = Exchange(self._places[0][1], crc=self._crc)
-            self._handshake = Handshake((SCBK_D,), self._entropy)
+            self._handshake = Handshake((), self._entropy)
 
     def frame_to_send(self, now: float) -> tuple[bytes, float]:
         """The frame of this turn, and the seconds that the answer may take to begin after its last byte."""
@@ -76,7 +76,7 @@ class Scan:
             self._exchange.restart()
             self._exchange.put(Cmd.ID, messages.STANDARD_REPORT, b"", None, now)
         else:
-            data, block = self._handshake.challenge()
+            data, block = self._handshake.challenge(default_key=True)
             self._exchange.put(Cmd.CHLNG, data, block, None, now)
         assert self._exchange.flight is not None
         return self._exchange.flight.frame, REPLY_DELAY

@@ -100,6 +100,9 @@ class Session:
 
     def give_up_change(self) -> None:
         """The change of key took too long, or failed; should the reader hold the default key, that is an alarm."""
+        if self._keys.on_default_key:
+            self._exchange.restart()
+            self.step = Step.PROBE
         self._keys.give_up()
         self._default_key_checked = self._keys.installs
 

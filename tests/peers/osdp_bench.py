@@ -30,14 +30,15 @@ PATIENCE = 15.0
 class Peers:
     """The processes of one test: the segment with node ``cp`` and ``pd0`` …, and the readers on it."""
 
-    def __init__(self, folder: Path, baudrate: int, readers: int) -> None:
+    def __init__(self, folder: Path, baudrate: int, readers: int, *more: str) -> None:
+        """``more`` are arguments of rs485bus.py."""
         self.folder = folder
         self.baudrate = baudrate
         self._processes: list[subprocess.Popen[str]] = []
         links = [f"--link={folder / name}" for name in ("cp", *(f"pd{number}" for number in range(readers)))]
         self.tap = folder / "tap"
-        more = (f"--baud={baudrate}", f"--ctl={folder / 'ctl'}", f"--tap={self.tap}")
-        self._bus = self._start("rs485bus.py", *more, *links)
+        own = (f"--baud={baudrate}", f"--ctl={folder / 'ctl'}", f"--tap={self.tap}")
+        self._bus = self._start("rs485bus.py", *own, *links, *more)
         assert self._bus.stdout is not None
         assert self._bus.stdout.readline() == "ready\n"
 

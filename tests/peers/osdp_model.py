@@ -37,6 +37,8 @@ class ModelReader:
     install: bool = False
     serial: int = 1
     delay: float = TURN_ROUND
+    speed: int | None = None
+    """Bits a second; ``None``: that of the bus, whatever the panel sends at."""
     alive: bool = True
     capabilities: bytes = bytes([1, 1, 2, 2, 1, 1, 4, 1, 1, 5, 1, 1, 9, 1, 1])
     queue: deque[tuple[Reply, bytes]] = field(default_factory=deque)
@@ -128,6 +130,8 @@ class ModelReader:
                 self.key, self.install, self._channel = data[2:], False, None
                 return reply
         self.done.append((frame.code, data))
+        if frame.code == Cmd.COMSET:
+            return self._say(frame, Reply.COM, data)
         return self._say(frame, Reply.ACK)
 
     def _challenged(self, frame: Frame) -> bytes:
@@ -199,6 +203,8 @@ class ModelWire:
         self.sent.append((self.now, frame))
         heard_at = self.now + len(frame) * self._character
         for reader in self.readers:
+            if self.bus.speed != (reader.speed or self.bus.baudrate):
+                continue
             reply = self._noisy(reader.hear(self._noisy(frame)))
             at = heard_at + reader.delay
             while reply:  # in pieces, as a tty hands them over
