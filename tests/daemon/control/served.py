@@ -50,7 +50,7 @@ bus = "bench"
 entry = "lobby-in"
 exit = "lobby-out"
 lock = "main.out1"
-lockdown_exempt = ["Security"]
+lockdown_exempt = ["Security", "Cleaning"]
 [door.vault]
 entry = "vault-in"
 lock = "main.out2"
@@ -83,7 +83,7 @@ schedule = "office"
 mode = "blocked"
 """
 
-REFERENCES = frozenset({"Staff", "Temps", "Security", "Vault"})
+REFERENCES = frozenset({"Staff", "Temps", "Security", "Vault", "Cleaning"})
 
 
 def card(number: int) -> bytes:
@@ -114,13 +114,13 @@ DIRECTORY = Directory(
 """Edsger has no card; Grace Kelly is in no group."""
 
 
-def write_site(directory: Path) -> Path:
-    """The site file and its key."""
+def write_site(directory: Path, more: str = "") -> Path:
+    """The site file, with ``more`` at its end, and its key."""
     key = directory / "site.key"
     key.write_bytes(SITE_KEY)
     key.chmod(0o600)
     site = directory / "site.toml"
-    site.write_text(SITE.format(directory=directory))
+    site.write_text(SITE.format(directory=directory) + more)
     return site
 
 

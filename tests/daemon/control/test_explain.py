@@ -17,6 +17,7 @@ from cache.journal_reader import JournalReader
 from cache.lookup import Lookup
 from cache.model import CredentialKind, Directory, Moment, Outcome
 from cache.request import AccessRequest
+from cache.schedule import level_open
 from daemon.config.load import load_site
 from daemon.config.site import Site
 from daemon.control.access import Access, AccessQuestion
@@ -31,6 +32,20 @@ from tests.cache.directories import directories
 from tests.daemon.control.served import SITE_KEY, fill_cache, write_site
 
 SYNCED = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+MORE = """
+[[access_level]]
+name = "Staff nights"
+groups = ["Staff", "Cleaning"]
+doors = ["lobby", "vault"]
+schedule = "night"
+[[access_level]]
+name = "Vault days"
+groups = ["Vault"]
+doors = ["lobby"]
+schedule = "office"
+"""
+"""So that several levels, of several groups, lead through a door."""
+
 EXAMPLES = settings(max_examples=25, deadline=None)
 
 
@@ -57,7 +72,7 @@ class Bench:
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """A site whose cache each example fills anew."""
-    file = write_site(tmp_path_factory.mktemp("explain"))
+    file = write_site(tmp_path_factory.mktemp("explain"), MORE)
     return Bench(load_site(file, None), file)
 
 
@@ -150,10 +165,13 @@ def test_who_may_pass_are_those_who_are_not_denied(bench: Bench, directory: Dire
     with stage(bench, directory, instant) as on:
         for setup in on.controller.around.rules.doors.values():
             passing = set()
+            levels, at = setup.rules.levels, on.conditions.now.utc
+            opened = {level.name for level in levels if level_open(level, setup.rules.zone, at)}
             for person in directory.people.values():
                 report = on.explainer.person(Place(setup, setup.entry), person, on.conditions)
                 paths = [i for i in on.ask(door=setup, person=person) if isinstance(i, PathReport)]
                 assert bool(paths) == (report.outcome != Outcome.DENY)
+                assert all(path.level in opened for path in paths)
                 if paths:
                     passing.add(person.id)
                     assert (report.group, report.level) in {(path.group, path.level) for path in paths}
