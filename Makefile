@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint format types walls bench fuzz audit lock clean
+.PHONY: help venv demo test soak lint format types walls bench fuzz audit lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ demo: venv  ## a short day against real peers; KEEP=1 leaves it running
 
 test: lint  ## everything that CI runs: lint, types, walls, tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+soak: venv  ## the attacks that take minutes: noise, churn, a year of badges
+	$(BIN)/python -m pytest -n $(WORKERS) --dist load -m soak
 
 lint: venv  ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
