@@ -64,8 +64,8 @@ class _Loss:
 class JournalWriter:
     """Owns a ``Journal`` from now on, in a thread. ``committed`` and ``alarm`` are called in that thread.
 
-    ``committed(records)`` after each commit; ``alarm(text)`` when events cannot be kept, ``alarm(None)`` when they
-    can again. Neither may block for long.
+    ``committed(records)`` after each commit that holds events, so never without one; ``alarm(text)`` when events
+    cannot be kept, ``alarm(None)`` when they can again. Neither may block for long.
     """
 
     def __init__(
@@ -203,7 +203,8 @@ class JournalWriter:
                 if last_try:
                     return False
             else:
-                self._tell(self._committed, records)
+                if records:
+                    self._tell(self._committed, records)
                 self._recovered()
                 return True
 

@@ -201,6 +201,18 @@ def test_an_event_that_cannot_be_written_does_not_stop_the_others(database: Path
         assert one.reader.state() == {"state": "1"}
 
 
+def test_state_alone_becomes_durable_and_there_is_no_record_to_tell_of(database: Path) -> None:
+    told: list[int] = []
+    writer = JournalWriter(Journal(database), lambda records: told.append(len(records)))
+    writer.put([], {"position": "1"})
+    assert writer.flush(PATIENCE)
+    writer.put([entry(1)], {"position": "2"})
+    assert writer.close(PATIENCE)
+    assert told == [1]
+    with JournalReader(database) as reader:
+        assert reader.state() == {"position": "2"}
+
+
 def test_a_listener_that_fails_does_not_stop_the_journal(database: Path, caplog: pytest.LogCaptureFixture) -> None:
     def fail(records: list[Record]) -> None:
         raise RuntimeError(f"a listener that fails over {len(records)} records")
