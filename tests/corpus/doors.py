@@ -5,6 +5,64 @@ from __future__ import annotations
 from tests.corpus.layout import PEOPLE, Tables, file, level, site
 
 
+MODES = """
+    note: default mode, schedule, and the strictest where they overlap
+    2026-03-02T07:59 granted mode_by_clock=locked
+    2026-03-02T08:00 granted mode_by_clock=unlocked
+    2026-03-02T12:00 granted mode_by_clock=locked
+    2026-03-02T13:00 granted mode_by_clock=unlocked
+    2026-03-02T18:00 granted mode_by_clock=locked
+    2026-03-02T22:00 door_blocked mode_by_clock=blocked
+    2026-03-03T05:59:59 door_blocked mode_by_clock=blocked
+    2026-03-03T06:00 granted mode_by_clock=locked
+    2026-03-07T12:00 granted mode_by_clock=locked
+    note: reads at an unlocked door are decided as ever
+    2026-03-02T09:00 no_access_here card=b mode_by_clock=unlocked
+    2026-03-02T09:00 unknown_credential card=z mode_by_clock=unlocked
+    note: a special day replaces the schedule that names it, the others stand
+    2026-12-24T08:30 granted mode_by_clock=locked
+    2026-12-24T09:00 granted mode_by_clock=unlocked
+    2026-12-24T11:00 granted mode_by_clock=locked
+    2026-12-24T22:30 door_blocked mode_by_clock=blocked
+    2026-12-25T10:00 granted mode_by_clock=locked
+    2026-12-25T23:00 door_blocked mode_by_clock=blocked
+    note: a door exception replaces the whole day, also the rest of the night before
+    2026-12-30T23:59 door_blocked mode_by_clock=blocked
+    2026-12-31T00:00 granted mode_by_clock=locked
+    2026-12-31T09:00 granted mode_by_clock=locked
+    2026-12-31T10:00 granted mode_by_clock=unlocked
+    2026-12-31T14:00 granted mode_by_clock=locked
+    2026-12-31T23:00 granted mode_by_clock=locked
+    2027-01-01T00:00 door_blocked mode_by_clock=blocked
+    note: a range of dates, both inclusive; a window runs on into the next day and is stronger there
+    2027-01-31T22:59 door_blocked mode_by_clock=blocked
+    2027-02-01T09:00 granted mode_by_clock=locked
+    2027-02-01T23:00 need_pin mode_by_clock=card_and_pin
+    2027-02-02T00:59 need_pin mode_by_clock=card_and_pin
+    2027-02-02T01:00 granted mode_by_clock=locked
+    2027-02-03T00:30 need_pin mode_by_clock=card_and_pin
+    2027-02-03T01:00 door_blocked mode_by_clock=blocked
+    2027-02-03T09:00 granted mode_by_clock=unlocked
+    note: a recurrence with a count: 26 March and 30 April
+    2027-03-25T09:00 granted mode_by_clock=unlocked
+    2027-03-26T09:00 door_blocked mode_by_clock=blocked
+    2027-03-27T07:00 granted mode_by_clock=locked
+    2027-04-30T23:59 door_blocked mode_by_clock=blocked
+    2027-05-28T09:00 granted mode_by_clock=unlocked
+    note: lockdown beats everything below; the exempt need their access level all the same
+    2026-03-02T09:00 lockdown mode=lockdown
+    2026-03-02T09:00 granted mode=lockdown card=c person=carla
+    2026-03-02T09:00 no_access_here mode=lockdown card=b
+    2026-03-02T09:00 lockdown mode=lockdown card=e
+    note: an override is what somebody ordered, whatever the clock says
+    2026-03-02T09:00 door_blocked mode=blocked
+    2026-03-02T09:00 door_blocked mode=blocked card=c
+    2026-03-02T22:30 granted mode=unlocked mode_by_clock=blocked
+    2026-03-02T22:30 granted mode=locked mode_by_clock=blocked
+    2026-03-02T09:00 need_pin mode=card_and_pin
+"""
+
+
 def modes() -> Tables:
     return file(
         "Door modes",
@@ -38,62 +96,7 @@ def modes() -> Tables:
                 },
             ],
         ),
-        """
-        note: default mode, schedule, and the strictest where they overlap
-        2026-03-02T07:59 granted mode_by_clock=locked
-        2026-03-02T08:00 granted mode_by_clock=unlocked
-        2026-03-02T12:00 granted mode_by_clock=locked
-        2026-03-02T13:00 granted mode_by_clock=unlocked
-        2026-03-02T18:00 granted mode_by_clock=locked
-        2026-03-02T22:00 door_blocked mode_by_clock=blocked
-        2026-03-03T05:59:59 door_blocked mode_by_clock=blocked
-        2026-03-03T06:00 granted mode_by_clock=locked
-        2026-03-07T12:00 granted mode_by_clock=locked
-        note: reads at an unlocked door are decided as ever
-        2026-03-02T09:00 no_access_here card=b mode_by_clock=unlocked
-        2026-03-02T09:00 unknown_credential card=z mode_by_clock=unlocked
-        note: a special day replaces the schedule that names it, the others stand
-        2026-12-24T08:30 granted mode_by_clock=locked
-        2026-12-24T09:00 granted mode_by_clock=unlocked
-        2026-12-24T11:00 granted mode_by_clock=locked
-        2026-12-24T22:30 door_blocked mode_by_clock=blocked
-        2026-12-25T10:00 granted mode_by_clock=locked
-        2026-12-25T23:00 door_blocked mode_by_clock=blocked
-        note: a door exception replaces the whole day, also the rest of the night before
-        2026-12-30T23:59 door_blocked mode_by_clock=blocked
-        2026-12-31T00:00 granted mode_by_clock=locked
-        2026-12-31T09:00 granted mode_by_clock=locked
-        2026-12-31T10:00 granted mode_by_clock=unlocked
-        2026-12-31T14:00 granted mode_by_clock=locked
-        2026-12-31T23:00 granted mode_by_clock=locked
-        2027-01-01T00:00 door_blocked mode_by_clock=blocked
-        note: a range of dates, both inclusive; a window runs on into the next day and is stronger there
-        2027-01-31T22:59 door_blocked mode_by_clock=blocked
-        2027-02-01T09:00 granted mode_by_clock=locked
-        2027-02-01T23:00 need_pin mode_by_clock=card_and_pin
-        2027-02-02T00:59 need_pin mode_by_clock=card_and_pin
-        2027-02-02T01:00 granted mode_by_clock=locked
-        2027-02-03T00:30 need_pin mode_by_clock=card_and_pin
-        2027-02-03T01:00 door_blocked mode_by_clock=blocked
-        2027-02-03T09:00 granted mode_by_clock=unlocked
-        note: a recurrence with a count: 26 March and 30 April
-        2027-03-25T09:00 granted mode_by_clock=unlocked
-        2027-03-26T09:00 door_blocked mode_by_clock=blocked
-        2027-03-27T07:00 granted mode_by_clock=locked
-        2027-04-30T23:59 door_blocked mode_by_clock=blocked
-        2027-05-28T09:00 granted mode_by_clock=unlocked
-        note: lockdown beats everything below; the exempt need their access level all the same
-        2026-03-02T09:00 lockdown mode=lockdown
-        2026-03-02T09:00 granted mode=lockdown card=c person=carla
-        2026-03-02T09:00 no_access_here mode=lockdown card=b
-        2026-03-02T09:00 lockdown mode=lockdown card=e
-        note: an override is what somebody ordered, whatever the clock says
-        2026-03-02T09:00 door_blocked mode=blocked
-        2026-03-02T09:00 door_blocked mode=blocked card=c
-        2026-03-02T22:30 granted mode=unlocked mode_by_clock=blocked
-        2026-03-02T22:30 granted mode=locked mode_by_clock=blocked
-        2026-03-02T09:00 need_pin mode=card_and_pin
-        """,
+        MODES,
         "mode",
     )
 
