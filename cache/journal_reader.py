@@ -6,44 +6,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from cache.database import JOURNAL, explained, open_reader
 from cache.errors import JournalError
+from cache.event_filter import EVERYTHING, EventFilter
 from cache.journal_rows import COLUMNS, faults, newest, record_of, to_microseconds
-from cache.model import EventName, Record
-
-
-@dataclass(frozen=True, slots=True)
-class EventFilter:
-    """Which records are wanted; every condition that is set must hold. ``since`` <= time < ``until``."""
-
-    names: frozenset[EventName] = frozenset()
-    door: str | None = None
-    reader: str | None = None
-    person: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-    def where(self) -> tuple[str, list[object]]:
-        """The conditions in SQL and their values."""
-        terms: list[str] = []
-        values: list[object] = []
-        if self.names:
-            terms.append(f"name IN ({', '.join('?' * len(self.names))})")
-            values += sorted(name.value for name in self.names)
-        for column, wanted in (("door", self.door), ("reader", self.reader), ("person", self.person)):
-            if wanted is not None:
-                terms.append(f"{column} = ?")
-                values.append(wanted)
-        for sign, bound in ((">=", self.since), ("<", self.until)):
-            if bound is not None:
-                terms.append(f"at {sign} ?")
-                values.append(to_microseconds(bound))
-        return "".join(f" AND {term}" for term in terms), values
+from cache.model import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +24,6 @@ class Verification:
     first: int
     last: int
     faults: tuple[str, ...]
-
-
-EVERYTHING = EventFilter()
 
 
 class JournalReader:
@@ -114,7 +82,7 @@ class JournalReader:
                 connection.execute("ROLLBACK")
 
     def _select(self, start: str, after: int, limit: int, wanted: EventFilter, order: str) -> list[Record]:
-        terms, values = wanted.where()
+        terms, values = _where(wanted)
         query = f"SELECT {COLUMNS}, chain FROM event WHERE {start}{terms} ORDER BY sequence {order} LIMIT ?"  # noqa: S608
         with self._reading() as connection:
             rows = connection.execute(query, (after, *values, limit)).fetchall() if connection else []
@@ -140,3 +108,21 @@ class JournalReader:
             return None
         self._connection = open_reader(self.path, JOURNAL)
         return self._connection
+
+
+def _where(wanted: EventFilter) -> tuple[str, list[object]]:
+    """The conditions in SQL and their values."""
+    terms: list[str] = []
+    values: list[object] = []
+    if wanted.names:
+        terms.append(f"name IN ({', '.join('?' * len(wanted.names))})")
+        values += sorted(name.value for name in wanted.names)
+    for column, value in (("door", wanted.door), ("reader", wanted.reader), ("person", wanted.person)):
+        if value is not None:
+            terms.append(f"{column} = ?")
+            values.append(value)
+    for sign, bound in ((">=", wanted.since), ("<", wanted.until)):
+        if bound is not None:
+            terms.append(f"at {sign} ?")
+            values.append(to_microseconds(bound))
+    return "".join(f" AND {term}" for term in terms), values

@@ -11,8 +11,8 @@ from cache.model import Freshness, Membership, Person
 from cache.staleness import age
 from daemon.control.conditions import Conditions
 from daemon.control.explain import Explainer, Presented, answer_for, assume_card
+from daemon.control.places import Place
 from daemon.control.reports import AccessReport, PassengerReport, PathReport
-from daemon.control.subjects import Place
 from daemon.controller.setup import DoorSetup
 
 SOMEBODY = Person("")

@@ -1,4 +1,4 @@
-"""What a request means: names, instants and filters from its arguments, refused in words."""
+"""What a request means: names, instants and filters from its arguments, refused in words. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from cache.journal_reader import EVERYTHING, EventFilter
+from cache.event_filter import EVERYTHING, EventFilter
 from cache.model import EventName
 from daemon.errors import RequestError
 

@@ -3,7 +3,7 @@
 For the present it is a copy of what the controller knows, so that a long answer can be worked out in another
 thread. For any other instant nobody knows what will be ordered and who will be where: the mode is what the
 schedules say, nobody is in any area, no interlock is in use, and the clock is believed, since it is the one who
-asks that says the time.
+asks that says the time. Pure.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import datetime
 
 from cache.model import Mode, ModeCause, Moment
 from cache.request import AccessState, Position
-from daemon.control.subjects import Place
+from daemon.control.places import Place
 from daemon.controller.controller import Controller
 from daemon.door.modes import ModeState, effective
 

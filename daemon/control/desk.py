@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Any, TypeVar
 
-from cache.journal_reader import EventFilter, JournalReader
+from cache.event_filter import EventFilter
+from cache.journal_reader import JournalReader
 from cache.lookup import Lookup
 from cache.model import Moment, Record
 from cache.schedule import next_mode_edge

@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import Literal
 
 from cache.decide import decide
-from cache.journal_reader import EVERYTHING, JournalReader
+from cache.event_filter import EVERYTHING
+from cache.journal_reader import JournalReader
 from cache.lookup import GroupSummary, Lookup
 from cache.model import (
     Credential,
@@ -28,6 +29,7 @@ from cache.model import (
 from cache.request import AccessRequest
 from cache.staleness import age
 from daemon.control.conditions import Conditions
+from daemon.control.places import Place
 from daemon.control.reports import (
     DecisionReport,
     GroupReport,
@@ -36,7 +38,6 @@ from daemon.control.reports import (
     happened_report,
     rule_reports,
 )
-from daemon.control.subjects import Place
 
 CHUNK = 50
 """People in one item of a long answer: worked out in some milliseconds, and a few kB on the socket."""

@@ -13,8 +13,9 @@ from daemon.control.access import Access, AccessQuestion, Item
 from daemon.control.arguments import parse_at, text_of
 from daemon.control.conditions import conditions_of
 from daemon.control.explain import Explainer
+from daemon.control.places import find_door, find_place
 from daemon.control.reports import DecisionReport, GroupReport, MemberReport
-from daemon.control.subjects import find_door, find_group, find_person, find_place
+from daemon.control.subjects import find_group, find_person
 from daemon.controller.controller import Controller
 from daemon.errors import RequestError
 from drivers.wiegand.formats import CardFormats

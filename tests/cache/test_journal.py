@@ -19,8 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache.errors import JournalError
+from cache.event_filter import EventFilter
 from cache.journal import Entry, Journal, Retention
-from cache.journal_reader import EventFilter, JournalReader
+from cache.journal_reader import JournalReader
 from cache.journal_rows import record_of, row_of
 from cache.model import ClockQuality, Event, EventName, Moment, Reason, Record, RuleResult, Stamp
 from cache.sidecar import upload_cursor, write_upload_cursor
@@ -155,10 +156,8 @@ def test_filters_and_pages(journal: Journal, reader: JournalReader) -> None:
     journal.append([entry(number, names[number % 3 == 0]) for number in range(1, 31)])
     assert [one.sequence for one in reader.events(after=10, limit=3)] == [11, 12, 13]
     assert [one.sequence for one in reader.latest(limit=2)] == [29, 30]
-    assert [one.sequence for one in reader.events(wanted=EventFilter(frozenset({EventName.REX})), limit=2)] == [
-        3,
-        6,
-    ]
+    requests_to_exit = EventFilter(frozenset({EventName.REX}))
+    assert [one.sequence for one in reader.events(wanted=requests_to_exit, limit=2)] == [3, 6]
     assert all(one.event.door == "lobby" for one in reader.events(wanted=EventFilter(door="lobby")))
     window = EventFilter(since=NOW + timedelta(seconds=5), until=NOW + timedelta(seconds=7))
     assert [one.sequence for one in reader.latest(wanted=window)] == [5, 6]

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from cache.errors import JournalError
+from cache.event_filter import EventFilter
 from cache.journal import Entry, Journal
-from cache.journal_reader import EventFilter, JournalReader
+from cache.journal_reader import JournalReader
 from cache.journal_writer import JournalWriter, State
 from cache.model import Event, EventName, Moment, Record, Stamp
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tests.corpus.layout import PEOPLE, Tables, file, level, site
 
-
 MODES = """
     note: default mode, schedule, and the strictest where they overlap
     2026-03-02T07:59 granted mode_by_clock=locked

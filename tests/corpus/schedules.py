@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tests.corpus.layout import Tables, file, level, site
 
-
 WEEKLY = """
     note: the start belongs to the interval, the end does not
     2026-03-02T07:59:59 outside_schedule person=anna group=Staff level="Staff office"

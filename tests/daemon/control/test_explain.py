@@ -23,8 +23,8 @@ from daemon.config.site import Site
 from daemon.control.access import Access, AccessQuestion
 from daemon.control.conditions import Conditions, conditions_of
 from daemon.control.explain import Explainer
+from daemon.control.places import Place
 from daemon.control.reports import GroupReport, MemberReport, PassengerReport, PathReport
-from daemon.control.subjects import Place
 from daemon.controller.controller import Controller
 from daemon.controller.orders import DoorAction, OperatorOrder
 from daemon.controller.rules import controller_rules
