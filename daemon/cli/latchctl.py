@@ -5,27 +5,26 @@ Each command imports what it runs, so that the everyday ones answer soon also on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import TypeAdapter
 
+from daemon.cli.answers import recorded_events
 from daemon.cli.common import DEFAULT_CONFIG, json_option, print_json, run, table
+from daemon.cli.export import export
 from daemon.cli.reader import reader
 from daemon.cli.render import doors_text, event_text, status_text
 from daemon.cli.sync import sync
 from daemon.cli.target import Target
 from daemon.cli.why import access, why
-from daemon.control.client import ask, ask_one, is_running
+from daemon.control.client import ask_one, is_running
 from daemon.control.reports import (
     DoorReport,
-    EventReport,
     JournalReport,
     StatusReport,
     cache_report,
-    event_report,
     sync_report,
 )
 from daemon.controller.orders import DoorAction
@@ -106,31 +105,9 @@ def events(
     target: Target, /, follow: bool, count: int, after: int | None, trace: bool, as_json: bool, **wanted: Any
 ) -> None:
     """What happened, newest last; only what is durable is shown."""
-    socket = target.control()
     arguments = {"count": count, "after": after, "follow": follow, **wanted, "names": list(wanted["names"])}
-    if is_running(socket):
-        timeout = None if follow else 30.0
-        reports: Iterator[Any] = ask(socket, "events", timeout, **arguments)
-    else:
-        reports = _events_from_file(target.site(), arguments)
-    adapter = TypeAdapter(EventReport)
-    for item in reports:
-        report = adapter.validate_python(item)
+    for report in recorded_events(target, arguments):
         print_json(report) if as_json else click.echo(event_text(report, trace))
-
-
-def _events_from_file(site: Site, arguments: dict[str, Any]) -> Iterator[EventReport]:
-    from cache.journal_reader import JournalReader
-    from daemon.control.arguments import event_filter
-    from daemon.paths import Paths
-
-    wanted, after = event_filter(arguments), arguments["after"]
-    with JournalReader(Paths.of(site).journal) as journal:
-        if after is None:
-            records = journal.latest(arguments["count"], wanted)
-        else:
-            records = journal.events(after, arguments["count"], wanted)
-        yield from map(event_report, records)
 
 
 @latchctl.command()
@@ -189,7 +166,7 @@ def drivers(as_json: bool) -> None:
     click.echo(table(rows, ["DRIVER", "FROM", "STATE"]))
 
 
-for command in (sync, why, access, reader):
+for command in (sync, why, access, reader, export):
     latchctl.add_command(command)
 
 

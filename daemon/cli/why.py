@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from daemon.cli.answers import SILENCE, items, offline
 from daemon.cli.common import json_option, print_json
 from daemon.cli.target import Target
-from daemon.control.client import ask, ask_one, is_running
-
-if TYPE_CHECKING:
-    from daemon.control.explain import Explainer
-    from daemon.control.question import Question
-
-SILENCE = 60.0
-"""Seconds to bear without an answer: the desk may be busy with somebody else's long list."""
+from daemon.control.client import ask_one, is_running
 
 _AT = "An instant such as 2026-11-24T20:00:00+01:00"
 _PERSON = "A person: SCIM id, userName, or a part of the name that only one has."
@@ -44,7 +37,7 @@ def why(target: Target, /, as_json: bool, **arguments: str | None) -> None:
     if (arguments["reader"] is None) == (arguments["door"] is None):
         raise click.UsageError("say where: exactly one of --reader and --door")
     if arguments["group"] is not None:
-        denied = _show(_items(target, "why group", arguments), as_json, ("outcome", "deny"))
+        denied = _show(items(target, "why group", arguments), as_json, ("outcome", "deny"))
     else:
         denied = _why(target, arguments, as_json)
     if denied:
@@ -58,7 +51,7 @@ def _why(target: Target, arguments: dict[str, str | None], as_json: bool) -> int
     if is_running(socket):
         report = read_decision(ask_one(socket, "why", SILENCE, **arguments))
     else:
-        with _offline(target, arguments) as (question, explainer):
+        with offline(target, arguments) as (question, explainer):
             report = question.decision(explainer)
     print_json(report) if as_json else click.echo(decision_text(report))
     return report.outcome == "deny"
@@ -81,58 +74,19 @@ def access(target: Target, /, as_json: bool, **arguments: Any) -> None:
         raise click.UsageError("--person and --group cannot be asked together")
     if not any(arguments[name] for name in ("door", "person", "group")):
         raise click.UsageError("say whose or where: --door, --person or --group")
-    paths = _show(_items(target, "access", arguments), as_json, ("kind", "path"))
+    paths = _show(items(target, "access", arguments), as_json, ("kind", "path"))
     if not paths:
         click.echo("nobody may pass" if arguments["door"] else "no door may be passed", err=True)
         raise SystemExit(1)
 
 
-def _show(items: Iterator[Any], as_json: bool, counted: tuple[str, str]) -> int:
+def _show(answers: Iterator[Any], as_json: bool, counted: tuple[str, str]) -> int:
     """Print each item as it comes; returns how many have this value in this field."""
     from daemon.cli.render import item_text, read_item
 
     count = 0
-    for item in items:
+    for item in answers:
         report = read_item(item)
         count += getattr(report, counted[0], None) == counted[1]
         print_json(report) if as_json else click.echo(item_text(report))
     return count
-
-
-def _items(target: Target, command: str, arguments: dict[str, Any]) -> Iterator[Any]:
-    """The items of an answer, from the doors process or from the files, one by one."""
-    socket = target.control()
-    if is_running(socket):
-        for chunk in ask(socket, command, SILENCE, **arguments):
-            yield from chunk
-        return
-    with _offline(target, arguments) as (question, explainer):
-        chunks = question.access(explainer) if command == "access" else question.group_decisions(explainer)
-        for part in chunks:
-            yield from part
-
-
-@contextmanager
-def _offline(target: Target, arguments: dict[str, Any]) -> Iterator[tuple[Question, Explainer]]:
-    """The same question without a doors process: a controller takes up what the journal keeps, and sees no device.
-
-    Only a card needs the site key; everything else is answered without any secret.
-    """
-    from cache.journal_reader import JournalReader
-    from cache.lookup import Lookup
-    from daemon import clock
-    from daemon.control.explain import Explainer
-    from daemon.control.question import Question
-    from daemon.controller.controller import Controller
-    from daemon.controller.rules import controller_rules
-    from daemon.paths import Paths
-    from daemon.secrets import SITE_KEY_BYTES, decode_key, read_secret
-
-    site, now = target.site(), clock.now()
-    paths = Paths.of(site)
-    key = b"" if arguments.get("card") is None else decode_key(read_secret(site.tables.site.key), SITE_KEY_BYTES)
-    with Lookup(paths.cache) as lookup, JournalReader(paths.journal) as journal:
-        controller = Controller(controller_rules(site, key), lookup.find)
-        controller.start(now, "", journal.state())
-        question = Question(arguments, controller, site.formats, now, running=False)
-        yield question, Explainer(lookup, journal)
