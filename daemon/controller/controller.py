@@ -11,9 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from cache.decide import decide
-from cache.model import Decision, Event, EventName, Found, Freshness, Moment, Reason
-from cache.request import AccessRequest
+from cache.model import Event, EventName, Freshness, Moment, Reason
 from cache.staleness import Staleness, next_change, staleness
 from daemon.controller.effects import Collected, Effects
 from daemon.controller.entry import Entry
@@ -145,13 +143,6 @@ class Controller:
         self.around.expire(now)
         self._watch_staleness(now)
         return self._out.take()
-
-    def explain(self, reader: str, found: Found, now: Moment) -> Decision:
-        """What ``decide`` answers for a card at this reader, without any effect (``latchctl why``)."""
-        entry = self.entries[reader]
-        request = AccessRequest(entry.unit.setup.name, exit=entry.exiting)
-        state = self.around.access_state(entry.unit, entry.exiting)
-        return decide(request, found, entry.unit.setup.rules, state, now)
 
     # -------------------------------------------------------------- operators
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from cache.decide import decide, refusal
-from cache.model import Decision, Event, EventName, Moment, Outcome, Reason
+from cache.model import Decision, Event, EventName, Moment, Outcome, Reason, RuleResult
+from cache.notation import describe_duration
 from cache.request import AccessRequest
 from daemon.controller.effects import Collected
 from daemon.controller.surroundings import Surroundings
@@ -123,6 +124,7 @@ class Entry:
             return refusal(Reason.INTERNAL_ERROR, f"the decision failed: {type(error).__name__}: {error}")
 
     def _settle(self, decision: Decision, ask: Ask, bits: int, now: Moment) -> None:
+        first = self._session.first_decision
         self._session, answers = session.answer(self._session, ask, decision, now)
         if decision.outcome in (Outcome.GRANT, Outcome.DENY):
             self._out.events.append(access_event(decision, self.unit.setup.name, self.reader, bits))
@@ -130,6 +132,8 @@ class Entry:
             match answer:
                 case Passed(people, extended):
                     self.unit.step(Granted(people, self.reader, extended), now)
+                    if first is not None and len(people) > 1:
+                        self._order(modes.granted, first, people[0], now)
                     self._order(modes.granted, decision, people[-1], now)
                 case DoubleBadge(person):
                     self._order(modes.double_badge, decision, person, now)
@@ -147,15 +151,10 @@ class Entry:
     # -------------------------------------------------------------- what is told
 
     def _left_alone(self, first: FirstLeftAlone) -> None:
-        event = Event(
-            EventName.ACCESS_DENIED,
-            self.unit.setup.name,
-            self.reader,
-            first.person,
-            Reason.SECOND_PERSON_REQUIRED,
-            generation=None,
-        )
-        self._out.events.append(event)
+        waited = describe_duration(self._session.config.two_person)
+        alone = RuleResult("two_person", False, f"nobody else came within {waited}")
+        decision = replace(first.decision, trace=(*first.decision.trace[:-1], alone))
+        self._out.events.append(access_event(decision, self.unit.setup.name, self.reader))
         self.refuse()
 
     def _lockout(self, until: str, wrong: int) -> None:

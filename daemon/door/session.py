@@ -86,9 +86,9 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class FirstLeftAlone:
-    """Nobody came to the first of two people in time: denied, second_person_required."""
+    """Nobody came to the first of two people in time: denied. ``decision`` is what was answered when they came."""
 
-    person: str
+    decision: Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class Session:
     card: bytes | None = field(default=None, repr=False)
     card_until: float | None = None
     first: FirstPerson | None = None
-    first_extended: bool = False
+    first_decision: Decision | None = None
     badged: FirstPerson | None = None
     lockout: Lockout = Lockout()
 
@@ -172,10 +172,10 @@ def _run_out(session: Session, now: float) -> tuple[Session, list[Ask | FirstLef
     if session.keys_until is not None and session.keys_until <= now:
         due.append(Ask(late=True))
         session = _without_keys(session)
-    first = session.first
-    if first is not None and first.at + session.config.two_person <= now:
-        due.append(FirstLeftAlone(first.person_id))
-        session = replace(session, first=None, first_extended=False)
+    first, decision = session.first, session.first_decision
+    if first is not None and decision is not None and first.at + session.config.two_person <= now:
+        due.append(FirstLeftAlone(decision))
+        session = replace(session, first=None, first_decision=None)
     return session, due
 
 
@@ -208,7 +208,7 @@ def answer(session: Session, ask: Ask, decision: Decision, now: Moment) -> tuple
             return replace(session, card=ask.card, card_until=until), ()
         case Outcome.NEED_SECOND_PERSON if person is not None:
             first = FirstPerson(person.id, now.monotonic)
-            return replace(session, first=first, first_extended=person.extended_time), ()
+            return replace(session, first=first, first_decision=decision), ()
         case Outcome.GRANT if person is not None:
             return _granted(session, decision, person.id, now.monotonic)
         case _ if decision.reason is Reason.PIN_WRONG:
@@ -218,11 +218,10 @@ def answer(session: Session, ask: Ask, decision: Decision, now: Moment) -> tuple
 
 def _granted(session: Session, decision: Decision, person: str, now: float) -> tuple[Session, tuple[Answer, ...]]:
     answers: list[Answer] = []
-    first = session.first
+    first = session.first_decision.person if session.first_decision is not None else None
     if first is not None and any(rule.rule == "two_person" and rule.passed for rule in decision.trace):
-        extended = decision.extended or session.first_extended
-        answers.append(Passed((first.person_id, person), extended))
-        session = replace(session, first=None, first_extended=False)
+        answers.append(Passed((first.id, person), decision.extended or first.extended_time))
+        session = replace(session, first=None, first_decision=None)
     else:
         answers.append(Passed((person,), decision.extended))
     within, badged = session.config.double_badge, session.badged

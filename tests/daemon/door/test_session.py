@@ -205,7 +205,10 @@ def test_nobody_comes_to_the_first() -> None:
     desk = Desk()
     desk.answer(Outcome.NEED_SECOND_PERSON)
     assert desk.wait(9.9) == ()
-    assert desk.wait(0.1) == (FirstLeftAlone("ann"),)
+    (alone,) = desk.wait(0.1)
+    assert isinstance(alone, FirstLeftAlone)
+    assert alone.decision.outcome is Outcome.NEED_SECOND_PERSON
+    assert alone.decision.person == Person("ann")
     assert desk.wait(100) == ()
 
 
