@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
@@ -22,16 +21,12 @@ def sync() -> None:
     """How syncing goes, and what to do with removals that are held back."""
 
 
-def _socket(target: Target) -> Path:
-    return Path(target.site().tables.control.sync_socket)
-
-
 @sync.command()
 @json_option
 @click.pass_obj
 def status(target: Target, as_json: bool) -> None:
     """The last sync, the next one, the road to memberships, generations, and cards that cannot be used."""
-    report = ask_one(_socket(target), "sync status")
+    report = ask_one(target.sync_control(), "sync status")
     print_json(report) if as_json else click.echo("\n".join(_status_lines(report)))
 
 
@@ -62,7 +57,7 @@ def _status_lines(report: dict[str, Any]) -> Iterator[str]:
 def now(target: Target, dry_run: bool, as_json: bool) -> None:
     """Sync now. The exit code is that of the outcome (docs/operations.md)."""
     outcome: dict[str, Any] = {}
-    for item in ask(_socket(target), "sync now", SLOW, dry_run=dry_run):
+    for item in ask(target.sync_control(), "sync now", SLOW, dry_run=dry_run):
         if "outcome" in item:
             outcome = item["outcome"]
         elif not as_json:
@@ -88,7 +83,7 @@ def outcome_lines(outcome: dict[str, Any]) -> Iterator[str]:
 @click.pass_obj
 def diff(target: Target, as_json: bool) -> None:
     """What is held back, by name, and the token by which to accept or reject it."""
-    held = ask_one(_socket(target), "sync diff")
+    held = ask_one(target.sync_control(), "sync diff")
     if as_json:
         print_json(held)
     elif held is None:
@@ -140,5 +135,5 @@ def disconnect(target: Target, because: str) -> None:
 
 
 def _act(target: Target, command: str, **arguments: Any) -> None:
-    done = ask_one(_socket(target), command, SLOW, **arguments)
+    done = ask_one(target.sync_control(), command, SLOW, **arguments)
     click.echo(f"{done['text']} (generation {done['generation']})")

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daemon.cli.common import DEFAULT_CONFIG
 from daemon.errors import ConfigError
 
 if TYPE_CHECKING:
     from daemon.config.site import Site
 
 DEFAULT_SOCKET = Path("/run/latchd/control.sock")
+DEFAULT_SYNC_SOCKET = Path("/run/latchd/sync.sock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +35,26 @@ class Target:
 
         The rest of the site file is not looked at: a daemon that runs can be asked while somebody edits it.
         """
-        if self.socket is not None:
-            return self.socket
-        if not self.config.exists():
-            return DEFAULT_SOCKET
+        return self.socket if self.socket is not None else self._said("socket", DEFAULT_SOCKET)
+
+    def sync_control(self) -> Path:
+        """The socket of the sync process, found in the same way."""
+        return self._said("sync_socket", DEFAULT_SYNC_SOCKET)
+
+    def _said(self, key: str, default: Path) -> Path:
+        """What ``[control]`` says, or where the socket is otherwise.
+
+        Also for a technician who may not read the site file: who may ask is for the daemon to decide.
+        """
         try:
             control = tomllib.loads(self.config.read_text(encoding="utf-8")).get("control", {})
+        except PermissionError:
+            return default
         except OSError as error:
+            if self.config == DEFAULT_CONFIG:
+                return default
             raise ConfigError(f"{self.config} cannot be read: {error.strerror}") from None
         except ValueError as error:
             raise ConfigError(f"{self.config} is not valid TOML: {error}") from None
-        socket = control.get("socket") if isinstance(control, dict) else None
-        return Path(socket) if isinstance(socket, str) else DEFAULT_SOCKET
+        found = control.get(key) if isinstance(control, dict) else None
+        return Path(found) if isinstance(found, str) else default
