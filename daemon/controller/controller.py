@@ -78,6 +78,7 @@ class Controller:
         takes no PINs for a while, a position is forgotten. ``newest``: the last instant known to have passed.
         """
         self._clock = now
+        self._identities = {n.removeprefix(IDENTITY): who for n, who in kept.items() if n.startswith(IDENTITY)}
         unreadable = self.around.start(kept)
         unreadable += [u.state_name for u in self.units.values() if not u.start(now, kept.get(u.state_name))]
         unreadable += [e.state_name for e in self.entries.values() if not e.start(now, kept.get(e.state_name))]

@@ -14,7 +14,7 @@ from daemon.config.load import load_site
 from daemon.controller.controller import Controller
 from daemon.controller.effects import Effects
 from daemon.controller.rules import controller_rules
-from drivers.events import KeyPress, Release
+from drivers.events import DeviceOnline, KeyPress, Release
 
 SITE = Path(__file__).parents[2] / "scenarios" / "site.toml"
 NOW = Moment(datetime(2026, 3, 2, 9, 0, tzinfo=UTC), 1000.0, ClockQuality.SYNCED)
@@ -75,6 +75,22 @@ def test_a_damaged_row_of_one_door_leaves_the_others_alone() -> None:
     others = [unit for name, unit in started.controller.units.items() if name != "lobby"]
     assert others
     assert all(unit.state.mode is not Mode.LOCKDOWN for unit in others)
+
+
+def told_of_another(started: Started, unique: str) -> bool:
+    """Whether an answer of a device of this name at lobby-in is an alarm."""
+    effects = started.controller.handle(DeviceOnline("lobby-in", 1000.0, unique, True, unique), NOW)
+    faults = [event for event in effects.events if event.name is EventName.INPUT_FAULT]
+    return any("another device answers" in str(dict(fault.detail)["what"]) for fault in faults)
+
+
+def test_a_device_that_was_swapped_while_the_controller_was_off_is_told() -> None:
+    before = start({})
+    effects = before.controller.handle(DeviceOnline("lobby-in", 1000.0, "serial 1", True, "serial 1"), NOW)
+    kept = {name: str(text) for name, text in effects.state.items()}
+    assert not told_of_another(start(kept), "serial 1")
+    assert told_of_another(start(kept), "serial 2")
+    assert not told_of_another(start({}), "serial 2"), "the first device in a place is no swap"
 
 
 def test_a_clock_that_went_back_while_the_power_was_off_is_on_record() -> None:
