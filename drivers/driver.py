@@ -159,6 +159,9 @@ class ReaderService(Protocol):
     Every method raises ``DriverUsageError`` in words when the thing cannot be done or did not succeed.
     """
 
+    def check_in_service(self, reader: str) -> None:
+        """Nothing but the error that says why a reader cannot be given orders now: it is offline."""
+
     async def enrol(self, reader: str) -> None:
         """Bring a reader that answers to the default key the newest of its keys in the key ring."""
 

@@ -100,29 +100,29 @@ class ReaderDesk:
     async def _enrol(self, call: Call) -> ReaderReport:
         """From the default key to a key of its own."""
         reader, service = self._sealed_reader(call)
-        entry = self._keys.entries.get(reader)
-        if entry is not None and entry.key is not None:
-            raise RequestError(
-                f"{reader} has a key of its own already: rotate changes it, and revoke forgets it first"
-            )
-        return await self._give_key(call, reader, "reader.enrol", service.enrol)
+        async with self._recorded(call, reader, "reader.enrol"):
+            entry = self._keys.entries.get(reader)
+            if entry is not None and entry.key is not None:
+                raise RequestError(
+                    f"{reader} has a key of its own already: rotate changes it, and revoke forgets it first"
+                )
+            return await self._give_key(reader, service.enrol)
 
     async def _rotate(self, call: Call) -> ReaderReport:
         """From its key to another one."""
         reader, service = self._sealed_reader(call)
-        if not self._keys.keys(reader):
-            raise RequestError(f"{reader} has no key of its own yet: latchctl reader enrol {reader}")
-        return await self._give_key(call, reader, "reader.rotate", service.rotate)
+        async with self._recorded(call, reader, "reader.rotate"):
+            if not self._keys.keys(reader):
+                raise RequestError(f"{reader} has no key of its own yet: latchctl reader enrol {reader}")
+            service.check_in_service(reader)  # before there is a new key, which would be in doubt from then on
+            return await self._give_key(reader, service.rotate)
 
-    async def _give_key(
-        self, call: Call, reader: str, action: str, bring: Callable[[str], Awaitable[None]]
-    ) -> ReaderReport:
-        async with self._recorded(call, reader, action):
-            if self._changing.locked():
-                raise RequestError("another key is being changed; wait until that has ended")
-            async with self._changing:
-                await self._keys.propose(reader)
-                await bring(reader)
+    async def _give_key(self, reader: str, bring: Callable[[str], Awaitable[None]]) -> ReaderReport:
+        if self._changing.locked():
+            raise RequestError("another key is being changed; wait until that has ended")
+        async with self._changing:
+            await self._keys.propose(reader)
+            await bring(reader)
         (key,) = self._keys.keys(reader)
         return ReaderReport(reader, "the reader has proved its new key", fingerprint(key))
 

@@ -83,8 +83,11 @@ class Session:
         return self.keys
 
     def change_key(self, key: bytes) -> None:
-        """Give the reader another base key; ``key_change`` tells how it went. Raises ``DriverUsageError``."""
-        if self.keys is None or not self.secure:
+        """Give the reader another base key; ``key_change`` tells how it went. Raises ``DriverUsageError``.
+
+        While the channel of a reader that is online is being renewed, the new key waits until it is up again.
+        """
+        if self.keys is None or self.online is not True:
             raise DriverUsageError(f"{self.name}: a key is changed only over the secure channel, which is not up")
         self.keys.propose(key)
 

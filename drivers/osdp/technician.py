@@ -42,6 +42,10 @@ class Technician:
         self._news = news
         self._pump = pump
 
+    def check_in_service(self, reader: str) -> None:
+        """Nothing but the error that says why a reader cannot be given orders now: it is offline."""
+        self._in_service(reader)
+
     async def enrol(self, reader: str) -> None:
         """Bring a reader that answers to the default key the newest of its keys in the key ring."""
         session, key = self._session(reader), self._newest_key(reader)
@@ -55,7 +59,8 @@ class Technician:
         await self._key_changed(session)
 
     async def _key_changed(self, session: Session) -> None:
-        await self._until(lambda: session.key_change is not KeyChange.WAITING, KEY_CHANGE_TIME)
+        """Wait until the reader has proved its new key and is in service under it."""
+        await self._until(lambda: _is_over(session), KEY_CHANGE_TIME)
         if session.key_change is not KeyChange.DONE:
             session.give_up_change()
             raise DriverUsageError(f"{session.name} did not take its new key: {session.status_text()}")
@@ -125,3 +130,7 @@ class Technician:
         if not keys:
             raise DriverUsageError(f"{reader}: there is no key to give it")
         return keys[0]
+
+
+def _is_over(session: Session) -> bool:
+    return session.secure if session.key_change is KeyChange.DONE else session.key_change is not KeyChange.WAITING

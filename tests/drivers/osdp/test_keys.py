@@ -99,6 +99,24 @@ def test_a_certain_key_is_not_reported_again_and_again() -> None:
     assert proved == []
 
 
+def test_a_change_waits_while_the_channel_is_renewed() -> None:
+    model = ModelReader(key=KEY)
+    bench, session, proved = keyed(model, KEY)
+    bench.run(3.0)
+    model.alive = False
+    bench.run(3.0)  # long enough to begin a new session, too short to be offline
+    assert not session.secure
+    session.change_key(NEW)
+    model.alive = True
+    model.restart()
+    bench.run(3.0)
+    assert (session.key_change, model.key, proved) == (KeyChange.DONE, NEW, [NEW])
+    model.alive = False
+    bench.run(20.0)
+    with pytest.raises(DriverUsageError, match="not up"):
+        session.change_key(KEY)
+
+
 def test_a_refused_change_leaves_the_old_key_in_use() -> None:
     model = ModelReader(key=KEY)
     model.answers[Cmd.KEYSET] = (Reply.NAK, bytes([NakCode.RECORD]))
