@@ -200,7 +200,11 @@ _IDENTITY_LENGTH = 12
 
 
 def parse_identity(data: bytes) -> Identity:
-    """PDID's 12 bytes: vendor (3), model, version, serial (4, low first), firmware (3)."""
+    """PDID's 12 bytes: vendor (3), model, version, serial (4, low first), firmware (3).
+
+    The vendor is an IEEE OUI, its first octet first, as on a label and as libosdp-conformance and OSDP.Net send
+    it; libosdp shows the same three bytes as a number with the low byte first, so turned round.
+    """
     if len(data) != _IDENTITY_LENGTH:
         raise MessageError(f"PDID has {len(data)} bytes, expected {_IDENTITY_LENGTH}")
     return Identity(

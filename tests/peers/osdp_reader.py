@@ -45,6 +45,8 @@ BROADCAST = 0x7F
 INTER_CHARACTER_TIMEOUT = 0.05  # the standard says 20 ms; a loaded test machine needs more
 REFRESH_INTERVAL = 0.05
 KEYS = {"*": 0x7F, "#": 0x0D}
+VENDOR = int.from_bytes(bytes.fromhex("5C2623"), "little")
+"""The OUI 5C-26-23. The standard puts its first octet first (7.4); libosdp sends the number's low byte first."""
 NAMES = {
     osdp.Command.LED: "led",
     osdp.Command.Buzzer: "buzzer",
@@ -170,7 +172,7 @@ class Reader:
                 (osdp.Capability.TextOutput, 1, 1),
             ]
         )
-        identity = osdp.PdId(1, 1, 0x5C2623, options.serial, 0x010203)
+        identity = osdp.PdId(1, 1, VENDOR, options.serial, 0x010203)
         info = osdp.PDInfo(options.address, self.wire, scbk=key, flags=flags, id=identity)
         self.device = osdp.PeripheralDevice(
             info,
