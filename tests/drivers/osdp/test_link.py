@@ -42,7 +42,7 @@ Segment = Callable[..., Peers]
 
 
 def reader(address: int = 0, **more: object) -> OsdpReader:
-    return OsdpReader(address=address, key=SECRET, queued_limit="1s", **more)
+    return OsdpReader(address=address, key=SECRET, **more)
 
 
 def panel(peers: Peers, key: bytes = KEY, **readers: OsdpReader) -> Panel:
@@ -139,7 +139,7 @@ def test_a_cut_wire_a_restarted_reader_and_a_card_from_the_outage(segment: Segme
     pd = peers.reader(0, KEY)
 
     async def outage() -> None:
-        async with running(panel(peers)) as front:
+        async with running(panel(peers, r0=reader(queued_limit="1s"))) as front:
             await front.settled()
             peers.wire("cut pd0")
             pd.tell(f"card {CARD}")
