@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from cache.model import Event, EventName, Mode, Moment
+from cache.schedule import next_mode_edge
 from daemon.controller.effects import Collected
 from daemon.controller.setup import DoorSetup, InputSetup
 from daemon.door import debounce, machine
@@ -34,6 +35,8 @@ MODE_STATE = Durable(ModeState)
 UNREADABLE = Order("latchd", "what was ordered before the start could not be read")
 """Who locks a door down whose kept orders are damaged."""
 
+_BROKEN = (Signal.SHORT, Signal.CUT)
+
 Entered = Callable[["DoorUnit", str, str | None, Moment], None]
 """The door, the person, the reader they used, and when."""
 
@@ -45,7 +48,7 @@ class DoorUnit:
         """``entered`` is told who went through, or must be taken to have."""
         self.setup = setup
         self._entered = entered
-        self.state = machine.start(setup.config)
+        self.state = machine.start(setup.config, setup.modes.plan.default)
         self._out = out
         self._inputs = {
             line.point: debounce.Input(line.debounce)
@@ -54,6 +57,7 @@ class DoorUnit:
         }
         self.ordered = ModeState()
         self._fire = False
+        self._fire_line = Signal.LOST
         self._mode_edge: datetime | None = None
 
     @property
@@ -113,6 +117,13 @@ class DoorUnit:
         self._out.state[self.state_name] = MODE_STATE.dump(ordered) if ordered != ModeState() else None
         self.take_mode(now)
 
+    def next_edge(self, now: Moment) -> datetime:
+        """When the door's schedule changes next. ``ValueError``: it never does."""
+        edge = next_mode_edge(self.setup.modes.plan, self.setup.modes.zone, now.utc)
+        if edge is None:
+            raise ValueError(f"the door {self.setup.name} has no schedule that changes")
+        return edge
+
     def take_mode(self, now: Moment) -> None:
         """Find the mode that holds now: at each edge, after each order, and after the wall clock was set."""
         self.order(forget_past(self.ordered, now.utc), now)
@@ -166,10 +177,14 @@ class DoorUnit:
 
     def _fire_changed(self, signal: Signal, now: Moment) -> None:
         """A broken fire line is a fault on record, and neither an alarm nor its end."""
-        if signal in (Signal.SHORT, Signal.CUT):
+        before, self._fire_line = self._fire_line, signal
+        if signal in _BROKEN:
             detail = (("input", "fire"), ("state", signal.value))
             self._out.events.append(Event(EventName.INPUT_FAULT, self.setup.name, detail=detail))
-        elif (signal is Signal.ON) is not self._fire:
+            return
+        if before in _BROKEN:
+            self._out.events.append(Event(EventName.INPUT_CLEAR, self.setup.name, detail=(("input", "fire"),)))
+        if (signal is Signal.ON) is not self._fire:
             self._fire = signal is Signal.ON
             self.take_mode(now)
 

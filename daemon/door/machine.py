@@ -11,6 +11,7 @@ from dataclasses import replace
 from cache.model import DetailValue, Event, EventName, Mode, ModeCause
 from daemon.door import table
 from daemon.door.state import (
+    BARRED,
     Contact,
     ContactRead,
     CountEntry,
@@ -39,15 +40,13 @@ SHUNT_TAIL = 0.5
 """Seconds by which the shunt outlives a release: a door pulled in its last instant is seen only after the
 debounce time and the board's polling, and is not forced."""
 
-_BARRED = (Mode.BLOCKED, Mode.LOCKDOWN)
-
 _TIMERS = ("lock_until", "access_until", "egress_until", "shunt_until", "warn_at", "held_at")
 """Every timer, in the order in which those that end at the same instant are served."""
 
 
-def start(config: DoorConfig) -> DoorState:
-    """A door as latchd finds it: locked, nothing read yet, mode locked until a ``ModeChanged`` says more."""
-    return DoorState(config)
+def start(config: DoorConfig, mode: Mode = Mode.LOCKED) -> DoorState:
+    """A door as latchd finds it: locked, nothing read yet, in its default ``mode`` until ``ModeChanged``."""
+    return DoorState(config, mode)
 
 
 def deadline(state: DoorState) -> float | None:
@@ -116,7 +115,7 @@ class _Turn:
             case Granted():
                 self._granted(event, now)
             case Pulse(seconds):
-                if self.state.mode not in _BARRED:
+                if self.state.mode not in BARRED:
                     self._release(self._pulse_time(seconds), now)
             case ContactRead(contact):
                 self._contact_read(contact, now)
@@ -258,7 +257,7 @@ class _Turn:
 
     def _barred_anew(self, old: DoorState) -> bool:
         """Whether blocked or lockdown mode takes hold now; a fire alarm held it off."""
-        return self.state.mode in _BARRED and (old.mode not in _BARRED or old.cause is ModeCause.FIRE)
+        return self.state.mode in BARRED and (old.mode not in BARRED or old.cause is ModeCause.FIRE)
 
     def _cut(self, now: float) -> None:
         """The mode takes a release away; what a REX asked for runs on."""

@@ -7,6 +7,7 @@ after every change of the ``ModeState``, of the fire input and of the clock's qu
 Decisions of this file beyond GLOSSARY.md:
 
 - A fire alarm never opens a door and never locks one: a lock that is held released stays so until it is over.
+  Only blocked mode and lockdown count meanwhile: badges are refused at once, the lock follows after the alarm.
 - Lockdown can be left only by ``release``. What would unlock the door then (an unlock override, a double badge)
   ends with it, so that no door springs open because the lockdown is over; a stricter override stays.
 - A double badge ranks with the overrides, below an operator's.
@@ -24,6 +25,7 @@ from zoneinfo import ZoneInfo
 from cache.model import ClockPolicy, ClockQuality, Mode, ModeCause, Moment
 from cache.rules import DoorPlan
 from cache.schedule import ScheduledMode, instant_of, next_mode_edge, scheduled_mode
+from daemon.door.state import BARRED
 
 STRICTNESS = (Mode.UNLOCKED, Mode.LOCKED, Mode.CARD_AND_PIN, Mode.LOCKDOWN, Mode.BLOCKED)
 """From the most open mode to the strictest."""
@@ -100,7 +102,8 @@ def effective(
     found = _ordered(plan, state, now)
     if not fire:
         return found
-    return Effective(Mode.UNLOCKED if held else found.mode, ModeCause.FIRE, found.by)
+    stays_unlocked = held and found.mode not in BARRED
+    return Effective(Mode.UNLOCKED if stays_unlocked else found.mode, ModeCause.FIRE, found.by)
 
 
 def look_again(plan: ModePlan, state: ModeState, now: Moment) -> datetime | None:
@@ -233,7 +236,7 @@ def double_badge(
     if state.toggle is not None and _toggle_holds(plan, state.toggle, now):
         return replace(state, toggle=None)
     base = _ordered(plan, replace(state, toggle=None), now)
-    if base.mode in (Mode.LOCKDOWN, Mode.BLOCKED) or base.cause is ModeCause.OVERRIDE:
+    if base.mode in BARRED or base.cause is ModeCause.OVERRIDE:
         return state
     locked = Mode.LOCKED if plan.plan.default is Mode.UNLOCKED else plan.plan.default
     mode = locked if base.mode is Mode.UNLOCKED else Mode.UNLOCKED

@@ -11,6 +11,9 @@ from enum import StrEnum
 from cache.model import Event, Mode, ModeCause
 from daemon.door.table import Access, Lock, Opening, Rex, Sense
 
+BARRED = (Mode.BLOCKED, Mode.LOCKDOWN)
+"""Modes that refuse an operator's pulse, and take a running release away when they begin."""
+
 
 class Relock(StrEnum):
     """When the lock is locked again, at the latest when the strike time ends (``relock``)."""

@@ -93,6 +93,12 @@ def test_a_device_that_was_swapped_while_the_controller_was_off_is_told() -> Non
     assert not told_of_another(start({}), "serial 2"), "the first device in a place is no swap"
 
 
+def test_a_door_that_starts_in_its_default_mode_says_nothing_of_it() -> None:
+    started = start({})
+    assert started.controller.units["server"].state.mode is Mode.CARD_AND_PIN
+    assert [event.name for event in started.effects.events] == [EventName.SYSTEM_START]
+
+
 def test_a_clock_that_went_back_while_the_power_was_off_is_on_record() -> None:
     hour = timedelta(hours=1)
     assert jumps(start({}, NOW.utc + hour)) == [{"seconds": -3600.0}]

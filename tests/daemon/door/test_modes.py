@@ -84,10 +84,18 @@ def test_fire_opens_nothing_and_locks_nothing() -> None:
     door = plan(OPEN_HOURS)
     assert effective(door, ModeState(), at(MONDAY), fire=True) == Effective(Mode.LOCKED, ModeCause.FIRE)
     assert effective(door, ModeState(), at(EVENING), fire=True, held=True).mode is Mode.UNLOCKED
-    assert (
-        effective(door, modes.lock_down(ModeState(), BOSS), at(NOON), fire=True, held=True).mode is Mode.UNLOCKED
-    )
+    locked = modes.override(ModeState(), Mode.LOCKED, BOSS, None)
+    assert effective(door, locked, at(NOON), fire=True, held=True).mode is Mode.UNLOCKED
     assert effective(door, ModeState(), at(EVENING), held=True).mode is Mode.LOCKED
+
+
+def test_lockdown_and_blocked_mode_refuse_badges_during_a_fire_alarm() -> None:
+    door = plan(OPEN_HOURS)
+    down, blocked = modes.lock_down(ModeState(), BOSS), modes.override(ModeState(), Mode.BLOCKED, BOSS, None)
+    assert effective(door, down, at(NOON), fire=True, held=True) == Effective(
+        Mode.LOCKDOWN, ModeCause.FIRE, "boss"
+    )
+    assert effective(door, blocked, at(NOON), fire=True, held=True).mode is Mode.BLOCKED
 
 
 def test_override_ends_at_its_instant() -> None:
