@@ -139,7 +139,7 @@ class Entry:
                     self._order(modes.double_badge, decision, person, now)
                 case PinLockout(until, wrong):
                     self._lockout(until.isoformat(), wrong)
-        if decision.reason is Reason.PIN_WRONG:
+        if session.counts_to_lockout(ask, decision):
             self._out.state[self.state_name] = LOCKOUT.dump(self._session.lockout)
         self._alarms(decision)
         self._feedback(decision)

@@ -211,9 +211,14 @@ def answer(session: Session, ask: Ask, decision: Decision, now: Moment) -> tuple
             return replace(session, first=first, first_decision=decision), ()
         case Outcome.GRANT if person is not None:
             return _granted(session, decision, person.id, now.monotonic)
-        case _ if decision.reason is Reason.PIN_WRONG:
+        case _ if counts_to_lockout(ask, decision):
             return _wrong_pin(session, now.utc)
     return session, ()
+
+
+def counts_to_lockout(ask: Ask, decision: Decision) -> bool:
+    """A wrong PIN, or one that did not come in time after its card. Keys touched without a card are no guess."""
+    return decision.reason is Reason.PIN_WRONG or (decision.reason is Reason.PIN_TIMEOUT and ask.card is not None)
 
 
 def _granted(session: Session, decision: Decision, person: str, now: float) -> tuple[Session, tuple[Answer, ...]]:

@@ -280,10 +280,17 @@ def test_a_right_pin_in_between_does_not_start_the_count_anew() -> None:
     assert desk.wrong() != ()
 
 
+def test_a_pin_that_comes_too_late_after_its_card_counts() -> None:
+    desk = Desk(lockout_after=2)
+    desk.wrong()
+    assert desk.answer(Outcome.DENY, reason=Reason.PIN_TIMEOUT) != ()
+
+
 def test_other_refusals_do_not_count() -> None:
     desk = Desk(lockout_after=1)
-    for reason in (Reason.PIN_TIMEOUT, Reason.PIN_LOCKED_OUT, Reason.NO_ACCESS_HERE):
+    for reason in (Reason.PIN_LOCKED_OUT, Reason.NO_ACCESS_HERE):
         assert desk.answer(Outcome.DENY, reason=reason) == ()
+    assert desk.answer(Outcome.DENY, reason=Reason.PIN_TIMEOUT, card=None) == (), "keys that somebody touched"
     assert desk.wrong() != ()
 
 
