@@ -126,12 +126,15 @@ def door(target: Target, /, action: str, door: str, length: str | None, as_json:
 
 
 @latchctl.command()
-@click.argument("person")
+@click.argument("person", required=False)
+@click.option("--area", help="Everybody who is in this area, instead of one person.")
 @click.pass_obj
-def forgive(target: Target, person: str) -> None:
+def forgive(target: Target, person: str | None, area: str | None) -> None:
     """Forget where PERSON (SCIM id) is: their next entry is no anti-passback violation."""
-    ask_one(target.control(), "forgive", person=person)
-    click.echo(f"forgiven: {person}")
+    if (person is None) is (area is None):
+        raise click.UsageError("name a PERSON, or an area with --area")
+    ask_one(target.control(), "forgive", person=person, area=area)
+    click.echo(f"forgiven: {person if area is None else f'everybody in {area}'}")
 
 
 @latchctl.command()

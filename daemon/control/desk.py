@@ -15,7 +15,6 @@ from cache.event_filter import EventFilter
 from cache.journal_reader import JournalReader
 from cache.lookup import Lookup
 from cache.model import Moment, Record
-from cache.schedule import next_mode_edge
 from daemon.control.arguments import event_filter
 from daemon.control.explain import Explainer
 from daemon.control.peers import Role
@@ -43,6 +42,9 @@ T = TypeVar("T")
 
 BATCH = 500
 """Events read at once, so that a long answer holds neither the file nor the memory."""
+
+DURABLE = 2.0
+"""Seconds for which an order's answer waits until the journal holds it; a disk that refuses delays only that."""
 
 
 class Desk:
@@ -161,27 +163,40 @@ class Desk:
         """Order something for one door or for all; each order is recorded with the user of the socket."""
         doors, now = self._doors, self._doors.now()
         units = doors.controller.units
-        for order in door_orders(call.request.arguments, call.peer.user, tuple(units), now):
-            until = next_edge(units[order.door], now) if call.request.arguments.get("until_edge") else order.until
-            doors.act(doors.controller.operate(replace(order, until=until), now), now)
+        orders = tuple(door_orders(call.request.arguments, call.peer.user, tuple(units), now))
+        if call.request.arguments.get("until_edge"):
+            orders = tuple(replace(order, until=_next_edge(units[order.door], now)) for order in orders)
+        for order in orders:
+            doors.act(doors.controller.operate(order, now), now)
+        await self._durable()
         return tuple(door_report(unit) for unit in units.values())
 
     async def _forgive(self, call: Call) -> None:
-        """Forget where a person is, so that their next entry is no anti-passback violation."""
-        person = str(call.request.arguments.get("person", ""))
-        if await self._read(lambda: self._lookup.person(person)) is None:
+        """Forget where a person is, or everybody in an area: their next entry is no anti-passback violation."""
+        person, area = call.request.arguments.get("person"), call.request.arguments.get("area")
+        if area is None and await self._read(lambda: self._lookup.person(str(person))) is None:
             raise RequestError(f'the cache has no person of the id "{person}"')
-        now = self._doors.now()
-        self._doors.act(self._doors.controller.forgive(call.peer.user, person, now), now)
+        controller, now = self._doors.controller, self._doors.now()
+        try:
+            if area is None:
+                effects = controller.forgive(call.peer.user, str(person), now)
+            else:
+                effects = controller.forgive_area(call.peer.user, str(area), now)
+        except ValueError as error:
+            raise RequestError(str(error)) from None
+        self._doors.act(effects, now)
+        await self._durable()
+
+    async def _durable(self) -> None:
+        """Wait until what was ordered, and carried out, is durable: what was answered survives a power cut."""
+        await self._read(functools.partial(self._doors.writer.flush, DURABLE))
 
 
-def next_edge(unit: DoorUnit, now: Moment) -> datetime:
-    """When the door's schedule changes next. ``RequestError``: it never does."""
-    plan = unit.setup.modes
-    edge = next_mode_edge(plan.plan, plan.zone, now.utc)
-    if edge is None:
-        raise RequestError(f"the door {unit.setup.name} has no schedule that changes; say a time instead")
-    return edge
+def _next_edge(unit: DoorUnit, now: Moment) -> datetime:
+    try:
+        return unit.next_edge(now)
+    except ValueError as error:
+        raise RequestError(f"{error}; say a time instead") from None
 
 
 def door_orders(

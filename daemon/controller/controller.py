@@ -171,6 +171,16 @@ class Controller:
         self._out.events.append(Event(EventName.OPERATOR, person=person, detail=detail))
         return self._out.take()
 
+    def forgive_area(self, actor: str, area: str, now: Moment) -> Effects:
+        """Forget everybody who is in an area. ``ValueError``: the site file gives that area no rules."""
+        areas = self.around.rules.areas
+        if area not in areas:
+            raise ValueError(f'there is no area "{area}"; there are: {", ".join(areas) or "none"}')
+        self.around.forgive_area(area, now)
+        detail = (("name", actor), ("action", "forgive"), ("area", area))
+        self._out.events.append(Event(EventName.OPERATOR, detail=detail))
+        return self._out.take()
+
     # -------------------------------------------------------------- devices
 
     def _read_error(self, error: ReadError) -> None:

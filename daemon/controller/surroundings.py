@@ -108,6 +108,11 @@ class Surroundings:
         """Forget where a person is."""
         self._keep(self.space.forgive(person, now.utc))
 
+    def forgive_area(self, area: str, now: Moment) -> None:
+        """Forget everybody who is in an area."""
+        for moved in self.space.clear(area, now.utc):
+            self._keep(moved)
+
     def expire(self, now: Moment) -> None:
         """Forget those whose area was reset."""
         for moved in self.space.expire(now.utc):

@@ -1,0 +1,90 @@
+"""``door`` and ``forgive`` over the control socket: what was answered is done, on record, and durable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cache.journal_reader import JournalReader
+from daemon import clock
+from daemon.errors import ControlError
+from tests.daemon.control.served import DIRECTORY, Ask, Served, fill_cache, serving, write_site
+
+AREAS = """
+[area.hall]
+anti_passback = "hard"
+[reader.hall-in]
+bus = "bench"
+[door.hall]
+entry = "hall-in"
+lock = "main.out3"
+area = { from = "outside", to = "hall" }
+[[access_level]]
+name = "Hall"
+groups = ["Staff"]
+doors = ["hall"]
+"""
+
+
+@pytest.fixture
+def hall(tmp_path: Path) -> Iterator[Served]:
+    """The same site with an area behind a door that has no contact: an entry counts at the grant."""
+    site = write_site(tmp_path, AREAS)
+    fill_cache(site, DIRECTORY, clock.now().utc)
+    with serving(site) as served:
+        yield served
+
+
+def kept(served: Served) -> dict[str, str]:
+    """What is durable at this moment: what a process would read that starts after a power cut."""
+    with JournalReader(served.doors.paths.journal) as reader:
+        return dict(reader.state())
+
+
+def test_a_lockdown_is_durable_when_it_is_answered(ask: Ask, served: Served) -> None:
+    ask("door", action="lockdown", door="all", because="drill")
+    assert {name for name in kept(served) if name.startswith("mode.")} == {"mode.lobby", "mode.vault"}
+    ask("door", action="release", door="lobby")
+    assert {name for name in kept(served) if name.startswith("mode.")} == {"mode.vault"}
+
+
+def test_an_override_until_the_next_edge(ask: Ask, served: Served) -> None:
+    ask("door", action="unlock", door="vault", until_edge=True)
+    assert '"until":"20' in kept(served)["mode.vault"]
+
+
+def test_where_one_door_has_no_edge_nothing_is_ordered(ask: Ask, served: Served) -> None:
+    with pytest.raises(ControlError, match="lobby has no schedule that changes; say a time instead"):
+        ask("door", action="unlock", door="all", until_edge=True)
+    assert not [name for name in kept(served) if name.startswith("mode.")]
+
+
+def positions(served: Served) -> set[str]:
+    """Who is somewhere, as the journal has it."""
+    return {name for name in kept(served) if name.startswith("position.")}
+
+
+def test_one_person_and_everybody_in_an_area_are_forgiven(hall: Served) -> None:
+    hall.badge("hall-in", 1)
+    hall.badge("hall-in", 2)
+    assert hall.doors.writer.flush()
+    assert positions(hall) == {"position.u1", "position.u2"}
+    hall.ask("forgive", person="u1")
+    assert positions(hall) == {"position.u2"}
+    hall.ask("forgive", area="hall")
+    assert positions(hall) == set()
+    told = [(item["person"], item["detail"]) for item in hall.ask("events", count=9) if item["name"] == "operator"]
+    user = told[0][1]["name"]
+    assert told == [
+        ("u1", {"name": user, "action": "forgive"}),
+        (None, {"name": user, "action": "forgive", "area": "hall"}),
+    ]
+
+
+def test_nobody_is_forgiven_whom_nobody_knows(hall: Served) -> None:
+    with pytest.raises(ControlError, match='no person of the id "u99"'):
+        hall.ask("forgive", person="u99")
+    with pytest.raises(ControlError, match='there is no area "halll"; there are: hall'):
+        hall.ask("forgive", area="halll")
