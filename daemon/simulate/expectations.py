@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 
@@ -35,6 +35,10 @@ class Expectations:
     def add(self, happened: Iterable[Happened]) -> None:
         """These have happened."""
         self._open += happened
+
+    def lose(self, happened: Collection[Happened]) -> None:
+        """These were never durable, and a power cut has taken them."""
+        self._open = [one for one in self._open if one not in happened]
 
     def expect(self, name: str, fields: Mapping[str, str]) -> None:
         """Consume the oldest event that matches; ``UnmetError`` if there is none."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,23 +12,23 @@ from cache.model import ClockQuality, EventName, Record
 from daemon.config.load import load_site
 from daemon.config.site import Site
 from daemon.config.values import parse_point
-from daemon.controller.orders import DoorAction, OperatorOrder
 from daemon.controller.setup import InputSetup
 from daemon.controller.unit import DoorUnit
 from daemon.door.debounce import LONGEST_PERIOD, Wiring
 from daemon.scim.resource import MalformedError
 from daemon.simulate.clock import VirtualClock
 from daemon.simulate.expectations import Expectations, UnmetError
-from daemon.simulate.scenario import ScenarioError, Step, instant, nearest, signed_duration
-from daemon.simulate.world import START_UP, World
+from daemon.simulate.operators import act_as
+from daemon.simulate.scenario import ScenarioError, Step, instant, known_name, signed_duration
+from daemon.simulate.world import COMMIT_DELAY, START_UP, World
 from drivers.events import InputState, Point
 from drivers.settings import parse_duration
 
 KEY_INTERVAL = 0.2
 """Seconds between two key presses."""
 
-SETTLE = 0.001
-"""Seconds that an input step takes beyond the input's debounce time."""
+SETTLE = COMMIT_DELAY + 0.001
+"""Seconds that an input step takes beyond the input's debounce time: what came of it is durable by then."""
 
 LINK = 0.1
 """Seconds that a device step takes: what it reports on its return has settled by then."""
@@ -137,9 +137,8 @@ class Player:
         self._world = world
         if self._first_directory is not None:
             self._step(self._first_directory)
-        else:
-            world.sync_completed()
         world.move_to(world.clock.monotonic + START_UP)
+        world.sync_completed()
         self._expected = Expectations(self.site.zone)
         self._seen = len(world.happened)
 
@@ -203,7 +202,7 @@ class Player:
             self._reader(name)
         else:
             boards = {point.device for point in self.site.devices.outputs | self.site.devices.inputs}
-            _known("board", name, sorted(boards - self.site.devices.readers))
+            known_name("board", name, sorted(boards - self.site.devices.readers))
         bench, now = self.world.bench, self.world.clock.monotonic
         self.world.happens(bench.online(name, now) if word == "online" else bench.offline(name, now))
         self.world.move_to(now + LINK)
@@ -232,48 +231,13 @@ class Player:
     def power_cut(self, step: Step) -> None:
         """``power-cut``."""
         del step
-        self.world.power_cut()
-
-    # -------------------------------------------------------------- operators
+        lost = self.world.power_cut()
+        self.expected.lose(lost)
+        self._seen -= len(lost)
 
     def operator(self, step: Step) -> None:
         """``operator NAME ACTION …``: what ``latchctl door``, ``forgive`` and ``sync`` do."""
-        name, action, target, *rest = step.arguments
-        options = dict(zip(rest[::2], rest[1::2], strict=True))
-        world = self.world
-        if action == "sync":
-            self._quarantine(name, target)
-        elif action == "forgive":
-            if world.lookup.person(target) is None:
-                raise ValueError(f'the directory has no person of the id "{target}"')
-            world.act(world.controller.forgive(name, target, world.now()))
-        else:
-            order = self._order(OperatorOrder(name, DoorAction(action), target), options)
-            doors = tuple(world.controller.units) if target == "all" else (self._unit(target).setup.name,)
-            for door in doors:
-                world.act(world.controller.operate(replace(order, door=door), world.now()))
-
-    def _order(self, order: OperatorOrder, options: dict[str, str]) -> OperatorOrder:
-        order = replace(order, reason=options.get("because", ""))
-        if "for" not in options:
-            return order
-        seconds = parse_duration(options["for"])
-        if order.action is DoorAction.PULSE:
-            return replace(order, seconds=seconds)
-        return replace(order, until=self.world.clock.utc() + timedelta(seconds=seconds))
-
-    def _quarantine(self, actor: str, word: str) -> None:
-        world = self.world
-        match word:
-            case "accept":
-                world.store.accept(world.held_back().token, world.clock.utc())
-            case "reject":
-                world.store.reject(world.held_back().token)
-            case "disconnect":
-                world.disconnect(actor)
-            case "resume":
-                world.store.hold(None)
-        world.look_at_cache()
+        act_as(self.world, step.arguments)
 
     # -------------------------------------------------------------- expectations
 
@@ -292,7 +256,7 @@ class Player:
         if "reader" in fields:
             self._reader(fields["reader"])
         if "level" in fields and step.arguments[0] != EventName.CACHE_STALE:
-            _known("access level", fields["level"], [level.name for level in self.site.levels])
+            known_name("access level", fields["level"], [level.name for level in self.site.levels])
         return fields
 
     def quiet(self, step: Step) -> None:
@@ -329,11 +293,10 @@ class Player:
     # -------------------------------------------------------------- names
 
     def _unit(self, door: str) -> DoorUnit:
-        units = self.world.controller.units
-        return units[_known("door", door, units)]
+        return self.world.unit(door)
 
     def _reader(self, reader: str) -> str:
-        return _known("reader", reader, sorted(self.site.devices.readers))
+        return known_name("reader", reader, sorted(self.site.devices.readers))
 
 
 _STEPS: dict[str, Callable[[Player, Step], None]] = {
@@ -368,12 +331,6 @@ def _words(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename} cannot be read: {error.strerror}" if error.filename else error.strerror
     return str(error)
-
-
-def _known(kind: str, name: str, known: Collection[str]) -> str:
-    if name not in known:
-        raise ValueError(f'there is no {kind} "{name}"; {nearest(name, known)}')
-    return name
 
 
 def _has(line: InputSetup | None, kind: str) -> InputSetup:

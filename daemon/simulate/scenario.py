@@ -14,6 +14,9 @@ from daemon.simulate.vocabulary import EVENT_FIELDS, FORMS
 from drivers.bench import KEYS
 from drivers.settings import parse_duration
 
+MOST_FAULTS = 12
+"""Lines that a report shows at most: a file that is no scenario at all has as many faults as lines."""
+
 _FIELD = re.compile(r"([a-z_]+)=(.*)", re.DOTALL)
 _WORD = re.compile(r'(?:"[^"]*"|[^\s"])+')
 _SIGNED = re.compile(r"([+-])(.+)")
@@ -53,7 +56,8 @@ def parse(text: str, file: str) -> tuple[Step, ...]:
             faults.append(f"{file}:{number}: {error}")
     faults += [f"{file}:{line}: {fault}" for line, fault in _order(steps)] if not faults else []
     if faults:
-        raise ScenarioError("\n".join(faults))
+        more = [f"{file}: {len(faults) - MOST_FAULTS} more lines are wrong"] if len(faults) > MOST_FAULTS else []
+        raise ScenarioError("\n".join([*faults[:MOST_FAULTS], *more]))
     return tuple(steps)
 
 
@@ -90,7 +94,7 @@ def check(words: list[str]) -> None:
             raise ValueError("a step forward in time is one word, such as +10s")
         return
     if word not in FORMS:
-        raise ValueError(f'there is no step "{word}"; {nearest(word, FORMS)}')
+        raise ValueError(f'there is no step "{word}"; {nearest(word, FORMS, "docs/scenarios.md lists them")}')
     faults = []
     for form in FORMS[word]:
         fault = _unlike(form, rest)
@@ -223,7 +227,16 @@ def _order(steps: list[Step]) -> Iterator[tuple[int, str]]:
         yield max([1, *(step.line for step in steps)]), "the file has no step start: nothing would be played"
 
 
-def nearest(word: str, known: Collection[str]) -> str:
-    """What was probably meant, or all that there is."""
+def nearest(word: str, known: Collection[str], otherwise: str = "") -> str:
+    """What was probably meant; else ``otherwise``, or all that there is."""
     near = difflib.get_close_matches(word, [str(one) for one in known], 1, 0.6)
-    return f'did you mean "{near[0]}"?' if near else f"there are: {', '.join(known) or 'none'}"
+    if near:
+        return f'did you mean "{near[0]}"?'
+    return otherwise or f"there are: {', '.join(known) or 'none'}"
+
+
+def known_name(kind: str, name: str, known: Collection[str]) -> str:
+    """The name, if there is such a thing. ``ValueError`` otherwise, with the nearest that there is."""
+    if name not in known:
+        raise ValueError(f'there is no {kind} "{name}"; {nearest(name, known)}')
+    return name

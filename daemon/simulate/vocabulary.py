@@ -31,7 +31,9 @@ FORMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "operator": (
             "NAME lockdown|release DOOR|all [because TEXT]",
             "NAME unlock|lock|pulse|block DOOR|all [for DURATION] [because TEXT]",
+            "NAME unlock|lock|block DOOR|all until edge [because TEXT]",
             "NAME forgive PERSON",
+            "NAME forgive area AREA",
             "NAME sync accept|reject|disconnect|resume",
         ),
         "clock": ("jump ±DURATION", "unsynced|synced|unset"),
@@ -91,7 +93,7 @@ EVENT_FIELDS: Mapping[EventName, tuple[str, ...]] = MappingProxyType(
         EventName.CACHE_STALE: ("door", "level"),
         EventName.CLOCK_JUMP: ("seconds",),
         EventName.CLOCK_QUALITY: ("quality",),
-        EventName.OPERATOR: ("door", "person", "name", "action", "until", "seconds", "because"),
+        EventName.OPERATOR: ("door", "person", "area", "name", "action", "until", "seconds", "because"),
         EventName.JOURNAL_GAP: ("cause", "first", "last", "lost", "not_uploaded", "chain"),
         EventName.SYSTEM_START: ("version", "clock", "unreadable"),
         EventName.SYSTEM_STOP: (),

@@ -23,6 +23,7 @@ from daemon.config.site import Site
 from daemon.controller.controller import Controller
 from daemon.controller.effects import Effects
 from daemon.controller.rules import controller_rules
+from daemon.controller.unit import DoorUnit
 from daemon.paths import Paths
 from daemon.scim.cards import CardMapper
 from daemon.scim.fetch import directory_of
@@ -30,6 +31,7 @@ from daemon.scim.settings import ScimSettings
 from daemon.scim.sidefile import SideFile, parse_side_file
 from daemon.simulate.clock import VirtualClock
 from daemon.simulate.expectations import Happened
+from daemon.simulate.scenario import known_name
 from daemon.sync_news import SyncNews
 from drivers.bench import Bench, SimDevice
 from drivers.events import CardRead, DeviceEvent, InputState
@@ -39,8 +41,8 @@ from drivers.wiegand.reader import ReaderRules, interpret
 SITE_KEY = bytes(32)
 """A scenario needs no secret: its cards are in its own files."""
 
-COMMIT_DELAY = 0.1
-"""Seconds until an event is durable: the bound that the real journal keeps (contract 1)."""
+COMMIT_DELAY = 0.03
+"""Seconds until an event is durable: the real journal gathers events for 20 ms and then commits them."""
 
 START_UP = 1.0
 """Seconds that the daemon takes to start: its inputs have settled by then."""
@@ -102,7 +104,7 @@ class World:
     def close(self) -> None:
         """Make everything durable that is pending, and close the databases."""
         try:
-            self._commit()
+            self.commit()
             self._write()
         finally:
             self._end()
@@ -120,6 +122,10 @@ class World:
                 if line is not None:
                     state = InputState.ON if line.sense == "nc" else InputState.OFF
                     self.bench.set_input(line.input, state, self.clock.monotonic)
+
+    def unit(self, door: str) -> DoorUnit:
+        """A door by its name. ``ValueError``: there is none."""
+        return self.controller.units[known_name("door", door, self.controller.units)]
 
     # -------------------------------------------------------------- the doors process
 
@@ -139,15 +145,19 @@ class World:
     def restart(self) -> None:
         """End cleanly, and start again at once."""
         self._perform(self.controller.stop())
-        self._commit()
+        self.commit()
         self._again()
 
-    def power_cut(self) -> None:
-        """End in the middle of everything: what was not durable is gone, and a new boot begins."""
+    def power_cut(self) -> list[Happened]:
+        """End in the middle of everything, and a new boot begins; what was not durable is gone, and returned."""
+        durable = len(self.happened) - len(self._pending.events)
+        lost = self.happened[durable:]
+        del self.happened[durable:]
         self._pending.clear()
         self._commit_at = None
         self._boot += 1
         self._again()
+        return lost
 
     def _again(self) -> None:
         self._write()
@@ -173,7 +183,7 @@ class World:
             self.bench.handle_deadline(due)
             self._perform(self.controller.handle_deadline(self.now()))
             if self._commit_at is not None and self._commit_at <= due:
-                self._commit()
+                self.commit()
         self.clock.move_to(monotonic)
         self._perform(self.controller.handle_deadline(self.now()))
 
@@ -219,7 +229,7 @@ class World:
         if (effects.events or effects.state) and self._commit_at is None:
             self._commit_at = now.monotonic + COMMIT_DELAY
 
-    def _commit(self) -> None:
+    def commit(self) -> None:
         """From now on what is pending survives a power cut."""
         for stamp, _ in self._pending.events:
             self._newest = max(self._newest or stamp.at.utc, stamp.at.utc)
