@@ -56,6 +56,15 @@ def quality_of(utc: datetime, newest: datetime | None, said: ClockQuality) -> Cl
     return said
 
 
+def passed(newest: datetime | None, at: Moment) -> datetime:
+    """The last instant known to have passed, once an event was stamped ``at``.
+
+    A clock that NTP sets has the last word, also when it takes back a future that was stamped before: else the
+    clock would count as never set as soon as NTP is away, until that future is reached.
+    """
+    return at.utc if newest is None or at.quality is ClockQuality.SYNCED else max(newest, at.utc)
+
+
 def kernel_synchronised() -> bool:
     """Whether an NTP or PTP daemon disciplines the kernel's clock: ``adjtimex(2)`` without STA_UNSYNC."""
     timex = _Timex()

@@ -194,7 +194,7 @@ class Doors:
             self._loop.call_soon_threadsafe(self._tell_listeners, records[-1].stamp.at)
 
     def _tell_listeners(self, newest: Moment) -> None:
-        self._newest = max(self._newest or newest.utc, newest.utc)
+        self._newest = clock.passed(self._newest, newest)
         for changed in tuple(self._on_commit):
             changed()
 

@@ -28,7 +28,7 @@ KEY_INTERVAL = 0.2
 """Seconds between two key presses."""
 
 SETTLE = COMMIT_DELAY + 0.001
-"""Seconds that an input step takes beyond the input's debounce time: what came of it is durable by then."""
+"""Seconds that an input step takes beyond the debounce time, and keys beyond the last: what came of it is durable."""
 
 LINK = 0.1
 """Seconds that a device step takes: what it reports on its return has settled by then."""
@@ -164,6 +164,7 @@ class Player:
             if number:
                 self.world.move_to(self.world.clock.monotonic + KEY_INTERVAL)
             self.world.happens(self.world.bench.keys(self._reader(reader), key, self.world.clock.monotonic))
+        self.world.move_to(self.world.clock.monotonic + SETTLE)
 
     def contact(self, step: Step) -> None:
         """``contact DOOR open|closed|short|cut``."""

@@ -18,7 +18,7 @@ from cache.model import Event, Moment, Record, Stamp
 from cache.plan import Quarantine
 from cache.reconcile import Evidence, Policy, disconnect, missing, plan
 from cache.store import Store
-from daemon.clock import quality_of
+from daemon.clock import passed, quality_of
 from daemon.config.site import Site
 from daemon.controller.controller import Controller
 from daemon.controller.effects import Effects
@@ -232,7 +232,7 @@ class World:
     def commit(self) -> None:
         """From now on what is pending survives a power cut."""
         for stamp, _ in self._pending.events:
-            self._newest = max(self._newest or stamp.at.utc, stamp.at.utc)
+            self._newest = passed(self._newest, stamp.at)
         self._durable.take(self._pending)
         self._commit_at = None
         if len(self._durable.events) >= self._together:

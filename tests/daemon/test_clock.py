@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.model import ClockQuality
+from cache.model import ClockQuality, Moment
 from daemon import clock
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -35,6 +35,13 @@ def test_how_far_a_clock_is_believed(
     utc: datetime, newest: datetime | None, kernel: ClockQuality, believed: ClockQuality
 ) -> None:
     assert clock.quality_of(utc, newest, kernel) is believed
+
+
+def test_what_is_known_to_have_passed() -> None:
+    assert clock.passed(None, Moment(NOW, 0.0, HOLDOVER)) == NOW
+    assert clock.passed(NOW, Moment(NOW + HOUR, 0.0, HOLDOVER)) == NOW + HOUR
+    assert clock.passed(NOW + HOUR, Moment(NOW, 0.0, HOLDOVER)) == NOW + HOUR
+    assert clock.passed(NOW + HOUR, Moment(NOW, 0.0, SYNCED)) == NOW, "NTP took a wrong future back"
 
 
 @pytest.mark.parametrize("synchronised", [True, False])
