@@ -28,7 +28,7 @@ KEY_INTERVAL = 0.2
 """Seconds between two key presses."""
 
 SETTLE = COMMIT_DELAY + 0.001
-"""Seconds that an input step takes beyond the debounce time, and keys beyond the last: what came of it is durable."""
+"""Seconds that inputs take beyond their debounce time, and keys beyond the last: what came of them is durable."""
 
 LINK = 0.1
 """Seconds that a device step takes: what it reports on its return has settled by then."""
