@@ -50,6 +50,7 @@ SHELLS = {
     "daemon.paths",
     "daemon.readerkeys",
     "daemon.secrets",
+    "daemon.simulate.operators",
     "daemon.simulate.runner",
     "daemon.simulate.world",
     "daemon.sync",
