@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
@@ -12,6 +13,7 @@ from daemon.cli.target import Target
 from daemon.control.client import ask, is_running
 from daemon.control.reports import EventReport, event_report
 from daemon.errors import ControlError
+from drivers.settings import parse_duration
 
 if TYPE_CHECKING:
     from daemon.config.site import Site
@@ -28,19 +30,30 @@ BATCH = 500
 def recorded_events(target: Target, arguments: dict[str, Any]) -> Iterator[EventReport]:
     """Durable events, oldest first: the newest ``count``, or all after ``after``; with ``follow`` for ever.
 
+    ``since`` and ``until`` are instants, or how long ago: ``2h``.
     ``ControlError`` at the end of what the file has where they were to be followed.
     """
+    arguments = {**arguments, **{name: _instant(arguments.get(name)) for name in ("since", "until")}}
     socket = target.control()
     if is_running(socket):
         adapter = TypeAdapter(EventReport)
         timeout = None if arguments.get("follow") else SILENCE
         yield from map(adapter.validate_python, ask(socket, "events", timeout, **arguments))
         return
-    yield from _events_from_file(target.site(), arguments)
+    with target.without_daemon() as site:
+        yield from _events_from_file(site, arguments)
     if arguments.get("follow"):
         raise ControlError(
             f"no daemon answers at {socket}, so there is nothing to follow; these were the kept ones"
         )
+
+
+def _instant(text: str | None) -> str | None:
+    """``2h`` as the instant of two hours ago; everything else is an instant, or refused where it is read."""
+    try:
+        return text and (datetime.now(UTC) - timedelta(seconds=parse_duration(text))).isoformat()
+    except (ValueError, OverflowError):
+        return text
 
 
 def _events_from_file(site: Site, arguments: dict[str, Any]) -> Iterator[EventReport]:
@@ -87,11 +100,13 @@ def offline(target: Target, arguments: dict[str, Any]) -> Iterator[tuple[Questio
     from daemon.paths import Paths
     from daemon.secrets import SITE_KEY_BYTES, decode_key, read_secret
 
-    site, now = target.site(), clock.now()
-    paths = Paths.of(site)
-    key = b"" if arguments.get("card") is None else decode_key(read_secret(site.tables.site.key), SITE_KEY_BYTES)
-    with Lookup(paths.cache) as lookup, JournalReader(paths.journal) as journal:
-        controller = Controller(controller_rules(site, key), lookup.find)
-        controller.start(now, "", journal.state())
-        question = Question(arguments, controller, site.formats, now, running=False)
-        yield question, Explainer(lookup, journal)
+    now = clock.now()
+    with target.without_daemon() as site:
+        asked = arguments.get("card") is not None
+        key = decode_key(read_secret(site.tables.site.key), SITE_KEY_BYTES) if asked else b""
+        paths = Paths.of(site)
+        with Lookup(paths.cache) as lookup, JournalReader(paths.journal) as journal:
+            controller = Controller(controller_rules(site, key), lookup.find)
+            controller.start(now, "", journal.state())
+            question = Question(arguments, controller, site.formats, now, running=False)
+            yield question, Explainer(lookup, journal)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
+import re
+import shutil
 import sys
+from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar, cast
 
 import click
 
@@ -19,6 +23,11 @@ DEFAULT_CONFIG = Path("/etc/latchd/site.toml")
 INTERNAL_ERROR = LatchdError.exit_code
 USAGE_ERROR = 2
 INTERRUPTED = 130
+
+LEAST_WIDTH = 40
+"""Columns below which a terminal is left to fold lines by itself."""
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -95,17 +104,70 @@ def table(rows: list[list[str]], header: list[str] | None = None) -> str:
     lines = ([header] if header else []) + rows
     if not lines:
         return ""
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    widths = [max(len(click.unstyle(line[column])) for line in lines) for column in range(len(lines[0]))]
     return "\n".join("  ".join(map(_padded, line, widths)).rstrip() for line in lines)
 
 
 def _padded(cell: str, width: int) -> str:
-    return cell.ljust(width)
+    return cell + " " * (width - len(click.unstyle(cell)))
+
+
+def show(text: str) -> None:
+    """Text on standard output; on a terminal, long lines are folded to its width."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    click.echo(fold(text, width) if width >= LEAST_WIDTH else text)
+
+
+def fold(text: str, width: int) -> str:
+    """Fold long lines at words, each below its last column that begins in the left half, else four in."""
+    return "\n".join(_folded(line, width) for line in text.split("\n"))
+
+
+def _folded(line: str, width: int) -> str:
+    left = click.unstyle(line)
+    if len(left) <= width:
+        return line
+    columns = [gap.end() for gap in re.finditer(r"  +", left[: width // 2])]
+    indent = columns[-1] if columns else 4
+    folded, used = "", 0
+    for word in re.split(r"( +)", line):
+        length = len(click.unstyle(word))
+        if used + length > width and used > indent:
+            if word.isspace():
+                continue
+            folded, used = f"{folded.rstrip(' ')}\n{' ' * indent}", indent
+        folded, used = folded + word, used + length
+    return folded
 
 
 def printable(text: str) -> str:
     """Text of a directory or a device for a terminal: control characters are shown, not obeyed."""
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def printable_all(value: T) -> T:
+    """A report with every text in it ``printable``, however deep."""
+    made: Any = value
+    if isinstance(value, str):
+        made = printable(value)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        inner = {field.name: printable_all(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        made = dataclasses.replace(value, **inner)
+    elif isinstance(value, dict):
+        made = {printable_all(key): printable_all(inner) for key, inner in value.items()}
+    elif isinstance(value, list | tuple):
+        made = type(value)(map(printable_all, value))
+    return cast(T, made)
+
+
+def local_time(at: str) -> str:
+    """An instant in the local time of the terminal, with its offset."""
+    return datetime.fromisoformat(at).astimezone().isoformat(" ", "seconds")
+
+
+def counted(number: int, what: str) -> str:
+    """``1 door``, ``2 doors``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def duration(seconds: float | None) -> str:

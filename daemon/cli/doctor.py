@@ -15,12 +15,12 @@ from cache.errors import LatchdError
 from cache.journal_reader import JournalReader
 from cache.lookup import Lookup
 from daemon import clock
-from daemon.cli.common import duration
+from daemon.cli.common import counted, duration
 from daemon.cli.target import Target
 from daemon.config.devices import Bus
 from daemon.config.site import Site
 from daemon.control.client import ask_one, is_running
-from daemon.control.reports import StatusReport
+from daemon.control.reports import CacheReport, StatusReport, SyncReport, cache_report, sync_report
 from daemon.paths import Paths
 
 State = Literal["ok", "note", "fault"]
@@ -41,31 +41,43 @@ class Finding:
     text: str
 
 
-def diagnose(config: Path, socket: Path | None = None) -> Iterator[Finding]:
+def diagnose(target: Target) -> Iterator[Finding]:
     """Every check in turn; one that fails does not stop the next."""
-    target = Target(config, socket)
+    site, config = None, target.config
     if _is_kept_from_us(config):
         yield Finding("site file", "note", f"{config} is not for this user; as root, everything is looked at")
-        yield from _daemon(target.control())
-        yield from _sync_daemon(target.sync_control())
-        return
-    try:
-        site = target.site()
-    except LatchdError as error:
-        yield Finding("site file", "fault", str(error))
-        return
-    yield Finding("site file", "ok", f"{config} is good, {len(site.tables.door)} doors")
-    checks: tuple[Callable[[Site], Iterator[Finding]], ...] = (_ports, _state, _cache, _journal, _clock)
-    for check in checks:
+    else:
         try:
-            yield from check(site)
-        except (LatchdError, OSError) as error:
-            yield Finding(check.__name__.strip("_"), "fault", str(error))
-    yield from _daemon(target.control())
-    if site.tables.scim is None:
+            site = target.site()
+        except LatchdError as error:
+            yield Finding("site file", "fault", str(error))
+        else:
+            yield Finding("site file", "ok", f"{config} is good, {counted(len(site.tables.door), 'door')}")
+            yield from _controller(site)
+    try:
+        control, sync_control = target.control(), target.sync_control()
+    except LatchdError:
+        return  # told already: there is no such file, or it is no TOML at all
+    yield from _guarded("doors", _daemon(control, whole=site is None))
+    if site is not None and site.tables.scim is None:
         yield Finding("sync", "note", "the site file has no [scim]: nobody can be added")
     else:
-        yield from _sync_daemon(target.sync_control())
+        yield from _guarded("sync", _sync_daemon(sync_control))
+
+
+def _controller(site: Site) -> Iterator[Finding]:
+    """What can be seen without a daemon."""
+    checks: tuple[Callable[[Site], Iterator[Finding]], ...] = (_ports, _state, _cache, _journal)
+    for check in checks:
+        yield from _guarded(check.__name__.strip("_"), check(site))
+    yield from _clock()
+
+
+def _guarded(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    try:
+        yield from findings
+    except (LatchdError, OSError) as error:
+        yield Finding(check, "fault", str(error))
 
 
 def _is_kept_from_us(config: Path) -> bool:
@@ -111,18 +123,23 @@ def _state(site: Site) -> Iterator[Finding]:
 
 def _cache(site: Site) -> Iterator[Finding]:
     with Lookup(Paths.of(site).cache) as lookup:
-        freshness, state = lookup.freshness(), lookup.sync_state()
-        counts = lookup.counts()
-        quarantine = lookup.quarantine() is not None
-    if freshness.synced_at is None:
-        yield Finding("cache", "fault", f"there was no complete sync yet: {state.text}")
+        cache = cache_report(lookup.freshness(), lookup.counts(), clock.now())
+        sync = sync_report(lookup.sync_state(), lookup.quarantine() is not None)
+    yield from _directory(cache, sync)
+
+
+def _directory(cache: CacheReport, sync: SyncReport) -> Iterator[Finding]:
+    """How old what the doors know is, and what keeps it from being younger."""
+    if cache.age is None:
+        yield Finding("cache", "fault", f"there was no complete sync yet: {sync.text}")
         return
-    age = (clock.now().utc - freshness.synced_at).total_seconds()
-    text = f"generation {freshness.generation}, {counts['people']} people, last complete sync {duration(age)} ago"
-    yield Finding("cache", "fault" if state.failures else "ok", f"{text}; {state.text}")
-    for warning in state.warnings:
+    text = f"generation {cache.generation}, {cache.people} people, last complete sync {duration(cache.age)} ago"
+    yield Finding("cache", "ok", text)
+    if sync.failures:
+        yield Finding("sync", "fault", f"{sync.failures} failed since: {sync.text}")
+    for warning in sync.warnings:
         yield Finding("sync", "note", warning)
-    if quarantine:
+    if sync.quarantine:
         yield Finding("sync", "fault", "removals are held back: latchctl sync diff, then accept or reject")
 
 
@@ -135,7 +152,7 @@ def _journal(site: Site) -> Iterator[Finding]:
         yield Finding("journal", "ok", f"events {found.first} to {found.last}, chain unbroken")
 
 
-def _clock(site: Site) -> Iterator[Finding]:
+def _clock() -> Iterator[Finding]:
     quality = clock.now().quality
     if quality.value == "synced":
         yield Finding("clock", "ok", "synchronised")
@@ -143,16 +160,15 @@ def _clock(site: Site) -> Iterator[Finding]:
         yield Finding("clock", "note", f"{quality.value}: no time server is followed (timedatectl)")
 
 
-def _daemon(socket: Path) -> Iterator[Finding]:
+def _daemon(socket: Path, whole: bool) -> Iterator[Finding]:
+    """The doors process; it tells the ``whole`` where the files may not be read."""
     if not is_running(socket):
         yield Finding("doors", "fault", f"nothing answers at {socket}: systemctl status latchd-doors")
         return
-    try:
-        report = TypeAdapter(StatusReport).validate_python(ask_one(socket, "status"))
-    except LatchdError as error:
-        yield Finding("doors", "fault", str(error))
-        return
-    yield Finding("doors", "ok", f"running, {len(report.doors)} doors")
+    report = TypeAdapter(StatusReport).validate_python(ask_one(socket, "status"))
+    yield Finding("doors", "ok", f"running, {counted(len(report.doors), 'door')}")
+    if whole:
+        yield from _directory(report.cache, report.sync)
     if report.slowest_turn is not None and report.slowest_turn > SLOW_TURN:
         yield Finding("doors", "note", f"one turn of the loop took {report.slowest_turn * 1000:.0f} ms")
     if report.journal.alarm:

@@ -29,10 +29,10 @@ BATCH = 1000
 """Rows written at once."""
 
 
-@click.command()
+@click.command(short_help="What happened and who may pass, for an auditor.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--since", help="Only events since this instant, such as 2026-11-24T08:00:00+01:00.")
-@click.option("--until", help="Only events before this instant.")
+@click.option("--since", help="Only events since this instant (2026-11-24T08:00:00+01:00), or so long ago: `30d`.")
+@click.option("--until", help="Only events before this instant, or so long ago.")
 @click.option("--door", help="Only this door; else all, and what belongs to none.")
 @click.pass_obj
 def export(target: Target, file: Path, since: str | None, until: str | None, door: str | None) -> None:

@@ -12,7 +12,7 @@ import click
 from pydantic import TypeAdapter
 
 from daemon.cli.answers import recorded_events
-from daemon.cli.common import DEFAULT_CONFIG, json_option, print_json, run, table
+from daemon.cli.common import DEFAULT_CONFIG, json_option, print_json, printable_all, run, show, table
 from daemon.cli.export import export
 from daemon.cli.reader import reader
 from daemon.cli.render import doors_text, event_text, status_text
@@ -31,6 +31,9 @@ from daemon.controller.orders import DoorAction
 
 if TYPE_CHECKING:
     from daemon.config.site import Site
+
+NEWEST, MOST_NEWEST = 50, 500
+"""Events that are shown when nobody says how many, and at most: they are held in memory at once."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,8 +63,9 @@ def status(target: Target, as_json: bool) -> None:
     if is_running(socket):
         report = TypeAdapter(StatusReport).validate_python(ask_one(socket, "status"))
     else:
-        report = _status_from_files(target.site())
-    print_json(report) if as_json else click.echo(status_text(report))
+        with target.without_daemon() as site:
+            report = _status_from_files(site)
+    print_json(report) if as_json else show(status_text(report))
     if not report.running:
         raise SystemExit(1)
 
@@ -90,27 +94,34 @@ def _status_from_files(site: Site) -> StatusReport:
 
 @latchctl.command()
 @click.option("--follow", "-f", is_flag=True, help="Go on as events happen.")
-@click.option("--count", "-n", default=50, show_default=True, help="How many of the newest events.")
-@click.option("--after", type=int, help="All events after this sequence number instead.")
+@click.option(
+    "--count",
+    "-n",
+    type=click.IntRange(0, MOST_NEWEST),
+    help=f"How many of the newest events, at most {MOST_NEWEST}.  [default: 50, or all with --since]",
+)
+@click.option("--after", type=click.IntRange(0), help="All events after this sequence number instead.")
 @click.option("--name", "names", multiple=True, help="Only events of this name; may be repeated.")
 @click.option("--door", help="Only events of this door.")
 @click.option("--reader", help="Only events of this reader.")
 @click.option("--person", help="Only events of this person (SCIM id).")
-@click.option("--since", help="Only events since this instant, such as 2026-11-24T08:00:00+01:00.")
-@click.option("--until", help="Only events before this instant.")
+@click.option("--since", help="Only events since this instant (2026-11-24T08:00:00+01:00), or so long ago: `2h`.")
+@click.option("--until", help="Only events before this instant, or so long ago.")
 @click.option("--trace", is_flag=True, help="Show every rule that a decision asked, and its answer.")
 @json_option
 @click.pass_obj
 def events(
-    target: Target, /, follow: bool, count: int, after: int | None, trace: bool, as_json: bool, **wanted: Any
+    target: Target, /, count: int | None, after: int | None, trace: bool, as_json: bool, **wanted: Any
 ) -> None:
     """What happened, newest last; only what is durable is shown."""
-    arguments = {"count": count, "after": after, "follow": follow, **wanted, "names": list(wanted["names"])}
+    if after is None and count is None and wanted["since"] is not None:
+        after = 0
+    arguments = {**wanted, "count": NEWEST if count is None else count, "after": after}
     for report in recorded_events(target, arguments):
-        print_json(report) if as_json else click.echo(event_text(report, trace))
+        print_json(report) if as_json else show(event_text(report, trace))
 
 
-@latchctl.command()
+@latchctl.command(short_help="Lockdown, release, unlock, lock, pulse or block a door.")
 @click.argument("action", type=click.Choice([action.value for action in DoorAction]))
 @click.argument("door")
 @click.option("--for", "length", help="For how long, such as 30m; else until it is released.")
@@ -122,10 +133,10 @@ def door(target: Target, /, action: str, door: str, length: str | None, as_json:
     """Order something for DOOR (a name, or `all`): lockdown, release, unlock, lock, pulse or block."""
     arguments = {"action": action, "door": door, "for": length, **options}
     reports = TypeAdapter(tuple[DoorReport, ...]).validate_python(ask_one(target.control(), "door", **arguments))
-    print_json({"doors": reports}) if as_json else click.echo(doors_text(reports))
+    print_json({"doors": reports}) if as_json else show(doors_text(reports))
 
 
-@latchctl.command()
+@latchctl.command(short_help="Forget where a person is (anti-passback).")
 @click.argument("person", required=False)
 @click.option("--area", help="Everybody who is in this area, instead of one person.")
 @click.pass_obj
@@ -144,18 +155,18 @@ def doctor(target: Target, as_json: bool) -> None:
     """Check everything that a visit would check. Exit code 1: something needs a person."""
     from daemon.cli.doctor import diagnose
 
-    findings = tuple(diagnose(target.config, target.socket))
+    findings = tuple(diagnose(target))
     if as_json:
         print_json({"findings": findings})
     else:
         colours = {"ok": "green", "note": "yellow", "fault": "red"}
-        rows = [[click.style(f.state, fg=colours[f.state]), f.check, f.text] for f in findings]
-        click.echo(table(rows))
+        rows = [[click.style(f.state, fg=colours[f.state]), f.check, f.text] for f in printable_all(findings)]
+        show(table(rows))
     if any(finding.state == "fault" for finding in findings):
         raise SystemExit(1)
 
 
-@latchctl.command()
+@latchctl.command(short_help="The drivers that a site file may name.")
 @json_option
 def drivers(as_json: bool) -> None:
     """The drivers that a site file may name, where each comes from, and whether it can be used."""
@@ -166,7 +177,7 @@ def drivers(as_json: bool) -> None:
         print_json({"drivers": checks})
         return
     rows = [[c.entry.name, c.entry.origin, c.problem or "usable"] for c in checks]
-    click.echo(table(rows, ["DRIVER", "FROM", "STATE"]))
+    show(table(rows, ["DRIVER", "FROM", "STATE"]))
 
 
 for command in (sync, why, access, reader, export):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.common import config_option, json_option, print_json, run, start_logging
+from daemon.cli.common import config_option, counted, json_option, print_json, run, start_logging
 from daemon.cli.replay import replay
 from daemon.cli.supervise import supervise
 from daemon.config.load import Scope, load_site
@@ -27,19 +27,19 @@ def latchd(verbose: bool) -> None:
     start_logging(verbose)
 
 
-@latchd.command("check-config")
+@latchd.command("check-config", short_help="Check a site file; no device is opened.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--without-secrets", is_flag=True, help="Do not look for the secrets that the file refers to.")
 def check_config(file: Path, without_secrets: bool) -> None:
     """Check a site file as start-up does: every fault with its line; no device is opened."""
     site = load_site(file, None if without_secrets else read_secret)
     click.echo(
-        f"{file} is good: {len(site.tables.door)} doors, {len(site.devices.readers)} readers, "
-        f"{len(site.levels)} access levels"
+        f"{file} is good: {counted(len(site.tables.door), 'door')}, "
+        f"{counted(len(site.devices.readers), 'reader')}, {counted(len(site.levels), 'access level')}"
     )
 
 
-@latchd.command()
+@latchd.command(short_help="The process that opens doors.")
 @config_option
 def doors(config: Path) -> None:
     """Run the process that opens doors; it never touches the network."""
@@ -48,7 +48,7 @@ def doors(config: Path) -> None:
     asyncio.run(serve_doors(load_site(config, scope=Scope.DOORS)))
 
 
-@latchd.command()
+@latchd.command(short_help="The process that reads people from the SCIM server.")
 @config_option
 @click.option("--once", is_flag=True, help="Sync once, say how it went, and end; the exit code tells too.")
 @click.option("--dry-run", is_flag=True, help="With --once: say what would change, and change nothing.")
@@ -70,7 +70,7 @@ def sync(config: Path, once: bool, dry_run: bool, as_json: bool) -> None:
     raise SystemExit(outcome.exit_code)
 
 
-@latchd.command("run")
+@latchd.command("run", short_help="Both together, for a bench or a demo.")
 @config_option
 def run_both(config: Path) -> None:
     """Run doors and sync together, for a bench or a demo; on a controller each is its own systemd unit.

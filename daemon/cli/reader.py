@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from daemon.cli.common import json_option, print_json, table
+from daemon.cli.common import json_option, print_json, printable, printable_all, show, table
 from daemon.cli.target import Target
 from daemon.control.client import ask, ask_one
 
@@ -16,7 +16,7 @@ SLOW = 60.0
 """Seconds that a reader may take for a new key, and a scan for a look at many silent addresses."""
 
 
-@click.group()
+@click.group(short_help="Keys of readers, and other readers on a bus.")
 def reader() -> None:
     """Keys of readers: enrol, rotate, revoke; and readers on a bus that the site file does not know."""
 
@@ -34,14 +34,14 @@ def keys(target: Target, as_json: bool) -> None:
             [one["reader"], one["state"], one["since"] or "-", one["fingerprint"] or "-"]
             for one in report["readers"]
         ]
-        click.echo(table(rows, ["READER", "KEY", "SINCE", "FINGERPRINT"]))
+        show(table(rows, ["READER", "KEY", "SINCE", "FINGERPRINT"]))
         if report["trouble"]:
             click.secho(report["trouble"], fg="red", err=True)
     if report["trouble"]:
         raise SystemExit(1)
 
 
-@reader.command()
+@reader.command(short_help="Give a reader on the default key one of its own.")
 @click.argument("reader")
 @click.pass_obj
 def enrol(target: Target, reader: str) -> None:
@@ -49,7 +49,7 @@ def enrol(target: Target, reader: str) -> None:
     _order(target, "reader enrol", reader=reader)
 
 
-@reader.command()
+@reader.command(short_help="Change a reader's key for another random one.")
 @click.argument("reader")
 @click.pass_obj
 def rotate(target: Target, reader: str) -> None:
@@ -57,7 +57,7 @@ def rotate(target: Target, reader: str) -> None:
     _order(target, "reader rotate", reader=reader)
 
 
-@reader.command()
+@reader.command(short_help="Forget a reader's key: it is offline at once.")
 @click.argument("reader")
 @click.confirmation_option(prompt="The reader must be reset by hand before it can be enrolled again. Go on?")
 @click.pass_obj
@@ -66,7 +66,7 @@ def revoke(target: Target, reader: str) -> None:
     _order(target, "reader revoke", reader=reader)
 
 
-@reader.command()
+@reader.command(short_help="Give a reader another address and speed.")
 @click.argument("reader")
 @click.argument("address", type=click.IntRange(0, 126))
 @click.argument("baudrate", type=click.Choice([str(speed) for speed in BAUDRATES]))
@@ -89,7 +89,7 @@ def show_text(target: Target, reader: str, text: str, seconds: int | None) -> No
 def _order(target: Target, command: str, **arguments: Any) -> None:
     done = ask_one(target.control(), command, SLOW, **arguments)
     key = f" (fingerprint {done['fingerprint']})" if done["fingerprint"] else ""
-    click.echo(f"{done['reader']}: {done['text']}{key}")
+    show(printable(f"{done['reader']}: {done['text']}{key}"))
 
 
 @reader.command()
@@ -105,7 +105,7 @@ def scan(target: Target, bus: str, addresses: str, speeds: tuple[int, ...], as_j
     # A silent place takes half a second with the turns of the readers in service, so silence can be long.
     for found in ask(target.control(), "reader scan", None, **asked):
         count += 1
-        print_json(found) if as_json else click.echo(_found_line(found))
+        print_json(found) if as_json else show(_found_line(printable_all(found)))
     if not as_json:
         click.echo(f"{count} found that the site file does not know")
 

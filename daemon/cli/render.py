@@ -10,7 +10,7 @@ from typing import Annotated
 import click
 from pydantic import Field, TypeAdapter
 
-from daemon.cli.common import duration, printable, table
+from daemon.cli.common import duration, local_time, printable_all, table
 from daemon.control.reports import (
     AccessReport,
     DecisionReport,
@@ -30,7 +30,7 @@ _GOOD, _BAD, _NOTE = "green", "red", "yellow"
 
 def status_text(report: StatusReport) -> str:
     """``latchctl status``."""
-    return "\n".join(_status_lines(report))
+    return "\n".join(_status_lines(printable_all(report)))
 
 
 def _status_lines(report: StatusReport) -> Iterator[str]:
@@ -45,7 +45,7 @@ def _status_lines(report: StatusReport) -> Iterator[str]:
         yield click.style(f"cache: every card is denied: {cache.trouble}", fg=_BAD)
     yield f"last complete sync: {_ago(cache.age)}"
     failing = f", {sync.failures} failed since" if sync.failures else ""
-    line = f"sync: {sync.outcome}{failing}: {printable(sync.text)}"
+    line = f"sync: {sync.outcome}{failing}: {sync.text}"
     yield click.style(line, fg=_BAD) if sync.failures else line
     if sync.quarantine:
         yield click.style("removals are held back: see `latchctl sync diff`", fg=_NOTE)
@@ -74,6 +74,7 @@ def _ago(age: float | None) -> str:
 
 def event_text(event: EventReport, trace: bool = False) -> str:
     """One event on one line, in the local time of the terminal; with ``trace`` the rules of its decision below."""
+    event = printable_all(event)
     line = _event_line(event)
     return "\n".join([line, *map(rule_text, event.trace)]) if trace else line
 
@@ -85,11 +86,11 @@ def _event_line(event: EventReport) -> str:
     fields = ("door", "reader", "person", "reason", "group", "level")
     words += [f"{name}={_quoted(value)}" for name in fields if (value := getattr(event, name)) is not None]
     words += [f"{name}={_quoted(value)}" for name, value in event.detail.items() if value != ""]
-    return " ".join(words)
+    return " ".join(words).rstrip()
 
 
 def _quoted(value: object) -> str:
-    text = printable(str(value))
+    text = str(value)
     return f'"{text}"' if " " in text or not text else text
 
 
@@ -103,7 +104,7 @@ def _colour(name: str) -> str | None:
 
 def decision_text(report: DecisionReport) -> str:
     """``latchctl why``: the answer, the path, and every rule in order; the last one decided."""
-    return "\n".join(_decision_lines(report))
+    return "\n".join(_decision_lines(printable_all(report)))
 
 
 def _decision_lines(report: DecisionReport) -> Iterator[str]:
@@ -121,9 +122,8 @@ def _decision_lines(report: DecisionReport) -> Iterator[str]:
 
 def _circumstances(report: DecisionReport | GroupReport) -> str:
     source = "now" if report.live else "by its schedule"
-    return (
-        f"at: {_local(report.at)}, reader {report.reader} of door {report.door}, which is {report.mode} {source}"
-    )
+    place = f"reader {report.reader} of door {report.door}"
+    return f"at: {local_time(report.at)}, {place}, which is {report.mode} {source}"
 
 
 def _answer(outcome: str) -> str:
@@ -137,7 +137,7 @@ def _note(note: str) -> str:
 
 def _happened(report: HappenedReport) -> str:
     reason = f" ({report.reason})" if report.reason else ""
-    return f"what happened: {_local(report.at)} {report.name}{reason}, event {report.sequence}"
+    return f"what happened: {local_time(report.at)} {report.name}{reason}, event {report.sequence}"
 
 
 Item = GroupReport | MemberReport | AccessReport | PathReport | PassengerReport
@@ -161,7 +161,7 @@ def read_decision(value: object) -> DecisionReport:
 
 def item_text(report: Item) -> str:
     """An item of a long answer on a line or a few."""
-    match report:
+    match report := printable_all(report):
         case GroupReport():
             head = f"{report.name} ({report.group}), {report.members} members"
             return "\n".join([head, _circumstances(report), *map(_note, report.notes)])
@@ -181,7 +181,7 @@ def _access_lines(report: AccessReport) -> Iterator[str]:
     elif report.group is not None:
         yield f"access group: {report.name} ({report.group})"
     if report.at is not None:
-        yield f"at: {_local(report.at)}"
+        yield f"at: {local_time(report.at)}"
     yield f"cache: generation {report.generation}, last complete sync {_ago(report.age)}"
     yield from map(_note, report.notes)
 
@@ -204,11 +204,6 @@ def _path_text(report: PathReport) -> str:
 
 def _person(report: MemberReport | PassengerReport) -> str:
     return f"{report.name} ({report.person})" if report.name else report.person
-
-
-def _local(at: str) -> str:
-    """An instant in the local time of the terminal, with its offset."""
-    return datetime.fromisoformat(at).astimezone().isoformat(" ", "seconds")
 
 
 def rule_text(rule: RuleReport) -> str:

@@ -20,7 +20,7 @@ from drivers.registry import BrokenDriverError, UnknownDriverError, load
 Secret = Callable[[SecretReference], bytes]
 
 
-@click.command("replay")
+@click.command("replay", short_help="Feed recordings of a bus through its driver.")
 @click.argument("files", type=click.Path(path_type=Path, dir_okay=False), nargs=-1, required=True)
 @click.option("--key", "keys", metavar="READER=REFERENCE", multiple=True, help="Where an OSDP reader's key is.")
 @click.option("--show-cards", is_flag=True, help="Print card numbers and keys too.")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from daemon.cli.common import json_option, print_json
+from daemon.cli.common import duration, json_option, local_time, print_json, printable_all, show
 from daemon.cli.target import Target
 from daemon.control.client import ask, ask_one
 from daemon.outcome import EXIT_CODES, Outcome
@@ -16,18 +17,18 @@ SLOW = 900.0
 """Seconds of silence to bear with: one slow page of a slow server."""
 
 
-@click.group()
+@click.group(short_help="How syncing goes, and removals that are held back.")
 def sync() -> None:
     """How syncing goes, and what to do with removals that are held back."""
 
 
-@sync.command()
+@sync.command(short_help="How syncing goes, the next one, generations.")
 @json_option
 @click.pass_obj
 def status(target: Target, as_json: bool) -> None:
     """The last sync, the next one, the road to memberships, generations, and cards that cannot be used."""
     report = ask_one(target.sync_control(), "sync status")
-    print_json(report) if as_json else click.echo("\n".join(_status_lines(report)))
+    print_json(report) if as_json else show("\n".join(_status_lines(printable_all(report))))
 
 
 def _status_lines(report: dict[str, Any]) -> Iterator[str]:
@@ -35,12 +36,12 @@ def _status_lines(report: dict[str, Any]) -> Iterator[str]:
     yield f"{state['outcome']}: {state['text']}"
     if running and report["progress"]:
         yield f"running now: {report['progress'][0]}, {report['progress'][1]} so far"
-    yield f"last complete sync: {state['synced_at'] or 'never'}; failed since: {state['failures']}"
+    yield f"last complete sync: {_when(state['synced_at'])}; failed since: {state['failures']}"
     yield f"memberships are read by: {state['road'] or 'not known yet'}"
     if report["hold"]:
         yield click.style(f"on hold: {report['hold']}; `latchctl sync resume` lets it go on", fg="yellow")
     elif report["next_at"]:
-        yield f"next sync: {report['next_at']}"
+        yield f"next sync: {local_time(report['next_at'])}"
     if report["quarantine"]:
         yield click.style("removals are held back: `latchctl sync diff`, then accept or reject", fg="yellow")
     for warning in state["warnings"]:
@@ -48,6 +49,13 @@ def _status_lines(report: dict[str, Any]) -> Iterator[str]:
     for generation in report["generations"][:5]:
         words = [f"generation {generation['number']}", generation["applied_at"], generation["summary"]]
         yield "  ".join([*words, *(["restorable"] if generation["restorable"] else [])])
+
+
+def _when(at: str | None) -> str:
+    if at is None:
+        return "never"
+    age = (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()
+    return f"{local_time(at)} ({duration(age)} ago)"
 
 
 @sync.command()
@@ -65,12 +73,13 @@ def now(target: Target, dry_run: bool, as_json: bool) -> None:
     if as_json:
         print_json(outcome)
     else:
-        click.echo("\n".join(outcome_lines(outcome)))
+        show("\n".join(outcome_lines(outcome)))
     raise SystemExit(EXIT_CODES[Outcome(outcome["outcome"])])
 
 
 def outcome_lines(outcome: dict[str, Any]) -> Iterator[str]:
     """An outcome for a terminal: what happened, and who and what is concerned."""
+    outcome = printable_all(outcome)
     yield f"{outcome['outcome']}: {outcome['text']}"
     yield from outcome["diff"]
     if outcome["held_diff"]:
@@ -78,7 +87,7 @@ def outcome_lines(outcome: dict[str, Any]) -> Iterator[str]:
         yield from outcome["held_diff"]
 
 
-@sync.command()
+@sync.command(short_help="What is held back, by name, and its token.")
 @json_option
 @click.pass_obj
 def diff(target: Target, as_json: bool) -> None:
@@ -89,12 +98,11 @@ def diff(target: Target, as_json: bool) -> None:
     elif held is None:
         click.echo("nothing is held back")
     else:
-        click.echo(
-            "\n".join([*held["diff"], "held back: " + "; ".join(held["reasons"]), f"token: {held['token']}"])
-        )
+        held = printable_all(held)
+        show("\n".join([*held["diff"], "held back: " + "; ".join(held["reasons"]), f"token: {held['token']}"]))
 
 
-@sync.command()
+@sync.command(short_help="Let what is held back happen.")
 @click.argument("token")
 @click.pass_obj
 def accept(target: Target, token: str) -> None:
@@ -102,7 +110,7 @@ def accept(target: Target, token: str) -> None:
     _act(target, "sync accept", token=token)
 
 
-@sync.command()
+@sync.command(short_help="Keep what is held back as it is.")
 @click.argument("token")
 @click.pass_obj
 def reject(target: Target, token: str) -> None:
@@ -110,7 +118,7 @@ def reject(target: Target, token: str) -> None:
     _act(target, "sync reject", token=token)
 
 
-@sync.command()
+@sync.command(short_help="Restore an earlier generation, and hold syncing.")
 @click.argument("generation", type=int, required=False)
 @click.pass_obj
 def rollback(target: Target, generation: int | None) -> None:
@@ -125,7 +133,7 @@ def resume(target: Target) -> None:
     _act(target, "sync resume")
 
 
-@sync.command()
+@sync.command(short_help="Delete every SCIM access group.")
 @click.option("--because", default="", help="Why, for the record.")
 @click.confirmation_option(prompt="This deletes every SCIM access group; everybody loses their doors. Go on?")
 @click.pass_obj
@@ -136,4 +144,4 @@ def disconnect(target: Target, because: str) -> None:
 
 def _act(target: Target, command: str, **arguments: Any) -> None:
     done = ask_one(target.sync_control(), command, SLOW, **arguments)
-    click.echo(f"{done['text']} (generation {done['generation']})")
+    show(f"{done['text']} (generation {done['generation']})")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cache.errors import CacheError, JournalError
 from daemon.cli.common import DEFAULT_CONFIG
 from daemon.errors import ConfigError
 
@@ -40,6 +43,18 @@ class Target:
     def sync_control(self) -> Path:
         """The socket of the sync process, found in the same way."""
         return self._said("sync_socket", DEFAULT_SYNC_SOCKET)
+
+    @contextmanager
+    def without_daemon(self) -> Iterator[Site]:
+        """The site, for a look into the files because no daemon answers.
+
+        Whatever goes wrong with them, the technician first reads that the daemon is not there.
+        """
+        try:
+            yield self.site()
+        except (ConfigError, CacheError, JournalError) as error:
+            error.args = (f"no daemon answers at {self.control()}, and the files do not help: {error}",)
+            raise
 
     def _said(self, key: str, default: Path) -> Path:
         """What ``[control]`` says, or where the socket is otherwise.

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from daemon.cli.answers import SILENCE, items, offline
-from daemon.cli.common import json_option, print_json
+from daemon.cli.common import json_option, print_json, show
 from daemon.cli.target import Target
 from daemon.control.client import ask_one, is_running
 
@@ -17,7 +17,7 @@ _PERSON = "A person: SCIM id, userName, or a part of the name that only one has.
 _GROUP = "An access group, by name or id"
 
 
-@click.command()
+@click.command(short_help="What would be decided at a reader, and by which rule.")
 @click.option("--reader", help="The reader at which the card is presented.")
 @click.option("--door", help="A door instead: its entry reader.")
 @click.option("--card", help="FORMAT:facility:number, bits:0110… or RAW26:1A2B3C.")
@@ -53,11 +53,11 @@ def _why(target: Target, arguments: dict[str, str | None], as_json: bool) -> int
     else:
         with offline(target, arguments) as (question, explainer):
             report = question.decision(explainer)
-    print_json(report) if as_json else click.echo(decision_text(report))
+    print_json(report) if as_json else show(decision_text(report))
     return report.outcome == "deny"
 
 
-@click.command()
+@click.command(short_help="Who may pass a door, or where somebody may pass.")
 @click.option("--door", help="Who may pass this door.")
 @click.option("--person", help=_PERSON)
 @click.option("--group", help=f"{_GROUP}.")
@@ -88,5 +88,5 @@ def _show(answers: Iterator[Any], as_json: bool, counted: tuple[str, str]) -> in
     for item in answers:
         report = read_item(item)
         count += getattr(report, counted[0], None) == counted[1]
-        print_json(report) if as_json else click.echo(item_text(report))
+        print_json(report) if as_json else show(item_text(report))
     return count

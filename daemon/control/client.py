@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +11,13 @@ from typing import Any
 
 from daemon.control import protocol
 from daemon.control.protocol import Request
-from daemon.errors import ControlError
+from daemon.errors import ControlError, NotPermittedError
 
 CONNECT_TIMEOUT = 5.0
 """Seconds to connect and for the first answer of a command that is no long one."""
+
+_NOBODY = (errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED)
+"""What connecting says where no daemon listens, or where a killed one left its socket behind."""
 
 
 def ask(path: Path, command: str, timeout: float | None = CONNECT_TIMEOUT, **arguments: Any) -> Iterator[Any]:
@@ -35,7 +40,7 @@ def ask(path: Path, command: str, timeout: float | None = CONNECT_TIMEOUT, **arg
         except TimeoutError:
             raise ControlError(f"no answer at {path} within {timeout:g} s; is the daemon stuck?") from None
         except OSError as error:
-            raise ControlError(f"no daemon answers at {path}: {error.strerror}") from None
+            raise _unreachable(path, error) from None
     raise ControlError(f"the daemon at {path} broke off in the middle of its answer")
 
 
@@ -48,7 +53,22 @@ def ask_one(path: Path, command: str, timeout: float | None = CONNECT_TIMEOUT, *
 
 
 def is_running(path: Path) -> bool:
-    """Whether a daemon listens at ``path``."""
+    """Whether a daemon listens at ``path``; ``ControlError`` where that cannot be told."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(CONNECT_TIMEOUT)
-        return connection.connect_ex(str(path)) == 0
+        try:
+            connection.connect(str(path))
+        except OSError as error:
+            if error.errno in _NOBODY:
+                return False
+            raise _unreachable(path, error) from None
+    return True
+
+
+def _unreachable(path: Path, error: OSError) -> ControlError:
+    if isinstance(error, PermissionError):
+        return NotPermittedError(f"{path} cannot be reached: permission denied on its folder")
+    if error.errno in _NOBODY:
+        reason = os.strerror(error.errno)
+        return ControlError(f"no daemon answers at {path} ({reason}): systemctl status 'latchd-*'")
+    return ControlError(f"{path} cannot be reached: {error.strerror or error}")

@@ -7,6 +7,8 @@ import logging
 import os
 import subprocess
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -14,7 +16,7 @@ import pytest
 
 from cache.errors import CacheError, JournalError, LatchdError
 from daemon.cli import common
-from daemon.cli.common import duration, printable, table
+from daemon.cli.common import counted, duration, fold, local_time, printable, printable_all, show, table
 from daemon.errors import ConfigError, ControlError, DriverError, NotPermittedError, SyncError
 
 ERRORS = [
@@ -154,6 +156,59 @@ def test_a_table_lines_up() -> None:
     assert table([["a", "b"], ["long", "c"]], ["X", "Y"]) == "X     Y\na     b\nlong  c"
 
 
+def test_a_table_lines_up_whatever_its_colours() -> None:
+    red = click.style("fault", fg="red")
+    assert [click.unstyle(line) for line in table([[red, "x"], ["ok", "y"]]).split("\n")] == [
+        "fault  x",
+        "ok     y",
+    ]
+
+
+FOLDED = [
+    ("short lines\nstay", "short lines\nstay"),
+    (
+        "fault  hub  the server cannot be reached",
+        "fault  hub  the server\n            cannot be\n            reached",
+    ),
+    ("a sentence that is longer than that", "a sentence that is\n    longer than that"),
+    ("one-word-that-is-longer-than-the-line", "one-word-that-is-longer-than-the-line"),
+]
+
+
+@pytest.mark.parametrize(("text", "shown"), FOLDED)
+def test_long_lines_are_folded_below_their_last_column(text: str, shown: str) -> None:
+    assert fold(text, 24) == shown
+
+
+def test_colours_take_no_room_when_folding() -> None:
+    styled = click.style("stop", fg="red") + " " + click.style("the door is blocked by an order", fg="red")
+    assert click.unstyle(fold(styled, 24)) == fold(click.unstyle(styled), 24)
+    assert fold(styled, 24).count("\x1b[31m") == 2
+
+
+def test_only_a_terminal_folds(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    show("word " * 30)
+    assert capsys.readouterr().out.count("\n") == 1
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    show("word " * 30)
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 60
+
+
+def test_counting_in_words() -> None:
+    assert [counted(number, "door") for number in (0, 1, 2)] == ["0 doors", "1 door", "2 doors"]
+
+
+def test_instants_in_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        assert local_time("2026-11-24T08:00:00.123456+00:00") == "2026-11-24 13:45:00+05:45"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_json_is_one_line_that_others_read(capsys: pytest.CaptureFixture[str]) -> None:
     common.print_json({"name": "Ünal\n"})
     out = capsys.readouterr().out
@@ -172,3 +227,16 @@ def test_json_is_one_line_that_others_read(capsys: pytest.CaptureFixture[str]) -
 )
 def test_control_characters_are_shown_and_not_obeyed(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    name: str
+    parts: tuple[dict[str, str], ...]
+    count: int = 3
+
+
+def test_every_text_of_a_report_is_made_printable() -> None:
+    told = Told("a\n", ({"k\x1b": "v\r"},))
+    assert printable_all(told) == Told("a\\n", ({"k\\x1b": "v\\r"},))
+    assert printable_all([told, None, 4.5]) == [printable_all(told), None, 4.5]

@@ -19,9 +19,11 @@ from cache.model import ClockQuality, Event, EventName, Moment, Stamp
 from cache.plan import Delta, Plan, Quarantine, Rebinding
 from cache.store import Store
 from daemon import clock
-from daemon.cli import doctor
+from daemon.cli import doctor, target
 from daemon.cli.doctor import Finding, diagnose
 from daemon.cli.latchctl import latchctl
+from daemon.cli.target import Target
+from daemon.control.client import is_running
 from tests.daemon.processes import latchd, play, until
 from tests.daemon.simulated import SITE, Bench
 
@@ -49,7 +51,7 @@ def found(bench: Bench) -> dict[str, Finding]:
     """Every finding by its check; the gravest of each."""
     grave = ("ok", "note", "fault")
     by_check: dict[str, Finding] = {}
-    for finding in diagnose(bench.file):
+    for finding in diagnose(Target(bench.file, None)):
         known = by_check.get(finding.check)
         if known is None or grave.index(finding.state) > grave.index(known.state):
             by_check[finding.check] = finding
@@ -140,7 +142,7 @@ FAULTS: list[tuple[Callable[[Bench, pytest.MonkeyPatch], None], str, str, str]] 
     (no_folder, "state", "fault", "No such file"),
     (damaged_cache, "cache", "fault", "cache.db"),
     (no_cache, "cache", "fault", "no complete sync yet"),
-    (failing_sync, "cache", "fault", "the server does not answer"),
+    (failing_sync, "sync", "fault", "1 failed since: the server does not answer"),
     (held_back, "sync", "fault", "latchctl sync diff"),
     (unusable_cards, "sync", "note", "no such format"),
     (forged_event, "journal", "fault", "2"),
@@ -165,6 +167,31 @@ def test_each_fault_is_found_and_says_what_to_do(
     finding = found(bench)[check]
     assert finding.state == state, finding
     assert words in finding.text
+
+
+def test_without_the_right_to_read_the_site_file_the_daemon_tells_the_rest(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator of a controller: may ask the daemons, may read neither /etc/latchd nor the databases."""
+    closed = bench.directory / "etc" / "site.toml"
+    failing_sync(bench, monkeypatch)
+    monkeypatch.setattr(target, "DEFAULT_CONFIG", closed)
+    monkeypatch.setattr(target, "DEFAULT_SOCKET", bench.directory / "control.sock")
+    monkeypatch.setattr(target, "DEFAULT_SYNC_SOCKET", bench.directory / "sync.sock")
+    with latchd(bench, "doors"):
+        until("doors", lambda: is_running(bench.directory / "control.sock"))
+        seen = {(finding.check, finding.state): finding.text for finding in diagnose(Target(closed, None))}
+    assert "No such file" in seen["site file", "fault"]
+    assert seen["doors", "ok"] == "running, 1 door"
+    assert "generation 1, 2 people, last complete sync" in seen["cache", "ok"]
+    assert "systemctl status latchd-sync" in seen["sync", "fault"]
+
+
+def test_a_file_that_is_no_toml_is_told_once(bench: Bench) -> None:
+    bench.file.write_text("[site\n")
+    (only,) = diagnose(Target(bench.file, None))
+    assert (only.check, only.state) == ("site file", "fault")
+    assert "not valid TOML" in only.text
 
 
 def test_running_daemons_and_their_devices(bench: Bench) -> None:

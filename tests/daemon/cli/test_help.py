@@ -43,6 +43,8 @@ def commands(name: str, command: click.Command) -> Iterator[tuple[str, click.Com
 
 COMMANDS = dict([*commands("latchd", latchd), *commands("latchctl", latchctl)])
 ROWS = table("Commands")
+GROUPS = [("latchctl", latchctl), *((word, inner) for word, inner in latchctl.commands.items()
+                                    if isinstance(inner, click.Group))]  # fmt: skip
 
 
 def test_the_page_has_every_command_and_no_other() -> None:
@@ -68,6 +70,15 @@ def test_every_command_and_option_has_help(name: str) -> None:
     shown = CliRunner().invoke(command, ["--help"], prog_name=name)
     assert shown.exit_code == 0
     assert "Usage: " + name in shown.output
+
+
+@pytest.mark.parametrize(("name", "group"), [("latchd", latchd), *GROUPS])
+def test_a_group_tells_of_each_command_in_a_whole_sentence(name: str, group: click.Group) -> None:
+    """On a terminal of 80 columns, where click cuts off what is longer."""
+    shown = CliRunner().invoke(group, ["--help"], prog_name=name, terminal_width=80).output
+    listed = shown.split("Commands:\n", 1)[1].splitlines()
+    assert [line for line in listed if not line.endswith(".")] == []
+    assert [line for line in listed if line.endswith("...")] == []
 
 
 def code(page: str) -> list[str]:

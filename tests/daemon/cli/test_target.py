@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from cache.errors import JournalError, LatchdError
 from daemon.cli.doctor import Finding, diagnose
 from daemon.cli.target import DEFAULT_SOCKET, DEFAULT_SYNC_SOCKET, Target
-from daemon.errors import ConfigError
+from daemon.config.tables import ControlTable
+from daemon.errors import ConfigError, RequestError
+from tests.daemon.simulated import Bench
 
 NOBODY = 65534
 
@@ -73,10 +76,39 @@ def test_a_file_that_is_no_toml_is_told_of(file: Path) -> None:
 
 
 def test_doctor_tells_a_technician_what_was_not_looked_at(forbidden: Path, tmp_path: Path) -> None:
-    first, *others = diagnose(forbidden, tmp_path / "no.sock")
+    first, *others = diagnose(Target(forbidden, tmp_path / "no.sock"))
     assert (first.check, first.state) == ("site file", "note")
     assert "as root" in first.text
     assert [finding.check for finding in others] == ["doors", "sync"]
-    assert others[0] == Finding(
-        "doors", "fault", f"nothing answers at {tmp_path / 'no.sock'}: systemctl status latchd-doors"
+    refused = f"{tmp_path / 'no.sock'} cannot be reached: permission denied on its folder"
+    assert others[0] == Finding("doors", "fault", refused)
+
+
+def test_the_defaults_are_those_of_the_site_file() -> None:
+    assert (str(DEFAULT_SOCKET), str(DEFAULT_SYNC_SOCKET)) == (ControlTable().socket, ControlTable().sync_socket)
+
+
+def test_without_a_daemon_a_fault_of_the_files_says_that_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = tmp_path / "absent.toml"
+    monkeypatch.setattr("daemon.cli.target.DEFAULT_CONFIG", absent)
+    assert told_without_daemon(Target(absent, None)).startswith(
+        f"ConfigError: no daemon answers at {DEFAULT_SOCKET}, and the files do not help: {absent} cannot be read"
     )
+    bench = Bench(tmp_path / "b")
+    meant = Target(bench.file, None)
+    assert told_without_daemon(meant, JournalError("damaged")) == (
+        f"JournalError: no daemon answers at {bench.directory}/control.sock, and the files do not help: damaged"
+    )
+    assert told_without_daemon(meant, RequestError("no such door")) == "RequestError: no such door"
+
+
+def told_without_daemon(meant: Target, raised: LatchdError | None = None) -> str:
+    """What a technician reads when this goes wrong while the files are looked at."""
+    try:
+        with meant.without_daemon():
+            assert raised is not None
+            raise raised
+    except LatchdError as error:
+        return f"{type(error).__name__}: {error}"

@@ -1,0 +1,116 @@
+"""``latchctl status`` and ``events``: the same answers from a daemon and from the files, and who is not there."""
+
+from __future__ import annotations
+
+import json
+import socket
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cache.journal import Journal
+from cache.model import ClockQuality, Event, EventName, Moment, Stamp
+from daemon.cli import latchctl as program
+from daemon.cli.latchctl import MOST_NEWEST, NEWEST, latchctl
+from daemon.errors import ControlError
+from tests.daemon.control.served import serving
+from tests.daemon.simulated import Bench
+
+LONG = MOST_NEWEST + 30
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A site with more events than anybody is shown at once: one a minute, the newest a minute ago."""
+    made = Bench(tmp_path / "b")
+    made.fill()
+    with Journal(made.state / "journal.db") as journal:
+        at = [NOW - timedelta(minutes=LONG - number) for number in range(LONG)]
+        moments = [Moment(each, float(number), ClockQuality.SYNCED) for number, each in enumerate(at)]
+        journal.append([(Stamp(moment, "boot"), Event(EventName.REX, door="lobby")) for moment in moments])
+    return made
+
+
+def latch(bench: Bench, *arguments: str) -> Result:
+    return CliRunner().invoke(latchctl, ["--config", str(bench.file), *arguments])
+
+
+def sequences(bench: Bench, *arguments: str) -> list[int]:
+    found = latch(bench, "events", "--json", "--name", "rex", *arguments)
+    assert found.exit_code == 0, found.output
+    return [json.loads(line)["sequence"] for line in found.stdout.splitlines()]
+
+
+QUESTIONS: list[tuple[tuple[str, ...], list[int]]] = [
+    ((), list(range(LONG - NEWEST + 1, LONG + 1))),
+    (("-n", "3"), [LONG - 2, LONG - 1, LONG]),
+    (("-n", "0"), []),
+    (("-n", str(MOST_NEWEST)), list(range(LONG - MOST_NEWEST + 1, LONG + 1))),
+    (("--after", "0"), list(range(1, LONG + 1))),
+    (("--after", str(LONG - 2)), [LONG - 1, LONG]),
+    (("--since", (NOW - timedelta(minutes=400)).isoformat()), list(range(LONG - 399, LONG + 1))),
+    (("--since", "400m"), list(range(LONG - 398, LONG + 1))),
+    (("--since", "400m", "-n", "2"), [LONG - 1, LONG]),
+    (("--since", "400m", "--until", "398m"), [LONG - 398, LONG - 397]),
+]
+
+
+def test_the_daemon_and_the_file_give_the_same_events(bench: Bench) -> None:
+    from_file = [sequences(bench, *question) for question, _ in QUESTIONS]
+    with serving(bench.file):
+        from_daemon = [sequences(bench, *question) for question, _ in QUESTIONS]
+    assert from_file == [answer for _, answer in QUESTIONS]
+    assert from_daemon == from_file
+
+
+@pytest.mark.parametrize("count", ["-1", str(MOST_NEWEST + 1), "many"])
+def test_a_count_that_cannot_be_shown_is_refused(bench: Bench, count: str) -> None:
+    refused = latch(bench, "events", "-n", count)
+    assert refused.exit_code == 2
+    assert "'--count' / '-n'" in refused.output
+
+
+@pytest.mark.parametrize("since", ["yesterday", "2026-11-24T08:00:00", "999999999999h", "-5m"])
+def test_an_instant_that_is_none_is_refused_in_words(bench: Bench, since: str) -> None:
+    refused = latch(bench, "events", f"--since={since}")
+    assert getattr(refused.exception, "exit_code", None) == 2, refused.output
+    assert since in str(refused.exception)
+
+
+def test_following_without_a_daemon_shows_what_there_is_and_then_says_so(bench: Bench) -> None:
+    shown = latch(bench, "events", "--follow", "-n", "2", "--json")
+    assert [json.loads(line)["sequence"] for line in shown.stdout.splitlines()] == [LONG - 1, LONG]
+    assert isinstance(shown.exception, ControlError)
+    assert "nothing to follow" in str(shown.exception)
+
+
+def test_an_order_without_a_daemon_says_where_to_look(bench: Bench) -> None:
+    for order in (["door", "unlock", "lobby"], ["forgive", "ada"], ["sync", "now"], ["reader", "keys"]):
+        refused = latch(bench, *order)
+        assert isinstance(refused.exception, ControlError), refused.output
+        assert refused.exception.exit_code == 7
+        assert "systemctl status 'latchd-*'" in str(refused.exception)
+
+
+def test_a_socket_that_a_killed_daemon_left_behind_is_no_daemon(bench: Bench) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(bench.directory / "control.sock"))
+    shown = latch(bench, "status")
+    assert (shown.exit_code, "doors not running" in shown.output) == (1, True)
+
+
+def test_a_file_that_may_not_be_read_is_told_as_a_sequel_to_the_daemon_that_is_gone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bench.state / "journal.db").write_bytes(b"no database" * 1000)
+    for command in ("status", "events", "why"):
+        question = ["--reader", "lobby-in", "--person", "ada"] if command == "why" else []
+        refused: Any = latch(bench, command, *question).exception
+        assert str(refused).startswith(f"no daemon answers at {bench.directory}/control.sock, and the files")
+        assert "journal.db" in str(refused)
+        assert refused.exit_code == 4
+    assert program.NEWEST <= program.MOST_NEWEST
