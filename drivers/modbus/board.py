@@ -7,7 +7,7 @@ written and read back, and every input is known. Only then is it reported, with 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drivers.events import (
     DeviceAlarm,
@@ -28,8 +28,8 @@ from drivers.modbus.transactions import Done
 
 FAILURES_TO_OFFLINE = 3
 """Requests in a row without an answer; one alone is noise."""
-PROBE = 0.8
-"""Seconds between questions to a board that does not answer: back within 1 s, and little of the bus spent."""
+PROBE = 0.5
+"""Seconds between questions to a board that does not answer: its outputs are right within 1 s of its return."""
 PROBE_UNSEEN = 2.0
 """The same for a board that never answered since the start: probably not there."""
 READ_BACK = 0.5
@@ -37,7 +37,8 @@ READ_BACK = 0.5
 REFUSED = 1.0
 """Seconds before a question that the board refused is put again."""
 
-MaySend = Callable[[Request], bool]
+Proves = Callable[[Request], bool]
+"""Whether a good answer to the request could be no late reply: ``Line.proves``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +121,16 @@ class Board:
         """Whether a write waits for its read-back."""
         return self.reachable and self.outputs is not None and self.outputs.written and not self.outputs.settled
 
-    def next_job(self, may_send: MaySend) -> Job | None:
+    def next_job(self, proves: Proves, now: float) -> Job | None:
         """What is due first. A question that a late reply might answer is replaced by one it cannot."""
-        jobs = self._jobs() if self.reachable else self._probes()
+        probes = self._probes(now)
+        jobs = self._jobs() if self.reachable else probes
         if not jobs:
             return None
         first = jobs[0].due
-        for job in jobs + self._probes():
-            if may_send(job.request):
-                return Job(job.request, first, setting=job.setting)
+        for job in jobs + probes:
+            if proves(job.request):
+                return replace(job, due=first)
         return None
 
     def deadline(self) -> float | None:
@@ -156,10 +158,18 @@ class Board:
             jobs.append(Job(self._any_register(), self._look_at))
         return sorted(jobs, key=lambda job: job.due)
 
-    def _probes(self) -> list[Job]:
-        """Questions of three different functions, so that one of them is always safe to put."""
-        requests = (self._read_inputs(), self._read_outputs(), self._any_register())
-        return [Job(request, self._probe_at) for request in requests if request is not None]
+    def _probes(self, now: float) -> list[Job]:
+        """Questions that differ in their replies, so that one of them is always safe to put.
+
+        What outputs are to be anyway is written too, but only to a board that was seen: an adapter that hears
+        itself, and nobody said so, would answer for one that is not there.
+        """
+        reads = (self._read_inputs(), self._read_outputs(), self._any_register(), self._any_register(inputs=True))
+        jobs = [Job(request, self._probe_at) for request in reads if request is not None]
+        if self.outputs is not None and self._seen:
+            writes = self.outputs.idle_writes(now)
+            jobs[-2:-2] = [Job(write.request, self._probe_at, write=write) for write in writes]
+        return jobs
 
     def _read_inputs(self) -> Request | None:
         inputs = self.profile.inputs
@@ -171,9 +181,10 @@ class Board:
     def _read_outputs(self) -> Request | None:
         return None if self.outputs is None else self.outputs.read_request()
 
-    def _any_register(self) -> Request:
+    def _any_register(self, *, inputs: bool = False) -> Request:
         """Every board answers this, if only with an exception."""
-        return Request(self.unit, Function.READ_HOLDING_REGISTERS, 0, 1)
+        function = Function.READ_INPUT_REGISTERS if inputs else Function.READ_HOLDING_REGISTERS
+        return Request(self.unit, function, 0, 1)
 
     def _setting_request(self, setting: Setting) -> Request:
         if not self._repairing:
@@ -193,7 +204,8 @@ class Board:
             self._look_at = done.at + READ_BACK
         if not self.reachable:
             self._found(done.at)
-            return []
+            if job.write is None:
+                return []
         if done.answer.exception:
             events = self._refused(job, done.answer.exception, done.at)
         else:

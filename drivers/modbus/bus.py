@@ -145,7 +145,7 @@ class Bus:
         for board in self._boards:
             if self._ending and (board.ended or not board.reachable):
                 continue
-            job = board.next_job(lambda request: self._line.may_send(request, now))
+            job = board.next_job(lambda request: self._line.proves(request, now), now)
             at = now + _BLOCKED if job is None else job.due
             if job is not None and at <= now:
                 if board.verifying():

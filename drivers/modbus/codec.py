@@ -146,10 +146,12 @@ class Framing(Protocol):
     """How a PDU travels, with ``overhead`` bytes around it.
 
     ``stream``: frames follow each other without silence between them, so a lost beat is never found again.
+    ``numbered``: a reply says which request it belongs to.
     """
 
     overhead: int
     stream: bool
+    numbered: bool
 
     def encode(self, request: Request) -> bytes:
         """The frame of a new request."""
@@ -171,7 +173,7 @@ class RtuFraming:
     """Unit, PDU, CRC-16. The length of a frame follows from its function code, as nothing else marks its end."""
 
     overhead = 3
-    stream = False
+    stream = numbered = False
 
     def __init__(self) -> None:
         """Make the framer whose CRC is used."""
@@ -224,7 +226,7 @@ class TcpFraming:
     """The MBAP header: a transaction number that the reply must repeat, protocol 0, length, unit."""
 
     overhead = 7
-    stream = True
+    stream = numbered = True
     _longest = 260
     """Section 4.1: a Modbus/TCP frame is at most this long."""
 

@@ -143,7 +143,7 @@ def _tcp_bus(bus: ModbusTcpBus, devices: Mapping[str, Any]) -> Bus:
 
 def _create_tcp(bus: ModbusTcpBus, devices: Mapping[str, Any], context: Context) -> Driver:
     async def opener() -> OpenPort:
-        return await connect(bus.host, bus.port, context.tap)
+        return await connect(bus.host, bus.port, context.tap, bus.reply_timeout)
 
     return ModbusDriver(_tcp_bus(bus, devices), opener, context)
 

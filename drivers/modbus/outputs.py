@@ -155,6 +155,12 @@ class OutputBank:
         output = min(due, key=lambda one: (not one.wanted(now), one.asked_at))
         return self._write(self._outputs.index(output), output, now)
 
+    def idle_writes(self, now: float) -> list[Write]:
+        """A write for each output that no pulse is at, nor may be: what waits to be written first."""
+        idle = [(n, o) for n, o in enumerate(self._outputs) if self._expected(o, now, now) is o.hold]
+        idle.sort(key=lambda one: not one[1].dirty)
+        return [self._write(index, output, now) for index, output in idle]
+
     def wrote(self, write: Write, now: float) -> None:
         """The board has acknowledged it."""
         for index, version in write.versions:

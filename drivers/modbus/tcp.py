@@ -8,8 +8,6 @@ import socket
 
 from drivers.driver import PortError, Tap
 
-_CONNECT = 3.0
-"""Seconds for a board on the same site to take a connection."""
 _READ_SIZE = 4096
 
 
@@ -57,23 +55,31 @@ class TcpPort:
         self._socket.close()
 
 
-async def connect(host: str, port: int, tap: Tap) -> TcpPort:
-    """Connect to the board at the IP address ``host``. Raises ``PortError`` in words that name it."""
+async def connect(host: str, port: int, tap: Tap, reply_timeout: float) -> TcpPort:
+    """Connect to the board at the IP address ``host``. Raises ``PortError`` in words that name it.
+
+    A board may take ``reply_timeout`` to answer a request, twice that to take the connection. What it does not
+    confirm in the time of three requests ends the connection: otherwise TCP itself, which repeats ever more
+    rarely, would notice a board's return long after it.
+    """
+    patience = 2 * reply_timeout
     name = f"{host}:{port}"
     loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(_CONNECT):
+        async with asyncio.timeout(patience):
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             connection = socket.socket(family, socket.SOCK_STREAM)
             try:
                 connection.setblocking(False)
                 await loop.sock_connect(connection, (host, port))
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                unconfirmed = int(3 * reply_timeout * 1000)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, unconfirmed)
             except BaseException:
                 connection.close()
                 raise
     except TimeoutError as error:
-        raise PortError(errno.ETIMEDOUT, f"{name}: no answer within {_CONNECT:.0f} s") from error
+        raise PortError(errno.ETIMEDOUT, f"{name}: no answer within {patience:g} s") from error
     except OSError as error:
         raise PortError(error.errno or errno.EIO, f"{name}: {error.strerror or error}") from error
     return TcpPort(name, connection, tap)

@@ -2,12 +2,13 @@
 
 A device that answers after its time-out answers the *next* request, and Modbus RTU has nothing that tells
 the two apart. What closes the trap here: a request without its answer leaves a **ghost**, its late reply.
-A device answers in order, so the answer to a later request of another function proves that no ghost of that
-unit can come any more. Until then no read of the ghost's function may be sent (``may_send`` is false), and
-whatever comes for the ghost cannot be mistaken for an answer. Writes may always be sent: a relay does not
-wait, and what a write did is read back.
+A device answers in order, so the answer to a later request that no ghost looks like (another function, or a
+write of something else, whose reply repeats it) proves that no ghost of that unit can come any more. Until then
+no read of the ghost's function may be sent (``may_send`` is false), and whatever comes for the ghost cannot be
+mistaken for an answer. Writes may always be sent: a relay does not wait, and what a write did is read back.
 
-Only when a device answers none of its functions do ghosts end by age, after ``slowest_reply``.
+Only when a device answers nothing of all that do ghosts end by age, after ``slowest_reply``. Modbus/TCP numbers
+its requests and knows no ghosts.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from drivers.modbus.codec import Answer, Framing, Function, Request, reply_length
+from drivers.modbus.codec import Answer, Framing, Request, reply_length
 
 
 class Fault(StrEnum):
@@ -53,8 +54,20 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class _Ghost:
-    function: Function
+    request: Request
     sent_at: float
+
+    def could_pass_for(self, request: Request) -> bool:
+        """Whether its late reply could be taken for an answer to ``request``."""
+        if request.is_read or self.request.is_read:
+            return self.request.function is request.function
+        return self.request == request
+
+    def could_be(self, request: Request, answer: Answer) -> bool:
+        """Whether ``answer`` to ``request`` may be this late reply. An exception repeats the function alone."""
+        if answer.exception:
+            return self.request.function is request.function
+        return self.could_pass_for(request)
 
 
 _LONGEST_RUBBISH = 600
@@ -94,10 +107,12 @@ class Line:
         return max(quiet, self._sent_at + len(self._frame) * self.timing.char_time) + self.timing.gap
 
     def may_send(self, request: Request, now: float) -> bool:
-        """Whether no late reply could be taken for the answer to ``request``."""
-        if not request.is_read:
-            return True
-        return all(ghost.function is not request.function for ghost in self._living(request.unit, now))
+        """Whether ``request`` may be sent: no late reply could be taken for what it reads."""
+        return not request.is_read or self.proves(request, now)
+
+    def proves(self, request: Request, now: float) -> bool:
+        """Whether a good answer to ``request`` could be no late reply."""
+        return not any(ghost.could_pass_for(request) for ghost in self._living(request.unit, now))
 
     def send(self, request: Request, now: float) -> None:
         """Begin a request; ``bytes_to_send`` has its frame. The line must be idle and ``may_send`` true."""
@@ -196,13 +211,14 @@ class Line:
 
     def _answered(self, request: Request, answer: Answer, now: float) -> Done:
         ghosts = self._ghosts.get(request.unit, [])
-        if all(ghost.function is not request.function for ghost in ghosts):
+        if not any(ghost.could_be(request, answer) for ghost in ghosts):
             self._ghosts.pop(request.unit, None)
         self._over(now)
         return Done(request, self._sent_at, now, answer=answer)
 
     def _failed(self, request: Request, fault: Fault, now: float) -> Done:
-        self._ghosts.setdefault(request.unit, []).append(_Ghost(request.function, self._sent_at))
+        if not self._framing.numbered:
+            self._ghosts.setdefault(request.unit, []).append(_Ghost(request, self._sent_at))
         self._over(now)
         return Done(request, self._sent_at, now, fault=fault)
 

@@ -1,9 +1,13 @@
-"""Makes the recordings in this folder anew, from real drivers and real peers: python -m tests.recordings.make"""
+"""Makes recordings in this folder anew, from real drivers and real peers.
+
+python -m tests.recordings.make [NAME …]        all of them without names
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -171,6 +175,8 @@ def main() -> None:
         ("modbus-rtu-noise", modbus),
         ("wiegand", lambda path, folder: wiegand(path)),
     ):
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
         path = HERE / f"{name}.rec"
         path.unlink(missing_ok=True)
         with tempfile.TemporaryDirectory() as folder:
