@@ -117,7 +117,7 @@ TROUBLES = {
 def test_outputs_are_right_within_a_second_of_recovery(
     trouble: str, timed: bool, seconds: float, phase: float, others: int
 ) -> None:
-    """At 9600 baud, whatever was asked of them in the meantime; a late reply that still comes is of the trouble."""
+    """At 9600 baud, whatever was asked of them meanwhile; late replies that still come are of the trouble."""
     here = world(*(SimBoard(unit, timed=timed) for unit in range(1, 2 + others)))
     board = here.boards[0]
     here.start()
