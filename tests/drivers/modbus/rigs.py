@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from drivers.driver import Driver
-from drivers.events import DeviceEvent, Point
+import pytest
+
+from drivers.driver import Context, Driver, NoTap
+from drivers.events import DeviceEvent, InputChanged, InputState, Point
 from drivers.modbus.driver import RTU, TCP, ModbusBoard, ModbusBus, ModbusTcpBus
 from tests.drivers.conformance import Rig
 
@@ -105,6 +109,22 @@ class BoardProcess(Process):
         return port
 
 
+class Questions(NoTap):
+    """When inputs were asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+
+    def sent(self, data: bytes) -> None:
+        """Function 02, over RTU or TCP."""
+        if data[1:2] == b"\x02" or (data[2:4] == b"\0\0" and data[7:8] == b"\x02"):
+            self.asked.append(time.monotonic())
+
+    def before(self, at: float) -> float:
+        """The last question before an answer."""
+        return max(asked for asked in self.asked if asked < at)
+
+
 class ModbusRig(Rig):
     """A driver with one board called ``main``, and the handles of the conformance suite."""
 
@@ -115,6 +135,11 @@ class ModbusRig(Rig):
     def __init__(self, board: BoardProcess) -> None:
         super().__init__()
         self.board = board
+        self.tap = Questions()
+
+    def context(self, secrets: Callable[..., bytes] | None = None) -> Context:
+        """With the times of the questions kept."""
+        return replace(super().context(secrets), tap=self.tap)
 
     def energised(self) -> bool:
         return self.board.is_on(1)
@@ -130,6 +155,38 @@ class ModbusRig(Rig):
 
     def replug(self) -> None:
         self.board.say("power on")
+
+
+class LibmodbusRig(ModbusRig):
+    """The board is a libmodbus device in C, which shares no line of code with the driver's codec."""
+
+    def __init__(self, device: Process) -> None:
+        super(ModbusRig, self).__init__()
+        self.device = device
+        self.tap = Questions()
+
+    def coils(self) -> str:
+        """Its relays as it told them last."""
+        told = [line.split()[1] for line in list(self.device.lines) if line.startswith("coils ")]
+        return told[-1] if told else ""
+
+    def energised(self) -> bool:
+        return self.coils()[:1] == "1"
+
+    def set_input(self, on: bool) -> None:
+        self.device.say(f"input 1 {'on' if on else 'off'}")
+
+    def unplug(self) -> None:
+        self.device.say("power off")
+
+    def replug(self) -> None:
+        self.device.say("power on")
+
+
+def last_state(rig: ModbusRig, line: str) -> InputState | None:
+    """What was said last of an input."""
+    said = [e.state for e in rig.events if isinstance(e, InputChanged) and e.point.line == line]
+    return said[-1] if said else None
 
 
 def events_of(events: list[DeviceEvent], kind: type[DeviceEvent]) -> list[Any]:
@@ -153,6 +210,33 @@ def rtu_rig(
         rig = ModbusRig(board)
         bus = ModbusBus(port=str(directory / "cp"), baudrate=baud, echo=echo)
         rig.driver = RTU.create(bus, {"main": ModbusBoard(profile=profile, unit=1)}, rig.context())
+        yield rig, wire
+
+
+def build_libmodbus_board(directory: Path) -> Path:
+    """Compile it. Needs Debian's gcc, pkg-config and libmodbus-dev."""
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libmodbus"], capture_output=True, text=True)
+    compiler = shutil.which("cc")
+    if flags.returncode or compiler is None:
+        pytest.skip("needs a C compiler and libmodbus (Debian: gcc, pkg-config, libmodbus-dev)")
+    program = directory / "board"
+    source = str(PEERS / "libmodbus_board.c")
+    subprocess.run([compiler, "-O1", "-Wall", "-o", str(program), source, *flags.stdout.split()], check=True)
+    return program
+
+
+@contextlib.contextmanager
+def libmodbus_rig(directory: Path, program: Path) -> Iterator[tuple[LibmodbusRig, Wire]]:
+    """The board in C on a paced bus."""
+    with contextlib.ExitStack() as stack:
+        wire = Wire(directory, "cp", "board", baud=115200)
+        stack.callback(wire.close)
+        device = Process(str(program), str(directory / "board"), "115200", "1")
+        stack.callback(device.close)
+        device.wait_for(lambda: "ready" in device.lines)
+        rig = LibmodbusRig(device)
+        boards = {"main": ModbusBoard(profile="generic-coil", unit=1)}
+        rig.driver = create_rtu(directory / "cp", rig, boards, baudrate=115200)
         yield rig, wire
 
 

@@ -1,16 +1,13 @@
-"""The driver against board processes: RTU on a paced bus, TCP on loopback, and a libmodbus device in C."""
+"""The driver against board processes: RTU on a paced bus, and TCP on loopback."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
-import shutil
-import subprocess
 import time
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,7 +18,6 @@ from drivers.events import (
     DeviceOffline,
     DeviceOnline,
     Hold,
-    InputChanged,
     InputState,
     Point,
     Pulse,
@@ -29,15 +25,9 @@ from drivers.events import (
 )
 from drivers.modbus.driver import TCP, ModbusBoard, ModbusTcpBus
 from tests.drivers.conformance import eventually, play, running, states
-from tests.drivers.modbus.rigs import PEERS, BoardProcess, ModbusRig, Process, Wire, create_rtu, rtu_rig, tcp_rig
+from tests.drivers.modbus.rigs import BoardProcess, ModbusRig, Wire, create_rtu, last_state, rtu_rig
 
 OUT = Point("main", "out1")
-
-
-def last_state(rig: ModbusRig, line: str) -> InputState | None:
-    """What was said last of an input."""
-    said = [e.state for e in rig.events if isinstance(e, InputChanged) and e.point.line == line]
-    return said[-1] if said else None
 
 
 def alarms(rig: ModbusRig) -> list[str]:
@@ -174,48 +164,6 @@ def test_two_boards_and_a_third_that_is_absent(tmp_path: Path) -> None:
         play(body())
 
 
-@pytest.mark.parametrize(
-    ("wire", "fault"),
-    [
-        ("rtu", "delay 0 0.4"),
-        ("rtu", "crc 0.3"),
-        ("rtu", "mute 0.3"),
-        ("rtu", "wrongunit 0.3"),
-        ("rtu", "exception 4"),
-        ("tcp", "delay 0 0.4"),
-        ("tcp", "deaf 0.3"),
-    ],
-)
-def test_faults_pass_and_nothing_wrong_is_believed(tmp_path: Path, fault: str, wire: str) -> None:
-    """in2 stays off all the time and in1 moves: in2 must never be told on, and all is right after recovery."""
-
-    async def play_it(rig: ModbusRig) -> None:
-        async with running(rig):
-            rig.board.say(fault)
-            for n in range(6):
-                rig.set_input(n % 2 == 0)
-                rig.driver.send(Hold(OUT) if n % 2 else Release(OUT))
-                answered = len(rig.board.events("request"))
-                await eventually(lambda answered=answered: len(rig.board.events("request")) > answered)
-            for word in ("delay 0", "crc 0", "mute 0", "deaf 0", "wrongunit 0", "exception off", "input 1 on"):
-                rig.board.say(word)
-            await eventually(lambda: rig.online() == rig.devices and rig.energised())
-            await eventually(lambda: last_state(rig, "in1") is InputState.ON)
-            assert {e.state for e in rig.events if isinstance(e, InputChanged) and e.point.line == "in2"} == {
-                InputState.OFF
-            }
-
-    async def body() -> None:
-        if wire == "tcp":
-            with tcp_rig() as rig:
-                await play_it(rig)
-        else:
-            with rtu_rig(tmp_path) as (rig, _):
-                await play_it(rig)
-
-    play(body())
-
-
 def test_what_is_no_modbus_at_all_is_left_and_tried_again() -> None:
     connections = 0
 
@@ -306,71 +254,5 @@ def test_boards_of_other_shapes(tmp_path: Path, profile: str) -> None:
                     await eventually(rig.energised)
                     await eventually(lambda: not rig.energised())
             assert not alarms(rig)
-
-    play(body())
-
-
-@pytest.fixture(scope="session")
-def libmodbus_device(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A device that shares no line of code with the driver's codec: libmodbus, compiled here."""
-    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libmodbus"], capture_output=True, text=True)
-    compiler = shutil.which("cc")
-    if flags.returncode or compiler is None:
-        pytest.skip("needs a C compiler and libmodbus (Debian: libmodbus-dev)")
-    program = tmp_path_factory.mktemp("libmodbus") / "board"
-    source = str(PEERS / "libmodbus_board.c")
-    subprocess.run([compiler, "-O1", "-Wall", "-o", str(program), source, *flags.stdout.split()], check=True)
-    return program
-
-
-class LibmodbusRig(ModbusRig):
-    """The board is a libmodbus device; input 1 follows relay 8, which is how it is set from outside."""
-
-    def __init__(self, device: Process) -> None:
-        super(ModbusRig, self).__init__()
-        self.device = device
-
-    def energised(self) -> bool:
-        return self.coils()[:1] == "1"
-
-    def coils(self) -> str:
-        """Its relays as it told them last."""
-        told = [line.split()[1] for line in list(self.device.lines) if line.startswith("coils ")]
-        return told[-1] if told else ""
-
-    def unplug(self) -> None:
-        self.device.say("silent")
-
-    def replug(self) -> None:
-        self.device.say("answer")
-
-
-@pytest.mark.parametrize("fault", ["answer", "late", "silent", "crc"])
-def test_a_libmodbus_device_in_c(tmp_path: Path, libmodbus_device: Path, fault: str) -> None:
-    async def play_it(rig: LibmodbusRig, options: dict[str, Any]) -> None:
-        async with running(rig):
-            rig.device.say(fault)
-            rig.driver.send(Hold(Point("main", "out8")))
-            if fault != "answer":
-                await eventually(lambda: rig.driver.status()[0].text.split(", ")[-1] != "0 without")
-                rig.device.say("answer")
-            await eventually(lambda: rig.online() == rig.devices and rig.coils()[7:8] == "1")
-            await eventually(lambda: last_state(rig, "in1") is InputState.ON)
-            rig.driver.send(Pulse(OUT, 0.3))
-            await eventually(rig.energised)
-            await eventually(lambda: not rig.energised())
-        assert rig.coils() == "0" * 8, options
-
-    async def body() -> None:
-        with contextlib.ExitStack() as stack:
-            wire = Wire(tmp_path, "cp", "board", baud=115200)
-            stack.callback(wire.close)
-            device = Process(str(libmodbus_device), str(tmp_path / "board"), "115200", "1")
-            stack.callback(device.close)
-            device.wait_for(lambda: "ready" in device.lines)
-            rig = LibmodbusRig(device)
-            boards = {"main": ModbusBoard(profile="generic-coil", unit=1)}
-            rig.driver = create_rtu(tmp_path / "cp", rig, boards, baudrate=115200)
-            await play_it(rig, {"fault": fault})
 
     play(body())
