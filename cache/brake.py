@@ -6,6 +6,8 @@ The rules, for each scope (people, groups, the members of each group, credential
 2. Removals that concern one person only always apply.
 3. More than the limit allows in this sync, or together with the last 24 hours: all removals of the scope wait.
 4. What follows from another removal (the cards of a person who is gone) is counted with that one.
+5. Several groups that lose all their members in one sync are counted as removed groups are: to everybody in them
+   it is the same, and it is also what a server shows to a token that may no longer see members.
 """
 
 from __future__ import annotations
@@ -42,13 +44,7 @@ def brake(old: Directory, whole: Delta, limits: Limits, recent: tuple[Removal, .
         concerned = NOBODY.union(*(old.groups[id_].members for id_ in whole.groups_removed))
         if counter.trips(Scope.GROUPS, limits.groups, len(whole.groups_removed), len(old.groups), concerned):
             held = replace(held, groups_removed=whole.groups_removed)
-    members = {
-        id_: gone
-        for id_, gone in sorted(whole.members_removed.items())
-        if counter.trips(
-            Scope.MEMBERS, limits.members, len(gone), len(old.groups[id_].members), gone, id_, old.groups[id_].name
-        )
-    }
+    members = _members_held(old, whole, limits, counter)
     if members:
         held = replace(held, members_removed=members)
     if whole.credentials_removed:
@@ -65,6 +61,27 @@ def brake(old: Directory, whole: Delta, limits: Limits, recent: tuple[Removal, .
         credentials_removed=whole.credentials_removed - held.credentials_removed,
     )
     return Braked(applied, held, tuple(counter.reasons), tuple(counter.passed))
+
+
+def _members_held(old: Directory, whole: Delta, limits: Limits, counter: _Counter) -> dict[str, frozenset[str]]:
+    held = {}
+    emptied = {id_ for id_, gone in whole.members_removed.items() if _empties(old, whole, id_, gone)}
+    concerned = NOBODY.union(*(whole.members_removed[id_] for id_ in emptied))
+    if len(emptied) > 1 and len(concerned) > 1 and limits.groups.trips(len(emptied), len(old.groups)):
+        counter.reasons.append(f"{len(emptied)} of {len(old.groups)} groups would lose all their members")
+        held = {id_: whole.members_removed[id_] for id_ in sorted(emptied)}
+    for id_, gone in sorted(whole.members_removed.items()):
+        group = old.groups[id_]
+        if id_ not in held and counter.trips(
+            Scope.MEMBERS, limits.members, len(gone), len(group.members), gone, id_, group.name
+        ):
+            held[id_] = gone
+    return held
+
+
+def _empties(old: Directory, whole: Delta, group_id: str, gone: frozenset[str]) -> bool:
+    """Whether nobody would be left in the group, and nobody comes in."""
+    return not whole.members.get(group_id) and not old.groups[group_id].members - gone - whole.people_removed
 
 
 class _Counter:

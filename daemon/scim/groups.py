@@ -86,14 +86,14 @@ class Groups:
         members = (member for group in self.all.values() for member in group.members)
         return any(not member.is_group and people.person_id(member.value) is not None for member in members)
 
-    def reachable(self, group_id: str) -> list[str]:
-        """The group and every group in it, however deep, as read so far."""
-        found = [group_id]
-        for one in found:
-            for member in self.all[one].members if one in self.all else ():
-                if member.value in self.all and member.is_group is not False and member.value not in found:
-                    found.append(member.value)
-        return found
+    def inner(self, group_id: str, people: People) -> list[str]:
+        """What a group holds that is a group, or may be one that was not read: a member who is nobody known."""
+        read = self.all.get(group_id)
+        return [
+            member.value
+            for member in (read.members if read is not None else ())
+            if member.is_group is not False and (member.is_group or people.person_id(member.value) is None)
+        ]
 
     def resolved(self, people: People) -> dict[str, Group]:
         """The chosen groups with their members, nested groups opened to ``MAX_DEPTH``; cycles are harmless."""

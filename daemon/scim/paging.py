@@ -21,7 +21,7 @@ _REFUSALS = (400, 404, 413, 414, 422, 500, 501)
 
 _SMALLEST_PAGE = 5
 _EMPTY_PAGES = 20
-"""Empty pages in a row that a cursor may pass through (RFC 9865 §2.1 allows some) before it is a loop."""
+"""Pages in a row without anything new that a cursor may pass through (RFC 9865 §2.1 allows empty ones)."""
 
 _MAX_PAGES = 100_000
 _MENTIONED = 5
@@ -35,7 +35,10 @@ Take = Callable[[str, Mapping[str, Any]], None]
 
 @dataclass(slots=True)
 class Listing:
-    """One list to read: where, with which parameters, and what takes its resources, each id once."""
+    """One list to read: where, with which parameters, and what takes its resources.
+
+    An id that comes again is taken again: between two pages it may have changed, and the later one is the newer.
+    """
 
     path: str
     take: Take
@@ -43,7 +46,6 @@ class Listing:
     parameters: tuple[tuple[str, str], ...] = ()
     counted: bool = True
     seen: set[str] = field(default_factory=set)
-    unread: set[str] = field(default_factory=set)
     rows: int = 0
     nameless: int = 0
     skipped: int = 0
@@ -84,8 +86,7 @@ class Listing:
                 nameless += 1
                 self._skip(error)
                 continue
-            if found not in self.seen or found in self.unread:
-                self._take(found, resource)
+            self._take(found, resource)
             here.add(found)
         self.rows += len(resources)
         self.nameless += nameless
@@ -95,9 +96,7 @@ class Listing:
         self.seen.add(found)
         try:
             self.take(found, resource)
-            self.unread.discard(found)
         except MalformedError as error:
-            self.unread.add(found)
             self._skip(error)
 
     def _skip(self, error: MalformedError) -> None:
@@ -163,12 +162,14 @@ def read_list(listing: Listing, cursor: bool) -> Fetch[None]:
 def _by_index(listing: Listing) -> Fetch[None]:
     start, total = 1, 0
     for _ in range(_MAX_PAGES):
-        known = len(listing.seen)
-        page = yield from _index_page(listing, start, beyond=known > 0 and start > total)
+        known, nameless = len(listing.seen), listing.nameless
+        page = yield from _index_page(listing, start, beyond=listing.have > 0 and start > total)
         if page is None:
             break
         held = listing.accept(page.resources)
-        new = len(listing.seen) - known
+        # A page of nothing but malformed resources is one step on, too; its total says where that ends.
+        unnamed = listing.nameless - nameless == held and start <= (page.total or 0)
+        new = held if unnamed else len(listing.seen) - known
         if page.total is not None:
             total = page.total
         if not held or not new:
@@ -189,7 +190,9 @@ def _index_page(listing: Listing, start: int, beyond: bool) -> Fetch[Page | None
     """The page at ``start``; ``None`` when a page ``beyond`` the reported end is refused, which is an end too."""
     while True:
         request = listing.request(("startIndex", str(start)))
-        response = yield request
+        response = yield from _page(listing, request)
+        if response is None:
+            continue
         if response.status in _REFUSALS:
             if beyond:
                 return None
@@ -210,6 +213,16 @@ def _index_page(listing: Listing, start: int, beyond: bool) -> Fetch[Page | None
                 f"{request}: the server answered for startIndex={page.start}: it does not page",
             )
         return page
+
+
+def _page(listing: Listing, request: Request) -> Fetch[Response | None]:
+    """One answer; ``None`` when it was larger than may be read, and a smaller one can be asked for."""
+    try:
+        return (yield request)
+    except OutageError as error:
+        if error.kind is OutageKind.TOO_LARGE and listing.shrink():
+            return None
+        raise
 
 
 def _check_count(listing: Listing, total: int) -> None:
@@ -248,7 +261,9 @@ def _follow(listing: Listing) -> Fetch[bool | None]:
     cursor, used, empty, total = "", set[str](), 0, None
     for _ in range(_MAX_PAGES):
         request = listing.request(("cursor", cursor))
-        response = yield request
+        response = yield from _page(listing, request)
+        if response is None:
+            continue
         if response.status in _REFUSALS:
             if cursor:
                 return None
@@ -256,11 +271,12 @@ def _follow(listing: Listing) -> Fetch[bool | None]:
                 continue
             return False
         page = read_page(request, response)
+        known = listing.have
         listing.accept(page.resources)
         total = page.total if page.total is not None else total
         if page.next_cursor is None:
             return _cursor_end(listing, total)
-        empty = 0 if page.resources else empty + 1
+        empty = 0 if listing.have > known else empty + 1
         if page.next_cursor in used or empty > _EMPTY_PAGES:
             return False
         used.add(page.next_cursor)

@@ -65,14 +65,6 @@ class People:
         person = self.people.get(value)
         return person.id if person is not None else self._by_user_name.get(value.casefold())
 
-    def keep(self, person: Person, credentials: tuple[Credential, ...]) -> None:
-        """Carry over a person of the cache whose absence is not proven."""
-        self.people[person.id] = person
-        if credentials:
-            self.cards[person.id] = credentials
-        if person.user_name is not None:
-            self._remember(person.user_name.casefold(), person.id)
-
 
 def _flag(user: Mapping[str, Any]) -> bool:
     """``extendedTime`` of latchd's extension: this person needs the door longer."""

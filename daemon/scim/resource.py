@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 MAX_TEXT = 1024
@@ -32,12 +33,13 @@ class MemberRef:
 
 @dataclass(frozen=True, slots=True)
 class GroupResource:
-    """A SCIM Group as read, its members not yet resolved."""
+    """A SCIM Group as read, its members not yet resolved. ``modified`` is ``meta.lastModified``, if it says so."""
 
     id: str
     name: str
     external_id: str | None
     members: tuple[MemberRef, ...]
+    modified: datetime | None = None
 
 
 def get(resource: Mapping[str, Any], name: str) -> Any:
@@ -79,9 +81,18 @@ def text(value: object) -> str | None:
         return None
     if isinstance(value, int):
         value = str(value) if abs(value) < 10**64 else ""
-    if not isinstance(value, str) or len(value) > MAX_TEXT:
+    if not isinstance(value, str) or len(value) > MAX_TEXT or not (value.isascii() or _encodes(value)):
         return None
     return value.strip() or None
+
+
+def _encodes(value: str) -> bool:
+    """JSON may hold half a surrogate pair (``"\\ud800"``), which is no text that could be kept or shown."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def identifier(resource: Mapping[str, Any]) -> str:
@@ -129,7 +140,19 @@ def read_group(resource: Mapping[str, Any]) -> GroupResource:
     name = text(get(resource, "displayName"))
     if name is None:
         raise MalformedError("displayName is missing")
-    return GroupResource(group_id, name, text(get(resource, "externalId")), _members(get(resource, "members")))
+    members = _members(get(resource, "members"))
+    return GroupResource(group_id, name, text(get(resource, "externalId")), members, _modified(resource))
+
+
+def _modified(resource: Mapping[str, Any]) -> datetime | None:
+    """``meta.lastModified`` (RFC 7643 §3.1); ``None`` without one, or without a time zone."""
+    meta = get(resource, "meta")
+    when = text(get(meta, "lastModified")) if isinstance(meta, Mapping) else None
+    try:
+        found = datetime.fromisoformat(when or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
 
 
 def _members(members: object) -> tuple[MemberRef, ...]:

@@ -1,0 +1,124 @@
+"""A lost membership is a claim, too: it has ended only when two readings by the road that was taken miss it. Pure.
+
+By groups: the group, with every group in it, is read again. By users: the person is. By filter: it is asked again.
+What could not be read again has not ended. A person whose own document says that they are in the group stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from cache.reconcile import missing
+from daemon.scim.fetch import filtered_members
+from daemon.scim.probe import Probe
+from daemon.scim.wire import Fetch
+
+Ended = dict[str, frozenset[str]]
+"""By group id, the people whose membership has ended."""
+
+
+def ended_memberships(probe: Probe, seen_at: datetime | None) -> Fetch[Ended]:
+    """Every membership of the cache that has ended, although both the person and the group are there."""
+    lost = _lost(probe)
+    if not lost:
+        return {}
+    road = probe.snapshot.road
+    if not road:
+        return (yield from _last_of_all(probe, lost, seen_at))
+    if road == "user_groups":
+        return (yield from _by_users(probe, lost))
+    if road == "filter":
+        return (yield from _by_filter(probe, lost))
+    return (yield from _by_groups(probe, lost))
+
+
+def _lost(probe: Probe) -> Mapping[str, frozenset[str]]:
+    return missing(probe.old, probe.snapshot.directory()).members
+
+
+def _by_groups(probe: Probe, lost: Mapping[str, frozenset[str]]) -> Fetch[Ended]:
+    """Read the groups again, with those nested in them; then ask who contradicts."""
+    read: dict[str, bool] = {}
+    again = set()
+    for group_id in sorted(lost):
+        if (yield from _whole(probe, group_id, read)):
+            again.add(group_id)
+    ended = {group_id: people for group_id, people in _lost(probe).items() if group_id in again}
+    return (yield from _uncontradicted(probe, ended))
+
+
+def _whole(probe: Probe, group_id: str, read: dict[str, bool]) -> Fetch[bool]:
+    """Read one group again, with every group in it; whether all of them told who is in them.
+
+    A member that is nobody known may be a group that the list missed, so it is asked for, too. ``read`` remembers.
+    """
+    whole, todo, seen = True, [group_id], {group_id}
+    while todo:
+        one = todo.pop()
+        if one not in read:
+            there = yield from probe.group(one)
+            if there is False and one != group_id:
+                probe.snapshot.groups.forget(one)  # a nested group that is gone holds nobody
+            read[one] = bool(there) or (there is False and one != group_id)
+        whole = whole and read[one]
+        inner = [id_ for id_ in probe.snapshot.groups.inner(one, probe.snapshot.people) if id_ not in seen]
+        seen.update(inner)
+        todo += inner
+    return whole
+
+
+def _uncontradicted(probe: Probe, ended: Ended) -> Fetch[Ended]:
+    """Leave out who says otherwise; asked again, because their document may be older than the group's."""
+    said = probe.snapshot.people.groups_of
+    doubtful = {one for group_id, people in ended.items() for one in people if group_id in said.get(one, ())}
+    for person_id in sorted(doubtful):
+        yield from probe.person(person_id)
+    kept = {(g, one) for g, people in ended.items() for one in people & doubtful if g in said.get(one, ())}
+    if kept:
+        count = len({one for _, one in kept})
+        probe.snapshot.warnings.append(
+            f"{count} people say themselves that they are in a group that no longer lists them: they stay in it"
+        )
+    return {g: frozenset(one for one in people if (g, one) not in kept) for g, people in ended.items()}
+
+
+def _by_users(probe: Probe, lost: Mapping[str, frozenset[str]]) -> Fetch[Ended]:
+    """Ask each person once more which groups they are in."""
+    again = set()
+    for person_id in sorted(frozenset().union(*lost.values())):
+        if (yield from probe.person(person_id)):
+            again.add(person_id)
+            probe.snapshot.add_groups_of(person_id)
+    return {group_id: people & again for group_id, people in _lost(probe).items() if people & again}
+
+
+def _by_filter(probe: Probe, lost: Mapping[str, frozenset[str]]) -> Fetch[Ended]:
+    """Ask the filter once more; what either answer shows counts."""
+    again = set()
+    for group_id in sorted(lost):
+        if probe.left <= 0:
+            probe.unasked += 1
+            continue
+        probe.left -= 1
+        found = yield from filtered_members(probe.snapshot, group_id)
+        probe.snapshot.memberships.setdefault(group_id, set()).update(found)
+        again.add(group_id)
+    return {group_id: people for group_id, people in _lost(probe).items() if group_id in again}
+
+
+def _last_of_all(probe: Probe, lost: Mapping[str, frozenset[str]], seen_at: datetime | None) -> Fetch[Ended]:
+    """No road shows any member: either our token may not see them, or the last one of all was taken out.
+
+    It is the latter if one person is concerned and each of their groups was changed since members were seen last.
+    """
+    concerned = frozenset().union(*lost.values())
+    modified = [probe.snapshot.groups.all[group_id].modified for group_id in lost]
+    if len(concerned) == 1 and seen_at and all(at is not None and at > seen_at for at in modified):
+        return (yield from _by_groups(probe, lost))
+    count = sum(map(len, lost.values()))
+    probe.snapshot.warnings.append(
+        f"no group shows a member by any road: {count} memberships are kept; check the rights of our token, "
+        "or set scim.road if the groups are really empty"
+    )
+    return {}

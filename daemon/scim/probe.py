@@ -1,0 +1,91 @@
+"""Single requests of one sync, to look into what is missing: a budget, and what one answer proves. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from cache.model import Directory
+from daemon.scim.fetch import GROUP_ATTRIBUTES, Snapshot
+from daemon.scim.resource import MalformedError, identifier
+from daemon.scim.wire import Fetch, OutageError, OutageKind, Request, Response
+
+MAX_PROBES = 1000
+"""Single requests of one sync; the rest waits for the next one, which is only ever the case beyond the brake."""
+
+GONE = (404, 410)
+
+
+@dataclass(slots=True)
+class Probe:
+    """Asks for single people and groups, and puts what it finds into the snapshot.
+
+    Every method that asks raises ``OutageError``: the server is out, or does not accept our token any more.
+    """
+
+    snapshot: Snapshot
+    old: Directory
+    left: int = field(default_factory=lambda: MAX_PROBES)
+    unasked: int = 0
+    """How many questions there was no room for."""
+
+    def ask(self, kind: str, id_: str) -> Fetch[Response | None]:
+        """The answer for one resource; ``None`` when no more may be asked for in this sync."""
+        if self.left <= 0:
+            self.unasked += 1
+            return None
+        self.left -= 1
+        wanted = (GROUP_ATTRIBUTES,) if kind == "Groups" and self.snapshot.road == "attributes" else ()
+        response = yield Request(f"{kind}/{quote(id_, safe='')}", wanted)
+        if response.status == 401:
+            raise OutageError(OutageKind.UNAUTHORIZED, "the server does not accept our token (401) any more")
+        return response
+
+    def answers(self, kind: str, id_: str | None) -> Fetch[bool]:
+        """Whether what is certainly there is found by its id; only then does a 404 mean anything."""
+        if id_ is None:
+            return True
+        response = yield from self.ask(kind, id_)
+        return response is not None and is_resource(response, id_)
+
+    def person(self, id_: str) -> Fetch[bool | None]:
+        """Whether the person is there, and their document then used; ``None``: nothing is proven."""
+        response = yield from self.ask("Users", id_)
+        if response is None or response.status in GONE:
+            return None if response is None else False
+        if not is_resource(response, id_):
+            return None
+        try:
+            self.snapshot.people.take(id_, response.document)
+        except MalformedError as error:
+            self.snapshot.warnings.append(f"/Users: one resource was skipped: {error}")
+            return None
+        return True
+
+    def group(self, id_: str) -> Fetch[bool | None]:
+        """Whether the group is there; members of an earlier reading of it count on. ``None``: unproven."""
+        response = yield from self.ask("Groups", id_)
+        if response is None or response.status in GONE:
+            return None if response is None else False
+        if not is_resource(response, id_):
+            return None
+        before = self.snapshot.groups.all.get(id_)
+        try:
+            self.snapshot.groups.take(id_, response.document)
+        except MalformedError as error:
+            self.snapshot.warnings.append(f"/Groups: one resource was skipped: {error}")
+            return None
+        if before is not None:
+            self.snapshot.groups.add_members(id_, before.members)
+        return True
+
+
+def is_resource(response: Response, wanted: str) -> bool:
+    """Whether the answer is the resource of this id, and no other document with status 200."""
+    if response.status != 200 or not isinstance(response.document, Mapping):
+        return False
+    try:
+        return identifier(response.document) == wanted
+    except MalformedError:
+        return False

@@ -1,0 +1,379 @@
+"""Evidence: what is merely missing is asked for one by one, and only a trustworthy answer takes anything away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import daemon.scim.probe as probe_module
+from cache.model import Directory
+from cache.plan import patched
+from cache.reconcile import Evidence, Policy, changes, plan
+from daemon.scim.evidence import confirm
+from daemon.scim.fetch import Snapshot, read_directory
+from daemon.scim.wire import OutageError, OutageKind, Request, Response
+from tests.peers.scim_memory import NOW, MemoryScim, converse
+from tests.peers.scim_site import card_mapper, scim_settings
+
+Change = Callable[[str, Mapping[str, str], int, Any], tuple[int, Any]]
+"""Path, query, status and document to another status and document."""
+
+
+@dataclass(slots=True)
+class Site:
+    """A server in memory, what stands in front of it, and what was asked."""
+
+    server: MemoryScim = field(default_factory=MemoryScim)
+    change: Change | None = None
+    asked: list[str] = field(default_factory=list)
+    keys: dict[str, Any] = field(default_factory=dict)
+    snapshot: Snapshot | None = None
+
+    def get(self, request: Request) -> Response:
+        self.asked.append(request.path)
+        status, document = self.server.ask(request.path, dict(request.parameters))
+        if self.change is not None:
+            status, document = self.change(request.path, dict(request.parameters), status, document)
+        return Response(status, document)
+
+    def confirm(self, old: Directory, **more: Any) -> Evidence:
+        settings = scim_settings(**self.keys)
+        self.snapshot = converse(read_directory(settings, card_mapper(settings)), self.get)
+        self.asked.clear()
+        result: Evidence = converse(confirm(self.snapshot, old, **more), self.get)
+        return result
+
+    def sync(self, old: Directory, **more: Any) -> Directory:
+        """The cache after a sync without a brake."""
+        evidence = self.confirm(old, **more)
+        assert self.snapshot is not None
+        return patched(old, changes(old, self.snapshot.directory(), evidence))
+
+    @property
+    def warnings(self) -> str:
+        assert self.snapshot is not None
+        return "\n".join(self.snapshot.warnings)
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+def hide(*ids: str) -> Change:
+    """Lists do not show these; one by one they are there."""
+
+    def change(path: str, query: Mapping[str, str], status: int, document: Any) -> tuple[int, Any]:
+        if "Resources" in document:
+            shown = [row for row in document["Resources"] if row["id"] not in ids]
+            document["totalResults"] -= len(document["Resources"]) - len(shown)
+            document["Resources"] = shown
+        return status, document
+
+    return change
+
+
+def refuse_single(change: Change, status: int, kind: str = "") -> Change:
+    """What ``change`` does, and every single resource of a kind is refused."""
+
+    def both(path: str, query: Mapping[str, str], found: int, document: Any) -> tuple[int, Any]:
+        if "/" in path and path.startswith(kind):
+            return status, None
+        return change(path, query, found, document)
+
+    return both
+
+
+def whole(path: str, query: Mapping[str, str], status: int, document: Any) -> tuple[int, Any]:
+    return status, document
+
+
+# ------------------------------------------------------------------ people
+
+
+def test_404_and_410_prove_that_a_person_is_gone_and_200_keeps(site: Site) -> None:
+    ada, bob, eve = (site.server.create_user(name) for name in ("ada", "bob", "eve"))
+    old = site.sync(Directory())
+    site.server.delete(f"Users/{bob}")
+    site.change = hide(ada)
+    evidence = site.confirm(old)
+    assert evidence.people == {bob}
+    assert site.snapshot is not None
+    assert site.snapshot.people.people.keys() == {ada, eve}, "what was asked for is used"
+    site.change = lambda path, query, status, document: (410 if status == 404 else status, document)
+    assert site.confirm(old).people == {bob}
+
+
+def test_a_document_that_was_asked_for_deactivates(site: Site) -> None:
+    ada, _ = site.server.create_user("ada"), site.server.create_user("bob")
+    old = site.sync(Directory())
+    site.server.set_active(ada, active=False)
+    site.change = hide(ada)
+    assert not site.sync(old).people[ada].active
+
+
+@pytest.mark.parametrize("status", [200, 204, 301, 400, 403, 404, 410, 500])
+def test_a_server_that_does_not_answer_for_single_users_takes_nobody(site: Site, status: int) -> None:
+    ada, _ = site.server.create_user("ada"), site.server.create_user("bob")
+    old = site.sync(Directory())
+    site.server.delete(f"Users/{ada}")
+    site.change = refuse_single(whole, status)
+    assert site.sync(old) == old
+    assert "does not answer for single users" in site.warnings
+
+
+def test_another_person_than_asked_for_proves_nothing(site: Site) -> None:
+    ada, bob = site.server.create_user("ada"), site.server.create_user("bob")
+    old = site.sync(Directory())
+    hidden = hide(ada)
+
+    def change(path: str, query: Mapping[str, str], status: int, document: Any) -> tuple[int, Any]:
+        if path == f"Users/{ada}":
+            return site.server.ask(f"Users/{bob}", {})
+        return hidden(path, query, status, document)
+
+    site.change = change
+    assert site.sync(old).people.keys() == {ada, bob}
+
+
+def test_a_token_that_is_refused_meanwhile_is_an_outage(site: Site) -> None:
+    ada, _ = site.server.create_user("ada"), site.server.create_user("bob")
+    old = site.sync(Directory())
+    site.server.delete(f"Users/{ada}")
+    site.change = refuse_single(whole, 401)
+    with pytest.raises(OutageError) as caught:
+        site.confirm(old)
+    assert caught.value.kind is OutageKind.UNAUTHORIZED
+
+
+def test_an_outage_meanwhile_leaves_the_rest_unproven(site: Site) -> None:
+    people = [site.server.create_user(f"user{number}") for number in range(5)]
+    old = site.sync(Directory())
+    for person in people[:3]:
+        site.server.delete(f"Users/{person}")
+    snapshot = converse(read_directory(scim_settings(), card_mapper(scim_settings())), site.get)
+    questions = confirm(snapshot, old)
+    first = questions.send(site.get(next(questions)))
+    questions.send(site.get(first))
+    with pytest.raises(StopIteration) as end:
+        questions.throw(OutageError(OutageKind.UNREACHABLE, "the line is cut"))
+    assert end.value.value.people == {people[0]}
+    assert "the line is cut" in snapshot.warnings[-1]
+
+
+def test_more_than_may_be_asked_for_wait_for_the_next_sync(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe_module, "MAX_PROBES", 3)
+    people = [site.server.create_user(f"user{number}") for number in range(9)]
+    old = site.sync(Directory())
+    for person in people[:6]:
+        site.server.delete(f"Users/{person}")
+    assert len(site.confirm(old).people) <= 3
+    assert "next time" in site.warnings
+
+
+# ------------------------------------------------------------------ groups
+
+
+def test_a_group_that_a_list_misses_is_asked_for(site: Site) -> None:
+    ada = site.server.create_user("ada")
+    staff, gone, _ = (site.server.create_group(name, [ada]) for name in ("Staff", "Gone", "Rest"))
+    old = site.sync(Directory())
+    site.server.delete(f"Groups/{gone}")
+    site.change = hide(staff)
+    evidence = site.confirm(old)
+    assert evidence.groups == {gone}
+    assert site.snapshot is not None
+    assert site.snapshot.directory().groups[staff].members == {ada}
+
+
+@pytest.mark.parametrize("status", [200, 403, 404, 410, 500])
+def test_a_server_that_does_not_answer_for_single_groups_takes_none(site: Site, status: int) -> None:
+    ada = site.server.create_user("ada")
+    staff, _ = site.server.create_group("Staff", [ada]), site.server.create_group("Rest", [ada])
+    old = site.sync(Directory())
+    site.change = refuse_single(hide(staff), status, "Groups")
+    assert site.sync(old) == old
+    assert "does not answer for single groups" in site.warnings
+
+
+def test_a_group_that_is_there_but_no_longer_chosen_goes(site: Site) -> None:
+    ada = site.server.create_user("ada")
+    staff, rest = site.server.create_group("Staff", [ada]), site.server.create_group("Rest", [ada])
+    old = site.sync(Directory())
+    site.keys = {"groups": ["Staff"]}
+    assert site.confirm(old).groups == {rest}
+    assert site.sync(old).groups.keys() == {staff}
+
+
+# ------------------------------------------------------------------ members
+
+
+def test_a_member_is_gone_when_the_group_says_so_twice(site: Site) -> None:
+    ada, bob = site.server.create_user("ada"), site.server.create_user("bob")
+    staff = site.server.create_group("Staff", [ada, bob])
+    old = site.sync(Directory())
+    site.server.remove_member(staff, bob)
+    assert site.confirm(old).members == {staff: {bob}}
+    site.change = refuse_single(whole, 500, "Groups")
+    assert site.confirm(old).members == {}
+
+
+def test_a_member_whom_one_of_two_readings_shows_stays(site: Site) -> None:
+    ada, bob = site.server.create_user("ada"), site.server.create_user("bob")
+    staff = site.server.create_group("Staff", [ada, bob])
+    old = site.sync(Directory())
+
+    def change(path: str, query: Mapping[str, str], status: int, document: Any) -> tuple[int, Any]:
+        for row in document.get("Resources", [] if "/" in path else [document]):
+            if "members" in row:
+                row["members"] = row["members"][:1]
+        return status, document
+
+    site.change = change
+    assert site.sync(old).groups[staff].members == {ada, bob}
+
+
+def test_members_of_a_nested_group_that_a_list_misses_stay(site: Site) -> None:
+    ada, bob, eve = (site.server.create_user(name) for name in ("ada", "bob", "eve"))
+    deepest = site.server.create_group("Deepest", [eve])
+    inner = site.server.create_group("Inner", [bob, deepest])
+    staff = site.server.create_group("Staff", [ada, inner])
+    site.keys = {"groups": ["Staff"]}
+    old = site.sync(Directory())
+    assert old.groups[staff].members == {ada, bob, eve}
+    for hidden in ((inner,), (deepest,), (inner, deepest)):
+        site.change = hide(*hidden)
+        assert site.sync(old) == old, hidden
+        site.change = refuse_single(hide(*hidden), 500, f"Groups/{inner}")
+        assert site.sync(old).groups[staff].members >= {ada, bob}, hidden
+    site.change = None
+    site.server.delete(f"Groups/{deepest}")
+    assert site.sync(old).groups[staff].members == {ada, bob}
+
+
+def test_members_whom_no_road_shows_are_kept(site: Site) -> None:
+    ada, bob = site.server.create_user("ada"), site.server.create_user("bob")
+    site.server.create_group("Staff", [ada, bob])
+    old = site.sync(Directory())
+
+    def change(path: str, query: Mapping[str, str], status: int, document: Any) -> tuple[int, Any]:
+        for row in document.get("Resources", [document]):
+            row.pop("members", None)
+        return status, document
+
+    site.change = change
+    assert site.sync(old) == old
+    assert "no group shows a member by any road: 2 memberships are kept" in site.warnings
+    site.keys = {"road": "members"}
+    assert not any(group.members for group in site.sync(old).groups.values()), "the site file says so"
+
+
+@pytest.mark.parametrize(("changed", "believed"), [(1, True), (-1, False), (None, False)])
+def test_the_last_member_of_all_goes_if_the_group_was_changed_since(
+    site: Site, changed: int | None, believed: bool
+) -> None:
+    ada = site.server.create_user("ada")
+    staff = site.server.create_group("Staff", [ada])
+    old = site.sync(Directory())
+    site.server.remove_member(staff, ada)
+    if changed is not None:
+        moment = NOW + timedelta(minutes=changed)
+        site.server.groups[staff]["meta"] = {"lastModified": moment.isoformat()}
+    assert (site.sync(old, seen_at=NOW).groups[staff].members == set()) is believed
+    assert site.sync(old).groups[staff].members == {ada}, "nobody knows when it was seen last"
+
+
+def test_a_person_whose_own_document_names_the_group_stays(site: Site) -> None:
+    ada, bob, eve = (site.server.create_user(name) for name in ("ada", "bob", "eve"))
+    staff = site.server.create_group("Staff", [ada, bob, eve])
+    old = site.sync(Directory())
+    site.server.remove_member(staff, bob)
+    site.server.remove_member(staff, eve)
+    site.server.users[bob]["groups"] = [{"value": staff}]
+    site.server.users[ada]["groups"] = [{"value": staff}]
+    assert site.sync(old).groups[staff].members == {ada, bob}
+    assert "1 people say themselves that they are in a group that no longer lists them" in site.warnings
+
+
+def on_users(site: Site) -> tuple[str, str, str, Directory]:
+    """Two people of whom a group is known by what they say themselves."""
+    ada, bob = site.server.create_user("ada"), site.server.create_user("bob")
+    staff = site.server.create_group("Staff")
+    for person in (ada, bob):
+        site.server.users[person]["groups"] = [{"value": staff}]
+    old = site.sync(Directory())
+    assert site.snapshot is not None
+    assert (site.snapshot.road, old.groups[staff].members) == ("user_groups", {ada, bob})
+    return ada, bob, staff, old
+
+
+def test_people_are_asked_again_for_the_groups_they_are_in(site: Site) -> None:
+    ada, bob, staff, old = on_users(site)
+    del site.server.users[bob]["groups"]
+    assert site.confirm(old).members == {staff: {bob}}
+    site.change = refuse_single(whole, 500)
+    assert site.confirm(old).members == {}, "nobody said so twice"
+    assert site.sync(old).groups[staff].members == {ada, bob}
+
+
+def test_only_who_was_asked_again_is_believed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, bob, staff, old = on_users(site)
+    del site.server.users[bob]["groups"]
+    monkeypatch.setattr(probe_module, "MAX_PROBES", 0)
+    assert site.confirm(old).members == {}
+    assert staff in old.groups
+
+
+def by_filter(site: Site) -> tuple[str, str, Directory]:
+    """A group whose members only a filter on Users shows."""
+    ada, bob = site.server.create_user("ada"), site.server.create_user("bob")
+    staff = site.server.create_group("Staff")
+    inside = {ada, bob}
+
+    def change(path: str, query: Mapping[str, str], status: int, document: Any) -> tuple[int, Any]:
+        if staff in query.get("filter", ""):
+            rows = [site.server.users[one] for one in sorted(inside)]
+            return 200, {
+                **document,
+                "totalResults": len(rows),
+                "Resources": rows if query["startIndex"] == "1" else [],
+            }
+        return status, document
+
+    site.change = change
+    old = site.sync(Directory())
+    assert site.snapshot is not None
+    assert (site.snapshot.road, old.groups[staff].members) == ("filter", {ada, bob})
+    inside.remove(bob)
+    return bob, staff, old
+
+
+def test_a_filter_is_asked_again(site: Site) -> None:
+    bob, staff, old = by_filter(site)
+    assert site.confirm(old).members == {staff: {bob}}
+
+
+def test_a_group_that_could_not_be_asked_for_again_keeps_everybody(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, old = by_filter(site)
+    monkeypatch.setattr(probe_module, "MAX_PROBES", 0)
+    assert site.confirm(old).members == {}
+
+
+def test_several_groups_that_show_nobody_at_once_wait_for_an_operator(site: Site) -> None:
+    people = [site.server.create_user(f"user{number}") for number in range(9)]
+    groups = [site.server.create_group(f"Group {number}", people[number : number + 2]) for number in range(6)]
+    old = site.sync(Directory())
+    for group in groups[1:]:
+        site.server.groups[group]["members"] = []
+    evidence = site.confirm(old)
+    assert site.snapshot is not None
+    wanted = plan(old, site.snapshot.directory(), evidence, Policy(), NOW)
+    assert wanted.quarantine
+    assert "5 of 6 groups would lose all their members" in wanted.quarantine.reasons[0]
+    assert patched(old, wanted.delta) == old

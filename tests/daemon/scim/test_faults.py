@@ -1,0 +1,97 @@
+"""Whatever a server does wrong: nobody who is still there loses access, nobody keeps it who is known to be out.
+
+The same table of faults as in tests/daemon/test_sync_faults.py, here without HTTP, alone and combined.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cache.model import Directory
+from tests.peers.scim_faults.engine import Mode
+from tests.peers.scim_faults.modes import MODES
+from tests.peers.scim_memory import MemoryScim, Result, card_attribute, holds, sync_in_memory
+from tests.peers.scim_site import scim_settings
+
+PURE = [mode for mode in MODES if not mode.wire]
+HEALTHY = MODES[0]
+SETTINGS = scim_settings(page_size=8)
+
+
+@dataclass(slots=True)
+class Story:
+    """A directory of two groups, and what then happens to it."""
+
+    server: MemoryScim = field(default_factory=MemoryScim)
+    people: list[str] = field(default_factory=list)
+    staff: str = ""
+    guests: str = ""
+
+    def begin(self, count: int = 20) -> Directory:
+        """The first sync, with a healthy server."""
+        for number in range(count):
+            self.people.append(self.server.create_user(f"user{number}", card_attribute(number)))
+        self.staff = self.server.create_group("Staff", self.people)
+        self.guests = self.server.create_group("Guests", self.people[: count // 2])
+        for _ in range(3):
+            self.server.create_group("Empty")
+        result = sync_in_memory(self.server, [], SETTINGS, Directory())
+        assert result.state == "complete"
+        return result.cache
+
+    def hold(self, cache: Directory, numbers: list[int], group: str) -> list[int]:
+        """Those of ``numbers`` who would be let in by ``group``."""
+        return [number for number in numbers if holds(cache, group, self.people[number], number)]
+
+
+def play(modes: list[Mode], *, cursor: bool = False) -> tuple[Story, Result]:
+    """One is deactivated, one deleted, one taken out of a group, one is new; then a sync with ``modes``."""
+    story = Story(MemoryScim(cursor=cursor))
+    before = story.begin()
+    story.server.set_active(story.people[0], active=False)
+    story.server.delete(f"Users/{story.people[1]}")
+    story.server.remove_member(story.guests, story.people[2])
+    newcomer = story.server.create_user("newcomer", card_attribute(99))
+    story.server.add_member(story.staff, newcomer)
+    result = sync_in_memory(story.server, modes, SETTINGS, before)
+
+    stay = list(range(3, 20))
+    assert story.hold(result.cache, [2, *stay], story.staff) == [2, *stay]
+    assert story.hold(result.cache, list(range(3, 10)), story.guests) == list(range(3, 10))
+    if result.state in ("complete", "quarantined"):
+        for person_id, active in result.told.items():
+            if not active and person_id in result.cache.people:
+                assert not result.cache.people[person_id].active
+    else:
+        assert result.cache == before
+    after = sync_in_memory(story.server, [], SETTINGS, result.cache)
+    assert after.state == "complete"
+    assert not story.hold(after.cache, [0, 1], story.staff)
+    assert not story.hold(after.cache, [2], story.guests)
+    assert holds(after.cache, story.staff, newcomer, 99)
+    return story, result
+
+
+@pytest.mark.parametrize("mode", PURE, ids=lambda mode: mode.name)
+def test_each_fault(mode: Mode) -> None:
+    _, result = play([mode], cursor=mode.cursor)
+    assert result.state == mode.state
+    if mode.road is not None:
+        assert result.road == mode.road
+
+
+@pytest.mark.parametrize("mode", [m for m in PURE if m.state == "complete"], ids=lambda mode: mode.name)
+def test_a_deactivation_that_was_told_is_believed(mode: Mode) -> None:
+    story, result = play([mode], cursor=mode.cursor)
+    if story.people[0] in result.told:
+        assert not result.cache.people[story.people[0]].active
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(PURE), max_size=4, unique=True), st.booleans())
+def test_faults_combined(modes: list[Mode], cursor: bool) -> None:
+    play(modes, cursor=cursor)
