@@ -17,6 +17,9 @@ from cache.limits import Limits
 from cache.model import Credential, CredentialState, Directory, Group, Person
 from cache.plan import Binding, CredentialId, Delta, GroupHead, Plan, Quarantine, Removal
 
+PROVIDER_GONE = "the provider was disconnected"
+"""Why the deletion of all groups waits, when it is not an operator who said that the provider was unlinked."""
+
 NOBODY: frozenset[str] = frozenset()
 SECOND = timedelta(seconds=1)
 
@@ -140,7 +143,7 @@ def disconnect(old: Directory, now: datetime, *, approved: bool) -> Plan:
     delta = Delta(groups_removed=frozenset(old.groups))
     if approved:
         return Plan(delta, diff=describe(old, delta))
-    return Plan(quarantine=_quarantine(old, delta, ("the provider was disconnected",), now))
+    return Plan(quarantine=_quarantine(old, delta, (PROVIDER_GONE,), now))
 
 
 def _quarantine(old: Directory, held: Delta, reasons: tuple[str, ...], now: datetime) -> Quarantine | None:

@@ -21,8 +21,10 @@ from cache.errors import CacheError
 TOLERANCE = timedelta(minutes=5)
 """How far ahead of the clock a time may be: more is a lie or a clock that stepped back."""
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 22
 MAX_WARNINGS = 500
+MAX_LINE = 200
+"""Characters of one warning: 500 of each kind stay below ``MAX_BYTES``, whatever a directory puts into a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class SyncState:
     """How syncing goes. ``outcome`` is a short code, ``text`` says it in words.
 
     ``synced_at`` is the end of the last complete sync; it counts only for the cache and the generation named here.
-    ``failures`` counts attempts since the last complete sync.
+    ``failures`` counts attempts since the last complete sync. ``unusable`` are cards that open nothing, each with
+    its holder.
     """
 
     cache_id: str = ""
@@ -42,6 +45,7 @@ class SyncState:
     road: str = ""
     failures: int = 0
     warnings: tuple[str, ...] = ()
+    unusable: tuple[str, ...] = ()
 
 
 def sync_state_path(database: Path) -> Path:
@@ -54,11 +58,13 @@ def write_sync_state(database: Path, state: SyncState) -> None:
     values = asdict(state)
     for name in ("synced_at", "attempted_at"):
         values[name] = values[name].timestamp() if values[name] else None
-    kept = state.warnings[:MAX_WARNINGS]
-    if len(kept) < len(state.warnings):
-        kept = (*kept, f"and {len(state.warnings) - len(kept)} more")
-    values["warnings"] = kept
+    values["warnings"], values["unusable"] = _some(state.warnings), _some(state.unusable)
     write(sync_state_path(database), values)
+
+
+def _some(lines: tuple[str, ...]) -> list[str]:
+    kept = [line if len(line) <= MAX_LINE else line[: MAX_LINE - 1] + "…" for line in lines[:MAX_WARNINGS]]
+    return kept if len(kept) == len(lines) else [*kept, f"and {len(lines) - len(kept)} more"]
 
 
 def read_sync_state(database: Path) -> SyncState:
@@ -75,6 +81,7 @@ def read_sync_state(database: Path) -> SyncState:
             road=str(values["road"]),
             failures=int(values["failures"]),
             warnings=tuple(str(one) for one in values["warnings"]),
+            unusable=tuple(str(one) for one in values.get("unusable", ())),
         )
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return SyncState()

@@ -137,8 +137,10 @@ class Store:
                     self._count(plan.removals, now)
             return number
 
-    def rollback(self, number: int, now: datetime) -> int:
+    def rollback(self, number: int, now: datetime, actor: str = "") -> int:
         """Restore generation ``number`` as a new generation, and put syncing on hold so that it stays.
+
+        ``actor`` is who wanted it; it is kept with the generation.
 
         Raises ``CacheError`` when that generation is not one of the last three.
         """
@@ -157,16 +159,20 @@ class Store:
                 )
             steps = [step for back in wanted for step in self._unpack(undo[back])]
             with transaction(self._connection):
-                self._put("hold", f"generation {number} was restored".encode())
-                return self._next(steps, now, self._synced_at(number), f"rollback to generation {number}")
+                by = f" by {actor}" if actor else ""
+                self._put("hold", f"generation {number} was restored{by}".encode())
+                return self._next(steps, now, self._synced_at(number), f"rollback to generation {number}{by}")
 
-    def accept(self, token: str, now: datetime) -> int:
-        """Carry out what is held back under ``token``. Raises ``CacheError`` when that is not held (any more)."""
+    def accept(self, token: str, now: datetime, summary: str = "") -> int:
+        """Carry out what is held back under ``token``; ``summary`` says who wanted it.
+
+        Raises ``CacheError`` when that is not held (any more).
+        """
         held = self._expected(token)
         with self._explained(), transaction(self._connection):
             self._put("quarantine", None)
             synced = self._last_complete(now) or codec.instant(0)
-            return self._next([(held.delta, Rebinding())], now, synced, f"accepted {token}")
+            return self._next([(held.delta, Rebinding())], now, synced, summary or f"accepted {token}")
 
     def reject(self, token: str) -> None:
         """Keep what is held back under ``token`` for good, without asking again while it stays the same."""
@@ -179,10 +185,18 @@ class Store:
         with self._explained(), transaction(self._connection):
             self._put("hold", None if reason is None else reason.encode())
 
-    def completed(self, now: datetime, text: str, *, road: str = "", warnings: tuple[str, ...] = ()) -> SyncState:
+    def completed(
+        self,
+        now: datetime,
+        text: str,
+        *,
+        road: str = "",
+        warnings: tuple[str, ...] = (),
+        unusable: tuple[str, ...] = (),
+    ) -> SyncState:
         """Remember that a sync was complete at ``now``, without touching cache.db."""
         state = SyncState(
-            self.cache_id, self.generation, now, now, "complete", text, road=road, failures=0, warnings=warnings
+            self.cache_id, self.generation, now, now, "complete", text, road, warnings=warnings, unusable=unusable
         )
         write_sync_state(self.path, state)
         return state

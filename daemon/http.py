@@ -55,7 +55,7 @@ class Deadline:
         """Seconds left. ``OutageError`` when there are none."""
         left = self.at - time.monotonic()
         if left <= 0:
-            raise OutageError(OutageKind.TIMEOUT, "the sync took longer than its timeout allows")
+            raise OutageError(OutageKind.TIMEOUT, "the sync took longer than scim.timeout allows")
         return left
 
 
@@ -232,13 +232,14 @@ def read_body(answer: requests.Response, cap: int, seconds: float) -> bytes:
     if coding not in ("identity", "gzip", "x-gzip", ""):
         raise OutageError(OutageKind.NOT_SCIM, "the server packs its answers in a way that was not asked for")
     unpack = zlib.decompressobj(31) if coding.endswith("gzip") else None
-    body = bytearray()
+    body, packed = bytearray(), 0
     while chunk := answer.raw.read1(CHUNK, decode_content=False):
+        packed += len(chunk)
         try:
             body += chunk if unpack is None else unpack.decompress(chunk, cap + 1 - len(body))
         except zlib.error:
             raise OutageError(OutageKind.UNREACHABLE, "the packed answer is damaged") from None
-        if len(body) > cap:
+        if max(len(body), packed) > cap:
             raise OutageError(OutageKind.TOO_LARGE, f"an answer is larger than scim.max_body allows ({cap} bytes)")
         if time.monotonic() > until:
             raise OutageError(OutageKind.TIMEOUT, "the server sends too slowly")

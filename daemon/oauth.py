@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import quote_plus
 
 import requests
@@ -52,24 +53,20 @@ class StaticToken:
 
 @dataclass(slots=True)
 class ClientCredentials:
-    """A token by RFC 6749 §4.4, renewed when a tenth of its life, or 30 s, is left."""
+    """A token by RFC 6749 §4.4, renewed when a tenth of its life, or 30 s, is left; half of a very short life."""
 
     settings: ScimSettings
     oauth: OAuthSettings
     secret: SecretReader
-    session: requests.Session = field(default_factory=requests.Session)
+    clock: Callable[[], float] = time.monotonic
     _token: str | None = None
     _until: float = 0.0
 
-    def __post_init__(self) -> None:
-        """The same TLS as for the SCIM server itself."""
-        prepare(self.session, self.settings)
-
     def __call__(self, fresh: bool) -> str:
         """The token of now; ``fresh`` after the server refused ours. ``OutageError`` if there is none."""
-        if self._token is None or fresh or time.monotonic() >= self._until:
+        if self._token is None or fresh or self.clock() >= self._until:
             self._token, life = self._obtain()
-            self._until = time.monotonic() + life - max(30.0, life / 10)
+            self._until = self.clock() + life - min(max(30.0, life / 10), life / 2)
         return self._token
 
     def _obtain(self) -> tuple[str, float]:
@@ -92,25 +89,36 @@ class ClientCredentials:
             life = float(answer.get("expires_in") or DEFAULT_LIFE)
         except (TypeError, ValueError):
             life = DEFAULT_LIFE
-        return token, life
+        return token, life if math.isfinite(life) and life > 0 else DEFAULT_LIFE
 
     def _post(self, form: dict[str, str], basic: tuple[str, str] | None) -> tuple[int, object]:
         with (
             guarded("the token server"),
-            self.session.post(
-                self.oauth.token_url,
-                data=form,
-                auth=basic,
-                headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-                allow_redirects=False,
-                stream=True,
-                timeout=(TIMEOUT, TIMEOUT),
-            ) as answer,
+            requests.Session() as session,
+            self._sent(session, form, basic) as answer,
         ):
             return answer.status_code, parse(read_body(answer, MAX_ANSWER, TIMEOUT))
 
+    def _sent(
+        self, session: requests.Session, form: dict[str, str], basic: tuple[str, str] | None
+    ) -> requests.Response:
+        """The answer to a form, with the same TLS as for the SCIM server itself; a redirect is not followed."""
+        prepare(session, self.settings)
+        return session.post(
+            self.oauth.token_url,
+            data=form,
+            auth=basic,
+            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+            allow_redirects=False,
+            stream=True,
+            timeout=(TIMEOUT, TIMEOUT),
+        )
 
-def token_source(settings: ScimSettings, secret: SecretReader) -> StaticToken | ClientCredentials:
+
+TokenSource = StaticToken | ClientCredentials
+
+
+def token_source(settings: ScimSettings, secret: SecretReader) -> TokenSource:
     """The tokens of a site file."""
     if settings.oauth is not None:
         return ClientCredentials(settings, settings.oauth, secret)

@@ -6,6 +6,7 @@ plan in one transaction. Whatever fails leaves the cache as it was.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,21 +18,24 @@ from typing import TypeVar
 from cache.errors import CacheError
 from cache.model import Directory
 from cache.plan import Plan, Quarantine
-from cache.reconcile import Evidence, Policy, disconnect, plan
+from cache.reconcile import PROVIDER_GONE, Evidence, Policy, disconnect, plan
 from cache.sidecar import SyncState
 from cache.store import Store
 from daemon.http import Deadline, ScimHttp
-from daemon.oauth import SecretReader, token_source
+from daemon.oauth import SecretReader, TokenSource, token_source
 from daemon.outcome import Outcome, SyncOutcome, SyncStatus, failure_words
 from daemon.scim.cards import CardMapper
 from daemon.scim.evidence import confirm
-from daemon.scim.fetch import Snapshot, read_directory
+from daemon.scim.fetch import NO_ROAD, Snapshot, read_directory
 from daemon.scim.report import SyncReport
 from daemon.scim.settings import ScimSettings
 from daemon.scim.sidefile import SideFile, SideFileError, parse_side_file
 from daemon.scim.wire import Fetch, OutageError, OutageKind
+from daemon.sync_news import DISCONNECTED
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 MAX_SIDE_FILE = 64 * 1024 * 1024
 
@@ -59,7 +63,12 @@ class SyncService:
     _progress: tuple[str, int] | None = None
     _report: SyncReport | None = None
     _last: SyncOutcome | None = None
+    _token: TokenSource = field(init=False)
     next_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """One source of tokens for all syncs: a token that is still good is not asked for again."""
+        self._token = token_source(self.settings, self.secret)
 
     # -------------------------------------------------------------- one sync
 
@@ -77,6 +86,8 @@ class SyncService:
             outcome = self._failed(error, dry_run)
         except CacheError as error:
             outcome = SyncOutcome(Outcome.CACHE_ERROR, str(error), kind="cache")
+        except Exception as error:  # noqa: BLE001  # a bug is told like an outage, and syncing goes on
+            outcome = self._failed(_internal(error), dry_run)
         finally:
             self._progress = None
             self._busy.release()
@@ -116,12 +127,14 @@ class SyncService:
                 progress(what, count)
 
         deadline = Deadline(time.monotonic() + self.settings.timeout)
-        with ScimHttp(self.settings, token_source(self.settings, self.secret), self._wait) as http:
+        before = self.store.sync_state()
+        seen_at = before.synced_at if before.road and before.road != NO_ROAD else None
+        with ScimHttp(self.settings, self._token, self._wait) as http:
             snapshot = drive(read_directory(self.settings, mapper, known_as, tell), http, deadline)
             # What equals a part of what was read is shared with it: the memory of one directory, not of two.
             old = self.store.load(snapshot.directory())
             tell("what is missing", 0)
-            return snapshot, old, drive(confirm(snapshot, old), http, deadline)
+            return snapshot, old, drive(confirm(snapshot, old, seen_at), http, deadline)
 
     def _preview(self, wanted: Plan, report: SyncReport) -> SyncOutcome:
         changes = bool(wanted.delta or wanted.quarantine)
@@ -145,7 +158,7 @@ class SyncService:
         outcome = _outcome(before, generation, held)
         text = _words(outcome, report, wanted, held)
         unusable = tuple(f"{card.person}: {card.text}" for card in report.unusable)
-        self.store.completed(now, text, road=report.road, warnings=(*report.warnings, *unusable))
+        self.store.completed(now, text, road=report.road, warnings=report.warnings, unusable=unusable)
         return SyncOutcome(
             outcome,
             text,
@@ -186,7 +199,8 @@ class SyncService:
             return None
         delete = self.settings.on_disconnect == "delete"
         wanted = disconnect(old, now, approved=delete)
-        generation = self.store.apply(wanted, now, "disconnected: the provider says it is gone", complete=False)
+        words = f"{DISCONNECTED}: the provider says it is gone"
+        generation = self.store.apply(wanted, now, words, complete=False)
         text = "the provider says it is gone (410), twice in a row: "
         held = wanted.quarantine
         text += (
@@ -212,18 +226,22 @@ class SyncService:
     def accept(self, token: str, actor: str) -> int:
         """Let what is held back under ``token`` happen; the new generation. ``CacheError`` if it is not held."""
         with self._busy:
-            del actor
-            return self.store.accept(token, self.clock())
+            held = self.store.quarantine()
+            gone = held is not None and PROVIDER_GONE in held.reasons
+            words = (
+                f"{DISCONNECTED}: the provider is gone, accepted by {actor}" if gone else f"accepted by {actor}"
+            )
+            return self.store.accept(token, self.clock(), words)
 
     def reject(self, token: str) -> None:
         """Keep what the directory no longer has, until it changes again. ``CacheError`` if it is not held."""
         with self._busy:
             self.store.reject(token)
 
-    def rollback(self, generation: int) -> int:
+    def rollback(self, generation: int, actor: str) -> int:
         """Restore a generation and put syncing on hold; the new generation. ``CacheError`` if it is too old."""
         with self._busy:
-            return self.store.rollback(generation, self.clock())
+            return self.store.rollback(generation, self.clock(), actor)
 
     def resume(self) -> None:
         """Let syncing go on after a rollback or a disconnect."""
@@ -235,7 +253,7 @@ class SyncService:
         with self._busy:
             now = self.clock()
             wanted = disconnect(self.store.load(), now, approved=True)
-            words = f"disconnected by {actor}" + (f": {reason}" if reason else "")
+            words = f"{DISCONNECTED} by {actor}" + (f": {reason}" if reason else "")
             self.store.hold(words)
             return self.store.apply(wanted, now, words, complete=False)
 
@@ -289,6 +307,17 @@ def _words(outcome: Outcome, report: SyncReport, wanted: Plan, held: Quarantine 
         f"{what}{held_words}: {report.people} people, {report.groups} groups, {report.memberships} memberships, "
         f"{report.credentials} credentials"
     )
+
+
+def _internal(error: Exception) -> OutageError:
+    """A bug must not end syncing in silence. What the error says may hold a secret, so only its place is told."""
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    place = "" if step is None else f" at {Path(step.tb_frame.f_code.co_filename).name}:{step.tb_lineno}"
+    text = f"internal error ({type(error).__name__}{place}): please report it"
+    log.error("%s", text)
+    return OutageError(OutageKind.INTERNAL, text)
 
 
 def drive(fetch: Fetch[T], http: ScimHttp, deadline: Deadline) -> T:

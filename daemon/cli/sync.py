@@ -46,6 +46,8 @@ def _status_lines(report: dict[str, Any]) -> Iterator[str]:
         yield click.style("removals are held back: `latchctl sync diff`, then accept or reject", fg="yellow")
     for warning in state["warnings"]:
         yield click.style(f"warning: {warning}", fg="yellow")
+    for card in _unusable(report):
+        yield click.style(f"card that cannot be used: {card}", fg="yellow")
     for generation in report["generations"][:5]:
         words = [f"generation {generation['number']}", generation["applied_at"], generation["summary"]]
         yield "  ".join([*words, *(["restorable"] if generation["restorable"] else [])])
@@ -56,6 +58,14 @@ def _when(at: str | None) -> str:
         return "never"
     age = (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()
     return f"{local_time(at)} ({duration(age)} ago)"
+
+
+def _unusable(report: dict[str, Any]) -> list[str]:
+    """All of them while the process that read them runs; after a restart as many as were written down."""
+    if report["report"] is not None:
+        return [f"{card['person']}: {card['text']}" for card in report["report"]["unusable"]]
+    kept: list[str] = report["state"]["unusable"]
+    return kept
 
 
 @sync.command()
@@ -81,6 +91,11 @@ def outcome_lines(outcome: dict[str, Any]) -> Iterator[str]:
     """An outcome for a terminal: what happened, and who and what is concerned."""
     outcome = printable_all(outcome)
     yield f"{outcome['outcome']}: {outcome['text']}"
+    report = outcome["report"]
+    if report is not None:
+        yield f"memberships were read by: {report['road']} (paging by {report['paging']})"
+        yield from (f"warning: {warning}" for warning in report["warnings"])
+        yield from (f"card that cannot be used: {card['person']}: {card['text']}" for card in report["unusable"])
     yield from outcome["diff"]
     if outcome["held_diff"]:
         yield "held back: " + "; ".join(outcome["reasons"])

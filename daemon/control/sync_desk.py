@@ -104,7 +104,7 @@ class SyncDesk:
             generation = next((one.number for one in earlier if one.restorable), None)
         if not isinstance(generation, int):
             raise ControlError("there is no generation to go back to: latchctl sync status lists them")
-        restored = await _act(lambda: self._service.rollback(generation))
+        restored = await _act(lambda: self._service.rollback(generation, call.peer.user))
         return Done(
             f"generation {generation} is restored; syncing is on hold until `latchctl sync resume`", restored
         )

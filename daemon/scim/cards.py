@@ -104,6 +104,9 @@ class CardMapper:
         return Cards()
 
     def _found(self, rule: CredentialRule, user: Mapping[str, Any]) -> Iterator[CardText]:
+        if rule.format is None and rule.facility_code is None:
+            yield from self._source(rule, user)
+            return
         for card in self._source(rule, user):
             completed = replace(
                 card,

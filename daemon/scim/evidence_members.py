@@ -101,6 +101,7 @@ def _by_filter(probe: Probe, lost: Mapping[str, frozenset[str]]) -> Fetch[Ended]
             probe.unasked += 1
             continue
         probe.left -= 1
+        probe.snapshot.changed()
         found = yield from filtered_members(probe.snapshot, group_id)
         probe.snapshot.memberships.setdefault(group_id, set()).update(found)
         again.add(group_id)

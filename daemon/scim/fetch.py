@@ -27,6 +27,9 @@ GROUP_ATTRIBUTES = ("attributes", "displayName,externalId,members")
 NOBODY = "00000000-0000-4000-8000-6c6174636864"
 """No group's id: a server that finds users in it does not understand the filter."""
 
+NO_ROAD = "none"
+"""The road of a directory that shows no member."""
+
 _DEAD_ROADS = (OutageKind.NOT_SCIM, OutageKind.INCOMPLETE, OutageKind.SERVER_ERROR, OutageKind.FORBIDDEN)
 """How a road may turn out to be closed without the server being out."""
 
@@ -55,6 +58,12 @@ class Snapshot:
     memberships: dict[str, set[str]] = field(default_factory=dict)
     """Members by road ``user_groups`` or ``filter``: raw user ids by group id."""
 
+    _made: Directory | None = None
+
+    def changed(self) -> None:
+        """Something was read after ``directory`` was made."""
+        self._made = None
+
     def add_groups_of(self, person_id: str) -> None:
         """Believe what a user says of their own groups, also if it was said late."""
         for group_id in self.people.groups_of.get(person_id, ()):
@@ -62,20 +71,25 @@ class Snapshot:
                 self.memberships.setdefault(group_id, set()).add(person_id)
 
     def directory(self) -> Directory:
-        """The snapshot as a directory."""
+        """The snapshot as a directory; the very same one until something has ``changed``."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def _make(self) -> Directory:
         groups = self.groups.resolved(self.people)
         if self.road in ("user_groups", "filter"):
             for group_id, group in groups.items():
                 found = (self.people.person_id(value) for value in self.memberships.get(group_id, ()))
                 groups[group_id] = replace(group, members=frozenset(id_ for id_ in found if id_ is not None))
         credentials = tuple(one for cards in self.people.cards.values() for one in cards)
-        return Directory(self.people.people, groups, credentials)
+        return Directory(dict(self.people.people), groups, credentials)
 
     def report(self, directory: Directory) -> SyncReport:
         """The report to go with ``directory``."""
         unusable = [card for cards in self.people.unusable.values() for card in cards]
         warnings = (*self.warnings, *self.groups.warnings)
-        return summarise(directory, self.road or "none", self.paging, warnings, unusable)
+        return summarise(directory, self.road or NO_ROAD, self.paging, warnings, unusable)
 
 
 def read_directory(

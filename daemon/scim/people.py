@@ -52,7 +52,8 @@ class People:
         if groups is not None:
             self.groups_of[person_id] = groups
         if user_name is not None:
-            self._remember(user_name.casefold(), person_id)
+            folded = user_name.casefold()
+            self._remember(user_name if folded == user_name else folded, person_id)
 
     def _remember(self, user_name: str, person_id: str) -> None:
         """Two people of one userName: it then names nobody."""

@@ -36,6 +36,7 @@ class Probe:
             self.unasked += 1
             return None
         self.left -= 1
+        self.snapshot.changed()
         wanted = (GROUP_ATTRIBUTES,) if kind == "Groups" and self.snapshot.road == "attributes" else ()
         response = yield Request(f"{kind}/{quote(id_, safe='')}", wanted)
         if response.status == 401:

@@ -6,13 +6,18 @@ strings. What cannot be understood at all is ``MalformedError``, and only that o
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 MAX_TEXT = 1024
 """Characters; a longer id or name is no id or name, and is not carried about."""
+
+_FEW = 50
+"""Attributes; the names of larger resources are not remembered, whoever sends them."""
 
 _CORE = "urn:ietf:params:scim:schemas:core:"
 _TRUE = frozenset({"true", "1", "yes"})
@@ -48,10 +53,18 @@ def get(resource: Mapping[str, Any], name: str) -> Any:
     if value is not None:
         return value
     folded = name.casefold()
+    if len(resource) <= _FEW and folded not in _folded(tuple(resource)):
+        return None
     for key, candidate in resource.items():
         if candidate is not None and key.casefold() == folded:
             return candidate
     return None
+
+
+@lru_cache(maxsize=256)
+def _folded(keys: tuple[str, ...]) -> frozenset[str]:
+    """The resources of one server have the same attributes, a hundred thousand times over."""
+    return frozenset(key.casefold() for key in keys)
 
 
 def lookup(resource: Mapping[str, Any], path: str) -> list[Any]:
@@ -100,7 +113,7 @@ def identifier(resource: Mapping[str, Any]) -> str:
     found = text(get(resource, "id"))
     if found is None:
         raise MalformedError("the resource has no usable id")
-    return found
+    return sys.intern(found)
 
 
 def boolean(value: object, name: str) -> bool:
@@ -171,10 +184,11 @@ def _member(entry: object) -> MemberRef | None:
     if not isinstance(entry, Mapping):
         value = text(entry)
         return None if value is None else MemberRef(value)
-    reference = get(entry, "$ref")
+    reference = get(entry, "$ref") if len(entry) > 1 or "value" not in entry else None
     path = reference.rstrip("/").split("/") if isinstance(reference, str) else []
     value = text(get(entry, "value")) or (text(path[-1]) if path else None)
     if value is None:
         return None
+    value = sys.intern(value)  # the same string as the person's id: one of the largest parts of a directory
     kind = str(get(entry, "type") or (path[-2] if len(path) > 1 else "")).casefold().rstrip("s")
     return MemberRef(value, {"group": True, "user": False}.get(kind))

@@ -46,6 +46,8 @@ class OutageKind(StrEnum):
     REDIRECTED = "redirected"
     LOCAL = "local"
     """Something on this machine: a side file that cannot be read."""
+    INTERNAL = "internal"
+    """A bug of latchd's own."""
     GONE = "gone"
     """The service provider says that it is no more (410): the beginning of a disconnect, by policy."""
 

@@ -141,7 +141,7 @@ def _listen(path: str, status: int | None, document: Any, told: dict[str, bool])
         if isinstance(row, dict):
             low = {str(key).casefold(): value for key, value in row.items()}
             active = low.get("active", True)
-            if isinstance(low.get("id"), str | int) and isinstance(active, bool | str):
+            if isinstance(low.get("id"), str | int) and active in (True, False, "True", "False"):
                 told[str(low["id"])] = active is True or active == "True"
 
 
