@@ -1,4 +1,7 @@
-"""cache.schedule against the naive evaluation, across time zones and years."""
+"""cache.schedule against the naive evaluation: days of five years in each of eight time zones.
+
+test_schedule_years.py goes through every minute of those years.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import random
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -56,13 +60,11 @@ modes = st.sampled_from([Mode.LOCKED, Mode.CARD_AND_PIN, Mode.UNLOCKED, Mode.BLO
 
 
 @st.composite
-def places(draw: st.DrawFn) -> tuple[ZoneInfo, datetime]:
-    """A zone and an instant to start a day at, often one on which the clock changes."""
-    name = draw(st.sampled_from(sorted(YEARS)))
+def starts(draw: st.DrawFn, name: str) -> datetime:
+    """An instant of the zone's five years to start a day at, often one on which the clock changes."""
     if CHANGES[name] and draw(st.booleans()):
-        return ZoneInfo(name), draw(st.sampled_from(CHANGES[name])) - timedelta(hours=draw(st.integers(0, 24)))
-    start = datetime(YEARS[name], 1, 1, tzinfo=UTC)
-    return ZoneInfo(name), start + timedelta(minutes=draw(st.integers(0, 5 * 365 * 1440)))
+        return draw(st.sampled_from(CHANGES[name])) - timedelta(hours=draw(st.integers(0, 24)))
+    return datetime(YEARS[name], 1, 1, tzinfo=UTC) + timedelta(minutes=draw(st.integers(0, 5 * 365 * 1440)))
 
 
 @st.composite
@@ -82,25 +84,26 @@ def levels(draw: st.DrawFn, around: datetime) -> AccessLevel:
     return AccessLevel("L", frozenset({"G"}), frozenset({"D"}), schedule, special, tuple(exceptions))
 
 
-Place = tuple[ZoneInfo, datetime]
+EXAMPLES = settings(max_examples=14, deadline=None)
+each_zone = pytest.mark.parametrize("name", sorted(YEARS))
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.data(), places())
-def test_every_minute_agrees_with_the_naive_evaluation(data: st.DataObject, place: Place) -> None:
-    zone, start = place
+@each_zone
+@EXAMPLES
+@given(data=st.data())
+def test_every_minute_agrees_with_the_naive_evaluation(name: str, data: st.DataObject) -> None:
+    zone, start = ZoneInfo(name), data.draw(starts(name))
     level = data.draw(levels(start))
     naive = NaiveLevel(level, zone)
     for at in each_minute(start, 1440):
         assert level_open(level, zone, at) is naive.open(at), (at, at.astimezone(zone))
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.data(), places())
-def test_edges_are_just_the_minutes_at_which_the_naive_evaluation_changes(
-    data: st.DataObject, place: Place
-) -> None:
-    zone, start = place
+@each_zone
+@EXAMPLES
+@given(data=st.data())
+def test_edges_are_just_the_minutes_at_which_the_naive_evaluation_changes(name: str, data: st.DataObject) -> None:
+    zone, start = ZoneInfo(name), data.draw(starts(name))
     level = data.draw(levels(start))
     naive = NaiveLevel(level, zone)
     instants = list(each_minute(start, 3 * 1440))
@@ -113,12 +116,13 @@ def test_edges_are_just_the_minutes_at_which_the_naive_evaluation_changes(
     assert edges == flips
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.data(), places(), st.integers(0, 3 * 365 * 1440))
+@each_zone
+@EXAMPLES
+@given(data=st.data(), later=st.integers(0, 3 * 365 * 1440))
 def test_the_answer_is_constant_up_to_the_next_edge_and_another_at_it(
-    data: st.DataObject, place: Place, later: int
+    name: str, data: st.DataObject, later: int
 ) -> None:
-    zone, start = place
+    zone, start = ZoneInfo(name), data.draw(starts(name))
     level = data.draw(levels(start))
     before = level_open(level, zone, start)
     edge = level_next_edge(level, zone, start)
@@ -133,12 +137,13 @@ def test_the_answer_is_constant_up_to_the_next_edge_and_another_at_it(
     assert level_open(level, zone, edge - timedelta(seconds=1)) is before or span <= timedelta(seconds=1)
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.data(), places(), modes)
+@each_zone
+@EXAMPLES
+@given(data=st.data(), default=modes)
 def test_door_modes_and_their_edges_agree_with_the_naive_evaluation(
-    data: st.DataObject, place: Place, default: Mode
+    name: str, data: st.DataObject, default: Mode
 ) -> None:
-    zone, start = place
+    zone, start = ZoneInfo(name), data.draw(starts(name))
     parts = [
         DoorSchedule(data.draw(schedules), data.draw(modes), data.draw(special_days(start)))
         for _ in range(data.draw(st.integers(0, 2)))
