@@ -8,7 +8,7 @@ in one call of ``handle`` without a wait or a write (contract 1 of DESIGN.md).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from cache.model import Event, EventName, Freshness, Moment, Reason
@@ -41,6 +41,9 @@ anew. NTP slews by 0.5 ms a second at most, so that a slew between two looks sta
 IDENTITY = "identity."
 """Prefix of the names under which the journal keeps who the devices said they are."""
 
+NEVER = datetime.max.replace(tzinfo=UTC)
+"""An instant that does not come."""
+
 NOTHING_KEPT: Mapping[str, str] = MappingProxyType({})
 
 
@@ -62,6 +65,7 @@ class Controller:
         self._clock: Moment | None = None
         self._freshness = Freshness()
         self._staleness: dict[str, Staleness] = {}
+        self._staleness_from = self._staleness_until = NEVER
 
     # -------------------------------------------------------------- in and out
 
@@ -130,9 +134,8 @@ class Controller:
         for unit in self.units.values():
             if (due := unit.deadline(now)) is not None:
                 yield due
-            change = next_change(unit.setup.rules.staleness, self._freshness, now.utc)
-            if change is not None:
-                yield now.monotonic + (change - now.utc).total_seconds()
+        if self._staleness_until != NEVER:
+            yield now.monotonic + (self._staleness_until - now.utc).total_seconds()
 
     def handle_deadline(self, now: Moment) -> Effects:
         """Serve every timer that has fallen due. To be called about every second too: it watches the clock."""
@@ -257,11 +260,20 @@ class Controller:
 
     def watch_cache(self, freshness: Freshness, now: Moment) -> Effects:
         """Take note of how old the cache is: doors for which it grows too old are recorded, then and in time."""
-        self._freshness = freshness
+        if freshness != self._freshness:
+            self._freshness = freshness
+            self._staleness_from = NEVER
         self._watch_staleness(now)
         return self._out.take()
 
     def _watch_staleness(self, now: Moment) -> None:
+        """Look at the age of the cache, unless the last look holds until later and the clock was not set back."""
+        if self._staleness_from <= now.utc < self._staleness_until:
+            return
+        policies = {unit.setup.rules.staleness for unit in self.units.values()}
+        changes = [next_change(policy, self._freshness, now.utc) for policy in policies]
+        self._staleness_from = now.utc
+        self._staleness_until = min((change for change in changes if change is not None), default=NEVER)
         for name, unit in self.units.items():
             state = staleness(unit.setup.rules.staleness, self._freshness, now.utc)
             if state is not self._staleness.setdefault(name, Staleness.FRESH):

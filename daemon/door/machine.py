@@ -6,7 +6,9 @@ A grant is believed: who may pass was decided before (cache/decide.py). Egress i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from operator import attrgetter
 
 from cache.model import DetailValue, Event, EventName, Mode, ModeCause
 from daemon.door import table
@@ -43,6 +45,8 @@ debounce time and the board's polling, and is not forced."""
 _TIMERS = ("lock_until", "access_until", "egress_until", "shunt_until", "warn_at", "held_at")
 """Every timer, in the order in which those that end at the same instant are served."""
 
+_timers_of: Callable[[DoorState], tuple[float | None, ...]] = attrgetter(*_TIMERS)
+
 
 def start(config: DoorConfig, mode: Mode = Mode.LOCKED) -> DoorState:
     """A door as latchd finds it: locked, nothing read yet, in its default ``mode`` until ``ModeChanged``."""
@@ -51,8 +55,7 @@ def start(config: DoorConfig, mode: Mode = Mode.LOCKED) -> DoorState:
 
 def deadline(state: DoorState) -> float | None:
     """When the next ``Timer`` is due; after a step always later than its ``now``."""
-    running = [at for name in _TIMERS if (at := _timer(state, name)) is not None]
-    return min(running, default=None)
+    return min((at for at in _timers_of(state) if at is not None), default=None)
 
 
 def step(state: DoorState, event: DoorEvent, now: float) -> tuple[DoorState, tuple[Effect, ...]]:
@@ -62,11 +65,6 @@ def step(state: DoorState, event: DoorEvent, now: float) -> tuple[DoorState, tup
         turn.timer(due)
     turn.event(event, now)
     return turn.state, tuple(turn.effects)
-
-
-def _timer(state: DoorState, name: str) -> float | None:
-    value: float | None = getattr(state, name)
-    return value
 
 
 class _Turn:
@@ -81,7 +79,7 @@ class _Turn:
 
     def timer(self, due: float) -> None:
         """Serve the first of the timers that end at ``due``."""
-        name = next(name for name in _TIMERS if _timer(self.state, name) == due)
+        name = _TIMERS[_timers_of(self.state).index(due)]
         self._set(**{name: None})
         match name:
             case "lock_until":
