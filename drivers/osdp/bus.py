@@ -48,7 +48,7 @@ class Bus:
         self._mark = MARK if mark else b""
         self._frames = FrameReader()
         self._active: Session | Scan | None = None
-        self._sent_at = 0.0
+        self._sent_at = self._heard_at = 0.0
         self._scan: Scan | None = None
         self._scan_at = float("-inf")
         self._reply_by = 0.0
@@ -100,10 +100,10 @@ class Bus:
         self._character = CHARACTER_BITS / self.speed
         frame, delay = turn.frame_to_send(now)
         frame = self._mark + frame
-        self._active, self._sent_at = turn, now
+        self._active, self._sent_at, self._heard_at = turn, now, now + len(frame) * self._character
         self._trouble = Trouble.SILENT
         self._frames.clear()
-        self._reply_by = now + len(frame) * self._character + delay + LATENCY
+        self._reply_by = self._heard_at + delay + LATENCY
         self._reply_at_the_latest = self._reply_by + MAX_FRAME * self._character + INTER_CHARACTER
         return frame
 
@@ -160,6 +160,7 @@ class Bus:
         if active is not None and active.accepts(frame):
             self._active = None
             if isinstance(active, Session):
+                active.patience.answered(max(0.0, now - self._heard_at - frame.length * self._character))
                 return active.reply(frame, now)
             active.reply(frame)
             self._rest_from_scan(now)

@@ -49,6 +49,12 @@ class Frame:
     signed: bytes = b""
     """What the MAC covers: from SOM to the end of the data."""
 
+    @property
+    def length(self) -> int:
+        """Its bytes on the wire, without the mark before it."""
+        block = len(self.block) + 1 if self.block else 0
+        return HEADER_LENGTH + block + 1 + len(self.data) + len(self.mac) + (2 if self.crc else 1)
+
     def __repr__(self) -> str:
         """Data may be a card number, a PIN or a key: only its length is shown."""
         way = "reply" if self.reply else "command"

@@ -5,7 +5,11 @@ from __future__ import annotations
 REPLY_DELAY = 0.2
 """Seconds a reader may take to begin its answer, 5.7; the time of the bytes on the wire comes on top."""
 QUICK_DELAY = 0.04
-"""The same for a reader that is known to be absent, so that looking for it costs the others little."""
+"""The most for a reader that is missed or absent, so that looking for it costs the others little."""
+SHORTEST_DELAY = 0.01
+"""The least for it: twice what the reader has lately needed, and not less than this."""
+FADING = 0.99
+"""What one answer leaves of how slow the reader was before: half is forgotten after 69 answers."""
 OFFLINE_AFTER = 8.0
 """Seconds without a good answer until a reader is offline, 5.7."""
 QUICK_INTERVAL = 0.4
@@ -23,7 +27,11 @@ IMMEDIATE_ATTEMPTS = 4
 
 
 class Patience:
-    """The pauses of one reader. ``due`` is when its next turn is wanted, in seconds of the monotonic clock."""
+    """The pauses of one reader. ``due`` is when its next turn is wanted, in seconds of the monotonic clock.
+
+    A reader that is waited for holds up the whole bus. So one that has always answered quickly is waited for in
+    full length only once when it is missed, and then every ten seconds; its other turns are short looks.
+    """
 
     def __init__(self) -> None:
         self.due = float("-inf")
@@ -32,13 +40,23 @@ class Patience:
         self._full_at = float("-inf")
         self._back_off = BACK_OFF[0]
         self._looks = 0
+        self._slowest: float | None = None
 
     def reply_delay(self, now: float) -> float:
         """Seconds that the answer may take to begin."""
-        return QUICK_DELAY if self.absent and now < self._full_at else REPLY_DELAY
+        if now >= self._full_at:
+            return REPLY_DELAY
+        return QUICK_DELAY if self._slowest is None else min(QUICK_DELAY, max(SHORTEST_DELAY, 2 * self._slowest))
+
+    def answered(self, delay: float) -> None:
+        """A good answer began ``delay`` seconds after the question: the next one may take its full time again."""
+        self._slowest = max(delay, FADING * (self._slowest or 0.0))
+        self._full_at = float("-inf")
 
     def missed(self, attempts: int, now: float) -> None:
         """A frame got no good answer for the ``attempts``-th time: at once again, then with pauses."""
+        if self._quick and now >= self._full_at:
+            self._full_at = now + BACK_OFF[1]
         self.due = now if attempts < IMMEDIATE_ATTEMPTS else now + RETRY_PAUSE
 
     def not_found(self, now: float, *, offline: bool) -> None:
@@ -48,7 +66,7 @@ class Patience:
             self.missed(self._looks, now)
             return
         if now >= self._full_at:
-            self._full_at = now + self._next_back_off()
+            self._full_at = now + (BACK_OFF[1] if self._quick else self._next_back_off())
         self.absent = True
         self.due = now + QUICK_INTERVAL
 
@@ -67,7 +85,7 @@ class Patience:
 
     def look_now(self, now: float) -> None:
         """It was heard when nobody waited any more: there and slow, so it gets its full time."""
-        self._full_at = float("-inf")
+        self._full_at, self._slowest = float("-inf"), None
         if self.absent:
             self.due = now
 
@@ -76,6 +94,11 @@ class Patience:
         self.absent = False
         self._full_at = self.due = float("-inf")
         self._back_off = BACK_OFF[0]
+
+    @property
+    def _quick(self) -> bool:
+        """Whether a short look is enough for it."""
+        return self._slowest is not None and 2 * self._slowest <= QUICK_DELAY
 
     def _next_back_off(self) -> float:
         pause, self._back_off = self._back_off, min(2 * self._back_off, BACK_OFF[1])

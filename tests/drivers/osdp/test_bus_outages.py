@@ -17,11 +17,12 @@ from drivers.events import (
     ReadError,
     ReadFault,
 )
+from drivers.osdp.bus import LATENCY
 from drivers.osdp.frame import MAX_FRAME, encode
 from drivers.osdp.messages import Cmd, Reply
-from drivers.osdp.patience import OFFLINE_AFTER, REPLY_DELAY
+from drivers.osdp.patience import OFFLINE_AFTER, REPLY_DELAY, RETRY_PAUSE, SHORTEST_DELAY
 from tests.drivers.osdp.panel import CARD, CLEAR, KEY, REQUIRED, of, settled, wire
-from tests.peers.osdp_model import ModelReader, raw_card
+from tests.peers.osdp_model import ModelReader, ModelWire, raw_card
 
 # ------------------------------------------------------------------ lost and found
 
@@ -59,12 +60,14 @@ def test_an_unanswered_frame_is_sent_again_as_it_was() -> None:
     bench = settled(model)
     model.alive = False
     bench.sent.clear()
-    bench.run(1.0)
+    bench.run(0.8)
     frames = [frame for _, frame in bench.sent]
-    assert len(frames) >= 3
-    assert len(set(frames[-3:])) == 1
-    gaps = [later[0] - earlier[0] for earlier, later in itertools.pairwise(bench.sent[-3:])]
-    assert min(gaps) >= REPLY_DELAY + len(frames[-1]) * 10 / 9600
+    assert len(frames) > 2
+    assert len(set(frames)) == 1
+    gaps = [later[0] - earlier[0] for earlier, later in itertools.pairwise(bench.sent)]
+    on_the_wire = len(frames[-1]) * 10 / 9600
+    assert gaps[0] >= REPLY_DELAY + on_the_wire
+    assert max(gaps[1:]) <= RETRY_PAUSE + SHORTEST_DELAY + LATENCY + on_the_wire, "it has always been quick"
 
 
 def test_a_restarted_reader_is_back_without_going_offline() -> None:
@@ -190,6 +193,37 @@ def test_readers_take_turns_and_an_absent_one_costs_little() -> None:
     without = turns()
     # Three share what four had: each would get a third more, and looking for the fourth costs some of it.
     assert min(without[:3]) > 1.05 * min(together)
+
+
+def longest_wait(bench: ModelWire, address: int, seconds: float) -> float:
+    """The longest time between two turns of a reader."""
+    bench.sent.clear()
+    bench.run(seconds)
+    turns = [at for at, frame in bench.sent if frame[1] == address]
+    return max(later - earlier for earlier, later in itertools.pairwise(turns))
+
+
+def test_a_reader_that_is_cut_off_holds_up_the_others_in_full_length_once() -> None:
+    models = [ModelReader(address=address, key=KEY) for address in range(2)]
+    bench = wire(*models)
+    bench.run(10.0)
+    models[1].alive = False
+    bench.run(0.05)
+    assert longest_wait(bench, 0, 0.5) < REPLY_DELAY / 2, "beyond the one wait that is under way now"
+    assert longest_wait(bench, 0, 9.0) < REPLY_DELAY / 2
+    assert bench.bus.sessions[1].online is False
+    assert longest_wait(bench, 0, 10.0) > REPLY_DELAY, "every ten seconds it gets its full time"
+
+
+def test_a_reader_that_becomes_slow_while_it_is_missed_is_found_again() -> None:
+    model = ModelReader(key=KEY)
+    bench = settled(model)
+    model.alive = False
+    bench.run(1.0)
+    model.alive, model.delay = True, 0.19
+    model.restart()
+    assert bench.run(3.0) == []
+    assert bench.bus.sessions[0].secure
 
 
 def test_a_reader_with_a_wrong_key_does_not_disturb_the_others() -> None:
