@@ -7,12 +7,14 @@ USB adapter that is pulled, is a ``PortError`` from ``read`` or ``write``; the o
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import fcntl
 import os
 import struct
 import termios
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -156,6 +158,32 @@ def open_port(
         raise _refusal(path, baudrate, error) from error
     bits = 1 + 8 + (parity != "N") + stopbits
     return Port(path, tty, bits / baudrate, tap or NoTap())
+
+
+async def open_beside(
+    path: str,
+    baudrate: int,
+    *,
+    parity: Parity = "N",
+    stopbits: int = 1,
+    rs485: bool = False,
+    tap: Tap | None = None,
+) -> Port:
+    """``open_port`` in a thread of its own: setting up a USB adapter takes long, and so does finding who holds it.
+
+    A port that is open only after the caller was cancelled is closed again.
+    """
+    thread = ThreadPoolExecutor(1, "open-port")
+    opening = asyncio.get_running_loop().run_in_executor(
+        thread, lambda: open_port(path, baudrate, parity=parity, stopbits=stopbits, rs485=rs485, tap=tap)
+    )
+    thread.shutdown(wait=False)  # it ends when the port is open
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        with contextlib.suppress(PortError):
+            (await opening).close()
+        raise
 
 
 def holders(path: str) -> list[tuple[int, str]]:

@@ -26,7 +26,7 @@ from drivers.events import (
     Pulse,
     Release,
 )
-from drivers.serialport import Port, open_port
+from drivers.serialport import Port, open_beside
 from drivers.settings import STRICT
 
 OUTPUTS = {"out1": 1, "out2": 2}
@@ -174,7 +174,7 @@ class BoxDriver:
         """Serve the box until cancelled."""
         while True:
             try:
-                with open_port(self._bus.port, self._bus.baudrate) as port:
+                with await open_beside(self._bus.port, self._bus.baudrate) as port:
                     await self._serve(port)
             except PortError as error:
                 self._why = str(error)

@@ -13,7 +13,7 @@ from typing import Any
 
 from drivers.driver import Context, DeviceStatus, DriverType, DriverUsageError
 from drivers.events import Command, Hold, InputChanged, InputState, Point, Pulse, Release
-from drivers.gpio.lines import LineChange, LinePlan
+from drivers.gpio.lines import LineChange, LinePlan, preload
 from drivers.gpio.link import LineLink
 from drivers.gpio.replay import replay_board
 from drivers.gpio.settings import GpioChip
@@ -111,6 +111,7 @@ def _lines(settings: GpioChip) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _create(bus: None, devices: Mapping[str, GpioChip], context: Context) -> GpioDriver:
+    preload()
     return GpioDriver(devices, context)
 
 

@@ -1,6 +1,6 @@
 """The one place that speaks libgpiod: lines of a chip, requested for this program alone.
 
-``gpiod`` (version 2.2 or later; 1.x is another API) is imported when lines are requested, not before.
+``gpiod`` (version 2.2 or later; 1.x is another API) is imported when a driver is made, not before.
 """
 
 from __future__ import annotations
@@ -107,6 +107,12 @@ class Lines:
                 self.switch(line, False)
         with contextlib.suppress(OSError):
             self._request.release()
+
+
+def preload() -> None:
+    """Import ``gpiod`` now, 40 ms, and not while doors are served; what is missing is told by ``Lines``."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("gpiod")
 
 
 def _gpiod() -> Any:

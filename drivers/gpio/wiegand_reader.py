@@ -9,7 +9,7 @@ from typing import Any
 
 from drivers.driver import Context, DeviceStatus, DriverType, DriverUsageError
 from drivers.events import Buzz, Colour, Command, Led
-from drivers.gpio.lines import LineChange, LinePlan
+from drivers.gpio.lines import LineChange, LinePlan, preload
 from drivers.gpio.link import LineLink
 from drivers.gpio.replay import replay_reader
 from drivers.gpio.settings import GpioInput, WiegandReader
@@ -166,6 +166,7 @@ def _lines(settings: WiegandReader) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _create(bus: None, devices: Mapping[str, WiegandReader], context: Context) -> WiegandDriver:
+    preload()
     return WiegandDriver(devices, context)
 
 

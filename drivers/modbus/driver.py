@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from drivers.driver import Context, Driver, DriverType, DriverUsageError, PortError
+from drivers.driver import Context, Driver, DriverType, DriverUsageError
 from drivers.modbus.board import Board
 from drivers.modbus.bus import Bus
 from drivers.modbus.codec import RtuFraming, TcpFraming
@@ -23,7 +20,7 @@ from drivers.modbus.store import load_profile, sized
 from drivers.modbus.tcp import connect
 from drivers.modbus.transactions import Line, Timing
 from drivers.recording import RecordingSupport
-from drivers.serialport import open_port
+from drivers.serialport import open_beside
 from drivers.settings import STRICT, Duration
 
 Count = Annotated[int, Field(ge=1, le=64)]
@@ -120,8 +117,8 @@ def _rtu_bus(bus: ModbusBus, devices: Mapping[str, Any]) -> Bus:
 
 
 def _create_rtu(bus: ModbusBus, devices: Mapping[str, Any], context: Context) -> Driver:
-    def open_it() -> OpenPort:
-        return open_port(
+    async def opener() -> OpenPort:
+        return await open_beside(
             bus.port,
             bus.baudrate,
             parity=bus.parity,
@@ -129,9 +126,6 @@ def _create_rtu(bus: ModbusBus, devices: Mapping[str, Any], context: Context) ->
             rs485=bus.rs485,
             tap=context.tap,
         )
-
-    async def opener() -> OpenPort:
-        return await _in_thread(open_it)
 
     return ModbusDriver(_rtu_bus(bus, devices), opener, context)
 
@@ -161,19 +155,6 @@ def _boards(devices: Mapping[str, Any], poll: float) -> list[Board]:
 
 def _replay(make: Callable[[Any, Mapping[str, Any]], Bus]) -> RecordingSupport:
     return RecordingSupport(lambda recording, bus, devices, context: replay(recording, make(bus, devices)))
-
-
-async def _in_thread(action: Callable[[], OpenPort]) -> OpenPort:
-    """Opening may take milliseconds on a USB adapter; when cancelled meanwhile, the port is closed again."""
-    thread = ThreadPoolExecutor(1, "modbus-open")
-    opening = asyncio.get_running_loop().run_in_executor(thread, action)
-    thread.shutdown(wait=False)  # it ends when the port is open
-    try:
-        return await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        with suppress(PortError):
-            (await opening).close()
-        raise
 
 
 RTU = DriverType(

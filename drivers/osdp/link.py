@@ -15,7 +15,7 @@ from drivers.events import Buzz, Command, DeviceEvent, Led
 from drivers.osdp.bus import Bus
 from drivers.osdp.settings import OsdpBus
 from drivers.osdp.technician import Technician
-from drivers.serialport import Port, open_port
+from drivers.serialport import Port, open_beside
 
 REOPEN_PAUSE = (0.1, 0.5)
 """Seconds between attempts to open a port that is gone: short, for an adapter is plugged in again by hand."""
@@ -43,7 +43,7 @@ class OsdpLink:
         try:
             while True:
                 try:
-                    port = open_port(
+                    port = await open_beside(
                         self._settings.port,
                         self._settings.baudrate,
                         rs485=self._settings.rs485,

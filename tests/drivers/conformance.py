@@ -36,6 +36,7 @@ from drivers.events import (
     Pulse,
     Release,
 )
+from tests.drivers.loopwatch import CountingLoop, held_up, kept
 
 Test = TypeVar("Test", bound=Callable[..., None])
 
@@ -277,6 +278,11 @@ class DriverConformance(ABC):
 
     def test_devices_go_offline_and_come_back(self, rig: Rig) -> None:
         async def body() -> None:
+            with held_up() as calls:
+                await away_and_back()
+            assert calls == []
+
+        async def away_and_back() -> None:
             async with running(rig):
                 rig.unplug()
                 await eventually(lambda: not rig.online())
@@ -293,6 +299,24 @@ class DriverConformance(ABC):
                     await eventually(lambda: len(states(rig)) > known)
 
         play(body())
+
+    def test_devices_that_are_away_cost_neither_work_nor_memory(self, rig: Rig) -> None:
+        commands = [Led(rig.reader, Colour.GREEN, 1.0), Buzz(rig.reader)] if rig.reader else []
+        commands += [Pulse(rig.output, 1.0), Hold(rig.output), Release(rig.output)] if rig.output else []
+
+        async def body() -> None:
+            async with running(rig):
+                rig.unplug()
+                await eventually(lambda: not rig.online())
+                loop = asyncio.get_running_loop()
+                assert isinstance(loop, CountingLoop)
+                before, begin = loop.turns, time.monotonic()
+                await asyncio.sleep(0.4)
+                assert loop.turns - before < 200 * (time.monotonic() - begin)
+                assert kept(rig.driver, commands) < 100_000
+
+        with asyncio.Runner(loop_factory=CountingLoop) as runner:
+            runner.run(body())
 
     @needs("output")
     def test_a_pulse_missed_while_offline_is_never_made_up_for(self, rig: Rig) -> None:

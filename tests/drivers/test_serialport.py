@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from drivers.driver import PortError
-from drivers.serialport import holders, open_port
+from drivers.serialport import holders, open_beside, open_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -130,6 +132,35 @@ def test_direction_by_the_kernel_is_refused_where_the_port_cannot(pty: Pty) -> N
     with pytest.raises(PortError, match="direction"):
         open_port(pty.path, 9600, rs485=True)
     open_port(pty.path, 9600).close()
+
+
+def test_where_the_kernel_can_it_switches_the_direction(pty: Pty, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No port of this machine can: the two ioctls are answered here; the flags are those of linux/serial.h."""
+    get, put, enabled, on_send, after_send = 0x542E, 0x542F, 1, 2, 4
+    real, given = fcntl.ioctl, []
+
+    def ioctl(fd: int, request: int, argument: object = 0, mutate: bool = True) -> object:
+        if request == put:
+            given.append(int(memoryview(argument)[0]))  # type: ignore[call-overload]  # an array, from pyserial
+        return 0 if request in (get, put) else real(fd, request, argument, mutate)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    open_port(pty.path, 9600, rs485=True).close()
+    (flags,) = given
+    assert flags & (enabled | on_send | after_send) == enabled | on_send
+
+
+def test_a_port_that_opens_after_nobody_wants_it_any_more_is_closed(pty: Pty) -> None:
+    async def body() -> None:
+        opening = asyncio.create_task(open_beside(pty.path, 9600))
+        await asyncio.sleep(0)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        with await open_beside(pty.path, 9600), pytest.raises(PortError, match="held by"):
+            await open_beside(pty.path, 9600)
+
+    asyncio.run(body())
 
 
 def test_holders_of_nothing() -> None:
