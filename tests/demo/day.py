@@ -6,7 +6,10 @@ Exits 0 when everything went as told, 1 when something was otherwise.
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import shutil
+import signal
 import sys
 import time
 from dataclasses import dataclass, field
@@ -15,12 +18,16 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from daemon.cli.common import fold
 from tests.demo.cabinet import BIN, ROOT, Cabinet
 from tests.demo.peer import Peer, UnexpectedError
 from tests.demo.wire import read_to_relay
 
 ADA, GRACE, KEN, NOBODY = 1001, 1002, 2001, 4711
 """Card numbers: two of the staff, one of the night's cleaning crew, and a card that nobody has."""
+
+WIDE = 120
+"""Columns of a terminal that has room for a step and its answer side by side."""
 
 
 @dataclass
@@ -35,11 +42,11 @@ class Day:
     latencies: list[float] = field(default_factory=list)
 
     def say(self, what: str, answer: str = "", latency: float | None = None) -> None:
-        """One line of the timeline."""
+        """One line of the timeline, or two where the terminal is narrow."""
         self.steps += 1
         at = time.monotonic() - self.started
         wire = f"{latency * 1000:6.1f} ms" if latency is not None else " " * 9
-        print(f"  {at:6.1f} s  {wire}  {what:<58}  {answer}", flush=True)
+        line(f"{at:6.1f} s  {wire}  {what}", answer)
 
     def event(self, name: str, **fields: Any) -> dict[str, Any]:
         """The next event of this name with these fields, as ``latchctl events --follow`` shows it."""
@@ -92,15 +99,20 @@ class Day:
         new = self.cabinet.peers["board"].lines[moves:]
         if any(line.get("event") == "output" and line["on"] for line in new):
             raise UnexpectedError("the relay moved although the card was denied")
-        self.say(what, f"denied: {reason} ({event['trace'][-1]['text']})")
+        self.say(what, f"denied: {reason}")
 
-    def sync(self, outcome: str) -> str:
+    def sync(self, outcome: str) -> dict[str, Any]:
         """``latchctl sync now``; the outcome must be this one."""
-        answer = self.cabinet.latchctl("sync", "now")
-        text = answer.stdout.strip().splitlines()[0] if answer.stdout else answer.stderr.strip()
-        if not text.startswith(outcome):
-            raise UnexpectedError(f"sync: {text}, expected {outcome}")
-        return text
+        answer = self.cabinet.latchctl("sync", "now", "--json")
+        found: dict[str, Any] = json.loads(answer.stdout or "{}")
+        if found.get("outcome") != outcome:
+            raise UnexpectedError(f"sync: {answer.stdout}{answer.stderr}, expected {outcome}")
+        return found
+
+    def locked(self) -> None:
+        """The relay is off now."""
+        if self.cabinet.relay():
+            raise UnexpectedError("the relay is on")
 
     # -------------------------------------------------------------- the day
 
@@ -112,17 +124,17 @@ class Day:
         self.begin()
         self.granted(ADA, "Ada, of the staff, badges")
         self.denied(NOBODY, "a card that nobody holds", "unknown_credential")
-        self.denied(KEN, "Ken, of the night's cleaning crew, badges at noon", "outside_schedule")
+        self.denied(KEN, "Ken, of the night's cleaning crew, at noon", "outside_schedule")
         self.granted(GRACE, "Grace, of the staff, badges")
         with cabinet.client() as client:
             client.remove_member(cabinet.groups["Staff"], cabinet.people["Grace"])
-        self.say("Grace is taken out of Staff in the SCIM server", self.sync("applied"))
+        removed = self.sync("applied")["removed"]
+        self.say("Grace is taken out of Staff in the SCIM server", f"applied: {removed} removed")
         self.event("sync.applied", generation=2)
         self.denied(GRACE, "Grace badges again", "no_access_here")
         self.outage()
         self.restart()
-        if cabinet.relay():
-            raise UnexpectedError("the relay is on at the end of the day")
+        self.locked()
         self.say("the day ends", "the door is locked, the relay off")
 
     def begin(self) -> None:
@@ -132,19 +144,19 @@ class Day:
         self.event("sync.applied", generation=1)
         self.cabinet.wait_for_devices()
         status = self.cabinet.status()
+        if not any("secure channel" in device["text"] for device in status["devices"]):
+            raise UnexpectedError(f"no secure channel: {status['devices']}")
         cache = status["cache"]
-        self.say(
-            "latchd starts",
-            f"generation {cache['generation']}: {cache['people']} people; reader (secure) and board online",
-        )
+        found = f"generation {cache['generation']}: {cache['people']} people"
+        self.say("latchd starts", f"{found}; reader (secure) and board online")
 
     def outage(self) -> None:
         """The SCIM server dies; the door goes on."""
         assert self.cabinet.scim is not None
         self.cabinet.scim.stop()
-        text = self.sync("outage")
+        trouble = self.sync("outage")["text"].split(": ")[1]
         self.event("sync.failed")
-        self.say("the SCIM server is killed", text)
+        self.say("the SCIM server is killed", f"outage: {trouble}")
         sync = self.cabinet.status()["sync"]
         if sync["failures"] < 1:
             raise UnexpectedError("the status does not tell of the outage")
@@ -152,14 +164,29 @@ class Day:
 
     def restart(self) -> None:
         """kill -9 of everything, and a start without any server."""
+        before = self.known()
         self.cabinet.kill_latchd()
+        self.locked()
         self.say("latchd is killed (kill -9)", "the door stays locked")
         self.cabinet.start_latchd()
         self.follower = self.cabinet.follow()
         self.event("system.start")
         self.cabinet.wait_for_devices()
+        self.locked()
+        if self.known() != before:
+            raise UnexpectedError(f"the cache is {self.known()}, it was {before}")
         self.say("latchd starts again, the server still gone", "the cache is what it was")
         self.granted(ADA, "Ada badges")
+
+    def known(self) -> dict[str, Any]:
+        """What the cache holds, however old."""
+        return {key: value for key, value in self.cabinet.status()["cache"].items() if key != "age"}
+
+
+def line(what: str, answer: str) -> None:
+    """A step and its answer, side by side where the terminal is wide or there is none."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+    print(f"{what:<67} {answer}" if width >= WIDE else f"{what}\n{fold(' ' * 23 + answer, width)}", flush=True)
 
 
 def main() -> int:
@@ -170,8 +197,10 @@ def main() -> int:
     options = parser.parse_args()
     shutil.rmtree(options.directory, ignore_errors=True)
     options.directory.mkdir(parents=True)
-    print("\n      at    read to    what happens                                                what latchd did")
-    print("            relay", flush=True)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))  # what was started is ended, too
+    print("\n      at    read to")
+    line("             relay   what happens", "what latchd did")
     with Cabinet(options.directory) as cabinet:
         day = Day(cabinet)
         try:
@@ -189,22 +218,28 @@ def main() -> int:
     return 0
 
 
+TRY = (
+    "status",
+    "events --follow",
+    f"why --reader lobby-in --card H10301:57:{ADA}",
+    "access --door lobby --members",
+    "door pulse lobby",
+    "sync status",
+    "doctor",
+)
+"""Command lines of latchctl that an onlooker may like."""
+
+
 def keep(cabinet: Cabinet) -> None:
     """Say what can be tried, and wait."""
-    command = f"{BIN / 'latchctl'} --config {cabinet.site_file}"
-    print("\nEverything is still running (but the SCIM server). Try, in another terminal:\n")
-    for line in (
-        "status",
-        "events --follow",
-        f"why --reader lobby-in --card H10301:57:{ADA}",
-        "sync status",
-        "doctor",
-    ):
-        print(f"  {command} {line}")
+    command = f"{os.path.relpath(BIN / 'latchctl')} --config {os.path.relpath(cabinet.site_file)}"
+    print("\nEverything is still running (but the SCIM server). Try, in another terminal in this folder:\n")
+    for words in TRY:
+        print(f"  {command} {words}")
     print("\nCards: type a number and Enter to badge (Ada is 1001, Ken 2001); ^C ends it.", flush=True)
-    for line in sys.stdin:
-        if line.strip().isdigit():
-            cabinet.badge(int(line) % 65536)
+    for typed in sys.stdin:
+        if typed.strip().isdigit():
+            cabinet.badge(int(typed) % 65536)
     while True:
         time.sleep(3600)
 
