@@ -43,10 +43,11 @@ SETTLED = 1.0
 
 @dataclass
 class Cabinet:
-    """Everything of one site. ``directory`` is empty at first and belongs to it."""
+    """Everything of one site. ``directory`` is empty at first and belongs to it; ``more`` goes into ``[scim]``."""
 
     directory: Path
     strike_time: float = 5.0
+    more: str = ""
     peers: dict[str, Peer] = field(default_factory=dict)
     scim: ScimServer | None = None
     people: dict[str, str] = field(default_factory=dict)
@@ -141,6 +142,7 @@ class Cabinet:
             '"credential:scim-token"': f'"file:{here / "scim-token"}"',
             '"credential:scbk-lobby-in"': f'"file:{here / "scbk-lobby-in"}"',
             'strike_time = "5s"': f'strike_time = "{self.strike_time:g}s"',
+            "[scim]\n": f"[scim]\n{self.more}\n",
         }
         text = EXAMPLE.read_text(encoding="utf-8")
         for old, new in values.items():
