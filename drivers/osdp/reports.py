@@ -26,6 +26,9 @@ from drivers.osdp.messages import MessageError, Reply, parse_card, parse_keys, p
 _INPUT_STATES = {0: InputState.OFF, 1: InputState.ON}
 """ISTATR, 7.7. Any other value is a supervised input's fault and never read as normal."""
 
+_HEAD_MISSING, _HEAD_TAMPERED = 1, 2
+"""RSTATR, 7.9; 0 is normal."""
+
 
 class Freshness:
     """How old a read may be: no older than the last moment when the reader is known to have had none.
@@ -59,8 +62,8 @@ class Reports:
         self._count = inputs
         self.freshness = Freshness(limit)
         self._inputs: dict[int, InputState] = {}
-        self._tamper = False
-        self._power_failed = False
+        self._case_open = self._head_tampered = self._tamper = False
+        self._power_failed = self._head_missing = False
 
     def forget_inputs(self) -> None:
         """After a reconnection every input is reported once, changed or not."""
@@ -111,16 +114,22 @@ class Reports:
             return ReadError(self._name, ReadFault.QUEUED, at, note=f"keys: {objection}")
         return KeyPress(self._name, keys, at)
 
-    def _local_status(self, tamper: bool, power_failed: bool, at: float) -> list[DeviceEvent]:
-        events: list[DeviceEvent] = []
-        if tamper != self._tamper:
-            self._tamper = tamper
-            events.append(TamperChanged(self._name, tamper, at))
+    def _local_status(self, case_open: bool, power_failed: bool, at: float) -> list[DeviceEvent]:
+        self._case_open = case_open
+        events = self._tampering(at)
         if power_failed != self._power_failed:
             self._power_failed = power_failed
             what = "power failed" if power_failed else "power is back"
             events.append(DeviceAlarm(self._name, at, what))
         return events
+
+    def _tampering(self, at: float) -> list[DeviceEvent]:
+        """The device's own case and the reader head behind it are one tamper contact to latchd."""
+        tamper = self._case_open or self._head_tampered
+        if tamper is self._tamper:
+            return []
+        self._tamper = tamper
+        return [TamperChanged(self._name, tamper, at)]
 
     def _input_status(self, data: Sequence[int], at: float) -> list[DeviceEvent]:
         events: list[DeviceEvent] = []
@@ -132,9 +141,14 @@ class Reports:
         return events
 
     def _reader_status(self, data: bytes, at: float) -> list[DeviceEvent]:
-        """RSTATR, 7.9: state of the reader head behind the device: 0 normal, 1 not connected, 2 tamper."""
+        """RSTATR, 7.9: state of the reader head behind the device, which may be in another place."""
         if not data:
             raise MessageError("RSTATR is empty, expected a byte for each reader")
-        if data[0] == 1:
-            return [DeviceAlarm(self._name, at, "the reader head is not connected")]
-        return self._local_status(data[0] == 2, self._power_failed, at)
+        self._head_tampered = data[0] == _HEAD_TAMPERED
+        events = self._tampering(at)
+        missing = data[0] == _HEAD_MISSING
+        if missing is not self._head_missing:
+            self._head_missing = missing
+            what = "is not connected" if missing else "is connected again"
+            events.append(DeviceAlarm(self._name, at, f"the reader head {what}"))
+        return events

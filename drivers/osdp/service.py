@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections import deque
 
-from drivers.events import DeviceAlarm, DeviceEvent
+from drivers.events import DeviceAlarm, DeviceEvent, Hold, Point, Release
 from drivers.osdp import messages
 from drivers.osdp.messages import Capability, Cmd, MessageError, NakCode, Reply
 from drivers.osdp.outbox import Outbox, Outgoing
+from drivers.osdp.outputs import Outputs
 from drivers.osdp.reports import Reports
 
 INPUT_INTERVAL = 10.0
 STATUS_INTERVAL = 30.0
-"""Seconds between questions for inputs and local status: the safety net, for readers report changes unasked."""
+"""Seconds between questions for inputs, and for the rest: the safety net, for readers report changes unasked."""
 
 _NAKS = {code.value: code.name.lower().replace("_", " ") for code in NakCode}
+_NEXT_QUESTION = {
+    Reply.LSTATR: (Cmd.LSTAT, STATUS_INTERVAL),
+    Reply.RSTATR: (Cmd.RSTAT, STATUS_INTERVAL),
+    Reply.ISTATR: (Cmd.ISTAT, INPUT_INTERVAL),
+}
 _POLL = Outgoing(Cmd.POLL, b"", "poll")
 
 
@@ -26,7 +32,11 @@ class Service:
         self._inputs = inputs
         self._reports = reports
         self._outbox = outbox
+        self._outputs = Outputs()
+        self._told_again = float("-inf")
         self._capabilities: dict[int, tuple[int, int]] | None = None
+        self._unknown: set[Cmd] = set()
+        """Questions that the reader refused in this session."""
         self._questions: deque[Cmd] = deque()
         self._ask_at: dict[Cmd, float] = {}
         self._polled_last = False
@@ -37,11 +47,13 @@ class Service:
 
     def begin(self) -> None:
         """A session stands: ask for everything once, and show the resting colour again."""
-        self._questions = deque([Cmd.LSTAT])
+        self._questions.clear()
+        self._unknown.clear()
+        self._ask(Cmd.LSTAT, Cmd.RSTAT)
         if self._capabilities is None:
-            self._questions.append(Cmd.CAP)
-        elif self._has_inputs:
-            self._questions.append(Cmd.ISTAT)
+            self._ask(Cmd.CAP)
+        else:
+            self._ask_for_lines()
         self._polled_last = False
         self._ask_at.clear()
         self._complained.clear()
@@ -50,12 +62,19 @@ class Service:
     def forget_device(self) -> None:
         """It may be another device the next time."""
         self._capabilities = None
+        self._outputs.forget()
         self._reports.forget_inputs()
 
-    @property
-    def _has_inputs(self) -> bool:
+    def _ask(self, *questions: Cmd) -> None:
+        self._questions.extend(q for q in questions if q not in self._questions and q not in self._unknown)
+
+    def _ask_for_lines(self) -> None:
+        """The states of the inputs and outputs that the site file and the reader both know."""
         capabilities = self._capabilities or {}
-        return self._inputs > 0 and capabilities.get(Capability.CONTACTS, (0, 0))[1] > 0
+        if self._inputs > 0 and capabilities.get(Capability.CONTACTS, (0, 0))[1] > 0:
+            self._ask(Cmd.ISTAT)
+        if capabilities.get(Capability.OUTPUTS, (0, 0))[1] > 0:
+            self._ask(Cmd.OSTAT)
 
     def next(self, now: float) -> Outgoing:
         """The command of this turn. Between two questions comes a poll, so a card waits for one at most."""
@@ -63,9 +82,7 @@ class Service:
         if waiting is not None:
             self._polled_last = False
             return waiting
-        for question, at in self._ask_at.items():
-            if now >= at and question not in self._questions:
-                self._questions.append(question)
+        self._ask(*(question for question, at in self._ask_at.items() if now >= at))
         if self._questions and self._polled_last:
             self._polled_last = False
             question = self._questions.popleft()
@@ -76,26 +93,42 @@ class Service:
 
     def answered(self, asked: Outgoing, asked_at: float, code: int, data: bytes, now: float) -> list[DeviceEvent]:
         """The events of the answer to ``asked``, which was first sent at ``asked_at``."""
+        if asked.relay:
+            self._outputs.confirmed(asked.data, now)
+            self._ask(Cmd.OSTAT)
         if code == Reply.ACK:
             if asked.code is Cmd.POLL:
                 self._reports.freshness.queue_empty(asked_at)
             return []
         try:
-            if code == Reply.PDCAP:
-                self._capabilities = messages.parse_capabilities(data)
-                if self._has_inputs:
-                    self._questions.append(Cmd.ISTAT)
-                return []
-            if code == Reply.COM:
-                self.moved = [messages.parse_com(data)]
-                return []
+            match code:
+                case Reply.PDCAP:
+                    self._capabilities = messages.parse_capabilities(data)
+                    self._ask_for_lines()
+                    return []
+                case Reply.COM:
+                    self.moved = [messages.parse_com(data)]
+                    return []
+                case Reply.OSTATR:
+                    return self._output_status(data, asked_at, now)
             events = self._reports.understand(code, data, now)
         except MessageError as error:
             return self._complain(f"sends a malformed report: {error}", now)
-        if code == Reply.LSTATR:
-            self._ask_at[Cmd.LSTAT] = now + STATUS_INTERVAL
-        elif code == Reply.ISTATR:
-            self._ask_at[Cmd.ISTAT] = now + INPUT_INTERVAL
+        if code in _NEXT_QUESTION:
+            question, interval = _NEXT_QUESTION[Reply(code)]
+            self._ask_at[question] = now + interval
+        return events
+
+    def _output_status(self, states: bytes, asked_at: float, now: float) -> list[DeviceEvent]:
+        """Compare with what was confirmed; what is wrong for good is told again now and then."""
+        self._ask_at[Cmd.OSTAT] = min(now + STATUS_INTERVAL, self._outputs.next_look(now))
+        events: list[DeviceEvent] = []
+        for wrong in self._outputs.compare(states, asked_at, now):
+            is_on, should = ("on", "off") if wrong.on else ("off", "on")
+            events += self._complain(f"{wrong.line} is {is_on}, though it was told to be {should}", now)
+            if wrong.lasting and not self._outbox.urgent and now >= self._told_again + STATUS_INTERVAL:
+                self._told_again = now
+                self._outbox.put((Release if wrong.on else Hold)(Point(self._name, wrong.line)), now)
         return events
 
     def refused(self, asked: Outgoing, nak: int, now: float) -> list[DeviceEvent]:
@@ -104,6 +137,7 @@ class Service:
         if asked.code is Cmd.CAP:
             self._capabilities = {}
         if asked.slot == "question":
+            self._unknown.add(asked.code)
             return []
         code = _NAKS.get(nak, f"NAK {nak}")
         what = f"output {asked.slot}" if asked.relay else asked.slot

@@ -44,6 +44,9 @@ class ModelReader:
     queue: deque[tuple[Reply, bytes]] = field(default_factory=deque)
     done: list[tuple[int, bytes]] = field(default_factory=list)
     busy: int = 0
+    now: float = 0.0
+    on_until: dict[int, float] = field(default_factory=dict)
+    """Outputs that are on, and until when."""
     answers: dict[int, tuple[Reply, bytes]] = field(default_factory=dict)
     """Fixed answers to some commands, in place of what the reader would say."""
 
@@ -53,6 +56,7 @@ class ModelReader:
 
     def restart(self) -> None:
         """Power off and on: the session is gone, the queue is kept here to make the harder case."""
+        self.on_until.clear()
         self._channel: SecureChannel | None = None
         self._keys: SessionKeys | None = None
         self._randoms = (b"", b"")
@@ -118,12 +122,11 @@ class ModelReader:
                 return self._say(frame, Reply.ACK)
             case Cmd.ID:
                 return self._say(frame, Reply.PDID, self._identity())
-            case Cmd.CAP:
-                return self._say(frame, Reply.PDCAP, self.capabilities)
-            case Cmd.LSTAT:
-                return self._say(frame, Reply.LSTATR, bytes(2))
-            case Cmd.ISTAT:
-                return self._say(frame, Reply.ISTATR, bytes(2))
+            case Cmd.CAP | Cmd.LSTAT | Cmd.ISTAT | Cmd.OSTAT | Cmd.RSTAT:
+                return self._say(frame, *self._status(Cmd(frame.code)))
+            case Cmd.OUT:
+                until = self.now + int.from_bytes(data[2:4], "little") / 10 if data[1] == 5 else float("inf")
+                self.on_until[data[0]] = 0.0 if data[1] == 1 else until
             case Cmd.KEYSET:
                 self.done.append((frame.code, data))
                 reply = self._say(frame, Reply.ACK)
@@ -133,6 +136,15 @@ class ModelReader:
         if frame.code == Cmd.COMSET:
             return self._say(frame, Reply.COM, data)
         return self._say(frame, Reply.ACK)
+
+    def _status(self, asked: Cmd) -> tuple[Reply, bytes]:
+        return {
+            Cmd.CAP: (Reply.PDCAP, self.capabilities),
+            Cmd.LSTAT: (Reply.LSTATR, bytes(2)),
+            Cmd.ISTAT: (Reply.ISTATR, bytes(2)),
+            Cmd.OSTAT: (Reply.OSTATR, bytes([self.on_until.get(0, 0.0) > self.now])),
+            Cmd.RSTAT: (Reply.RSTATR, bytes(1)),
+        }[asked]
 
     def _challenged(self, frame: Frame) -> bytes:
         self._channel = None
@@ -205,6 +217,7 @@ class ModelWire:
         for reader in self.readers:
             if self.bus.speed != (reader.speed or self.bus.baudrate):
                 continue
+            reader.now = heard_at
             reply = self._noisy(reader.hear(self._noisy(frame)))
             at = heard_at + reader.delay
             while reply:  # in pieces, as a tty hands them over
