@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import pytest
 
 from cache.model import EventName
 from daemon.control.client import ask_one, is_running
+from daemon.doors_process import settle_memory
 from tests.daemon.processes import latchd, log_of, play, until
 from tests.daemon.simulated import ADA, Bench, card
 
@@ -75,3 +77,13 @@ def test_systemd_is_told_that_it_is_ready_alive_and_stopping(
             while b"STOPPING=1" not in told:
                 told += channel.recv(4096) + b"\n"
             assert process.wait(20) == 0
+
+
+def test_what_is_there_at_the_start_is_not_looked_through_again() -> None:
+    assert gc.get_freeze_count() == 0
+    settle_memory()
+    try:
+        assert gc.get_freeze_count() > 10_000
+        assert len(gc.get_objects()) < 1000
+    finally:
+        gc.unfreeze()
