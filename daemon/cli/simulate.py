@@ -52,4 +52,6 @@ def simulate(file: Path, as_json: bool, trace: bool) -> bool:
         click.echo(f"{file}: every expectation held ({len(steps)} steps)", err=as_json)
         return True
     click.echo(f"{file}:{failure.step.line}: {failure.step.text}\n  {failure.text}", err=True)
+    for remark in player.remarks:
+        click.echo(f"  of the directory: {remark}", err=True)
     return False

@@ -70,6 +70,11 @@ class Player:
         return self._world.records if self._world is not None else []
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said about the last directory: often why an expectation does not hold."""
+        return self._world.remarks if self._world is not None else ()
+
+    @property
     def site(self) -> Site:
         """The site of the step ``config``."""
         if self._site is None:
@@ -169,12 +174,12 @@ class Player:
     def contact(self, step: Step) -> None:
         """``contact DOOR open|closed|short|cut``."""
         door, word = step.arguments
-        self._set(_has(self._unit(door).setup.contact, "contact"), word == "open", _RAW.get(word))
+        self._set(_has(door, "contact", self._unit(door).setup.contact), word == "open", _RAW.get(word))
 
     def rex(self, step: Step) -> None:
         """``rex DOOR on|off|short|cut``."""
         door, word = step.arguments
-        self._set(_has(self._unit(door).setup.rex, "rex"), word == "on", _RAW.get(word))
+        self._set(_has(door, "rex", self._unit(door).setup.rex), word == "on", _RAW.get(word))
 
     def _set(self, line: InputSetup, active: bool, raw: InputState | None) -> None:
         closed = active is not (line.sense is Wiring.NC)
@@ -334,7 +339,7 @@ def _words(error: Exception) -> str:
     return str(error)
 
 
-def _has(line: InputSetup | None, kind: str) -> InputSetup:
+def _has(door: str, kind: str, line: InputSetup | None) -> InputSetup:
     if line is None:
-        raise ValueError(f"the door has no {kind} in the site file")
+        raise ValueError(f"the door {door} has no {kind} in the site file")
     return line

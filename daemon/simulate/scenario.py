@@ -102,10 +102,19 @@ def check(words: list[str]) -> None:
             break
         faults.append((*fault, form))
     else:
-        _, text, form = max(faults, key=lambda found: found[0])
-        raise ValueError(f'expected "{f"{word} {form}".strip()}": {text}')
+        raise ValueError(_nearest_forms(word, faults))
     if word in ("expect", "expect-no"):
         _check_event(EventName(rest[0]), rest[1:])
+
+
+def _nearest_forms(word: str, faults: list[tuple[int, str, str]]) -> str:
+    """What is wrong with the words, seen from the form that goes furthest with them; from all if several do."""
+    furthest = max(position for position, _, _ in faults)
+    near = [(text, f"{word} {form}".strip()) for position, text, form in faults if position == furthest]
+    if len(near) == 1:
+        text, form = near[0]
+        return f'expected "{form}": {text}'
+    return "expected one of these:" + "".join(f"\n    {form}" for _, form in near)
 
 
 def _unlike(form: str, words: list[str]) -> tuple[int, str] | None:

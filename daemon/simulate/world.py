@@ -84,6 +84,8 @@ class World:
         self.paths = Paths(directory / "cache.db", directory / "journal.db")
         self.happened: list[Happened] = []
         self.records: list[Record] = []
+        self.remarks: tuple[str, ...] = ()
+        """What `latchctl sync status` would say of the last directory: cards and groups that are of no use."""
         self._settings = site.tables.scim or ScimSettings(url="https://scenario.invalid", groups=("*",))
         self._mapper = CardMapper(
             self._settings.credential, site.formats, SITE_KEY, site.zone, pin_length=site.tables.pin.length
@@ -258,7 +260,11 @@ class World:
         evidence = Evidence(gone.people, gone.groups, gone.members)
         policy = Policy(self._settings.limits, self.site.references, self._settings.require_first_approval)
         recent, bindings = self.store.recent_removals(now), self.store.bindings()
-        self.store.apply(plan(old, new, evidence, policy, now, recent, bindings), now)
+        wanted = plan(old, new, evidence, policy, now, recent, bindings)
+        self.store.apply(wanted, now)
+        report = snapshot.report(new)
+        cards = (f"{card.person}: {card.text}" for card in report.unusable)
+        self.remarks = (*report.warnings, *wanted.warnings, *cards)
         held = self.store.quarantine()
         self.sync_completed("complete" if held is None else "; ".join(held.reasons))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 from cache.model import EventName, Mode, ModeCause, Reason
 from daemon.cli.latchd import latchd
 from daemon.simulate.scenario import Step, parse
-from daemon.simulate.vocabulary import FORMS, FORWARD
+from daemon.simulate.vocabulary import EVENT_FIELDS, FORMS, FORWARD
 
 HERE = Path(__file__).parent
 FILES = sorted(HERE.glob("*.scenario"))
@@ -21,6 +22,9 @@ NOT_TO_BE_SHOWN = {
     Reason.INTERNAL_ERROR: "the site file and the directory cannot make the decision fail",
 }
 """What no scenario can show, and why."""
+
+COLUMNS = ("door", "reader", "person", "reason", "group", "level", "generation")
+"""What an event has beside its detail."""
 
 
 def steps(file: Path) -> tuple[Step, ...]:
@@ -33,8 +37,11 @@ EXPECTED = [step for file in FILES for step in steps(file) if step.word == "expe
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_scenario(file: Path) -> None:
-    result = CliRunner().invoke(latchd, ["simulate", str(file)])
-    assert (result.exit_code, result.output) == (0, f"{file}: every expectation held ({len(steps(file))} steps)\n")
+    result = CliRunner().invoke(latchd, ["simulate", "--json", str(file)])
+    assert (result.exit_code, result.stderr) == (0, f"{file}: every expectation held ({len(steps(file))} steps)\n")
+    for event in map(json.loads, result.stdout.splitlines()):
+        fields = {name for name in COLUMNS if event[name] is not None} | set(event["detail"])
+        assert fields <= set(EVENT_FIELDS[event["name"]]), "a field that cannot be expected"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
