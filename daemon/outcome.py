@@ -89,17 +89,11 @@ class SyncStatus:
     generations: tuple[Generation, ...]
 
 
-def failure_words(error: OutageError, before: SyncState, now: datetime) -> str:
-    """What failed, and since when: the time of the last complete sync, and how many attempts there were."""
-    attempts = before.failures + 1
+def failure_words(error: OutageError, before: SyncState) -> str:
+    """What failed, and since when: the time of the last complete sync, and how many attempts there were.
+
+    The words are kept and shown for as long as it lasts, so they hold no age.
+    """
     since = before.synced_at
-    last = "no sync was ever complete" if since is None else f"the last complete sync was {_ago(now, since)} ago"
-    return f"{error} ({last}; attempt {attempts})"
-
-
-def _ago(now: datetime, then: datetime) -> str:
-    seconds = max(0.0, (now - then).total_seconds())
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    last = "no sync was ever complete" if since is None else f"last complete sync: {since:%Y-%m-%d %H:%M} UTC"
+    return f"{error} ({last}; attempt {before.failures + 1})"

@@ -186,7 +186,7 @@ class SyncService:
             concluded = self._gone(now)
             if concluded is not None:
                 return concluded
-        text = failure_words(error, state, now)
+        text = failure_words(error, state)
         self.store.failed(now, error.kind.value, text)
         return SyncOutcome(
             outcome, text, generation=generation, kind=error.kind.value, retry_after=error.retry_after
