@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test soak lint format types walls bench fuzz audit lock clean
+.PHONY: help venv demo test test-system soak lint format types walls bench fuzz audit lock clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP)  ## .venv with the locked dependencies, latchd and latchctl
 
@@ -33,6 +33,10 @@ test: lint  ## everything that CI runs: lint, types, walls, tests
 
 soak: venv  ## the attacks that take minutes: noise, churn, a year of badges
 	$(BIN)/python -m pytest -n $(WORKERS) --dist load -m soak
+
+# Installs QEMU and what else it needs with apt, so as root; what it builds is kept in .system-test/.
+test-system: venv  ## whole machines in QEMU: the units, GPIO, power cuts; SUITES="gpio systemd power"
+	PYTHONPATH=. $(BIN)/python tests/system/run.py $(SUITES)
 
 lint: venv  ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
@@ -68,5 +72,5 @@ lock:  ## requirements/*.txt from pyproject.toml; UPGRADE=1 takes new versions
 	rm -rf $(VENV)-lock
 
 clean:  ## everything that make made
-	rm -rf $(VENV) $(VENV)-lock demo-run build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-lock .system-test demo-run build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -22,7 +22,8 @@ from cache.describe import token_of
 from cache.model import Directory
 from cache.plan import Delta, Quarantine, patched
 from cache.reconcile import Evidence, changes, missing
-from tests.cache.directories import NOW, directories, same
+from tests.cache.directories import NOW, directories
+from tests.cache.numbered import same
 
 
 def between(old: Directory, new: Directory) -> Delta:

@@ -20,7 +20,8 @@ from cache.model import Credential, CredentialState, Directory, Found, Freshness
 from cache.plan import Binding, Delta, GroupHead, Plan, Rebinding
 from cache.sidecar import TOLERANCE, SyncState, sync_state_path, write_sync_state
 from cache.store import Store
-from tests.cache.directories import NOW, card, directories, large, person_id
+from tests.cache.directories import NOW, directories
+from tests.cache.numbered import card, large, person_id
 
 SECOND = timedelta(seconds=1)
 ADA = Person("a", name="Ada", user_name="ada@example.com", external_id="7", extended_time=True)

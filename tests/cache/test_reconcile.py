@@ -13,7 +13,8 @@ from cache.limits import CountLimit, Limits, MemberLimit
 from cache.model import Credential, CredentialState, Directory, Group, Person
 from cache.plan import Binding, Delta, Plan, Removal, Scope, patched
 from cache.reconcile import Evidence, Policy, changes, disconnect, missing, normalised, plan
-from tests.cache.directories import NOW, card, directories, large, person_id, same
+from tests.cache.directories import NOW, directories
+from tests.cache.numbered import card, large, person_id, same
 
 FEW = Limits(
     people=CountLimit(percent=20, count=1),

@@ -26,7 +26,8 @@ from cache.model import Directory, Group, Person
 from cache.plan import Binding, Delta, Plan, Quarantine, Rebinding, Removal, Scope
 from cache.reconcile import Evidence, Policy, changes, disconnect, missing, plan
 from cache.store import Store
-from tests.cache.directories import NOW, directories, large, person_id, same
+from tests.cache.directories import NOW, directories
+from tests.cache.numbered import large, person_id, same
 from tests.peers.cache_writer import generation
 
 EVERYTHING = CountLimit(percent=100, count=10**6)

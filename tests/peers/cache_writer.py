@@ -14,7 +14,7 @@ from cache.model import Directory
 from cache.plan import Plan
 from cache.reconcile import Evidence, changes, missing
 from cache.store import Store
-from tests.cache.directories import large
+from tests.cache.numbered import large
 
 
 def generation(number: int) -> Directory:
