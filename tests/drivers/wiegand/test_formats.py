@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from drivers.wiegand.formats import CardFormats, ParityError, UnknownFormatError
 from drivers.wiegand.layout import Card, CardError, CardFormat, Check, LayoutError, Parity, parse_bits
 from drivers.wiegand.settings import CardFormatTable
 
+FACTS = Path(__file__).parent / "facts.json"
 FORMATS = built_in_formats()
 DATA: dict[str, Any] = json.loads(resources.files("drivers.wiegand").joinpath("formats.json").read_text())
 
@@ -55,8 +57,11 @@ def by_the_book(data: dict[str, Any], card: Card) -> str:
     return "".join(bits)
 
 
-def test_there_are_36_formats() -> None:
-    assert len(FORMATS) == 36
+def test_the_36_formats_are_those_that_were_given() -> None:
+    """facts.json is what the project was given; the data file of latchd must say the same of each."""
+    facts = {fact.pop("name"): fact for fact in json.loads(FACTS.read_text())}
+    assert len(facts) == len(FORMATS) == 36
+    assert facts == DATA
 
 
 @each_format
