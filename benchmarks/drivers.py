@@ -53,11 +53,11 @@ def timed() -> Iterator[list[tuple[float, float]]]:
         if getattr(handle._callback, "__self__", None) is not mine:  # type: ignore[attr-defined]  # as asyncio has it
             took.append((time.perf_counter() - begin, time.thread_time() - used))
 
-    asyncio.Handle._run = run_timed  # type: ignore[attr-defined, method-assign]
+    asyncio.Handle._run = run_timed  # type: ignore[assignment, method-assign]
     try:
         yield took
     finally:
-        asyncio.Handle._run = run  # type: ignore[attr-defined, method-assign]
+        asyncio.Handle._run = run  # type: ignore[assignment, method-assign]
 
 
 async def use(rig: Rig) -> None:

@@ -109,7 +109,8 @@ async def one_card(panel: Panel, pds: list[LibosdpReader], number: int) -> float
         raise SystemExit(f"presented {number} at r{chosen}, got {card.value} at {card.reader}")
     while (presented := await pds[chosen].hear("presented"))["kind"] != 1:
         pass  # the status that the reader reports when its channel comes up
-    return (arrived - presented["t"]) * 1000
+    at: float = presented["t"]
+    return (arrived - at) * 1000
 
 
 def percentiles(times: list[float]) -> tuple[float, float]:
