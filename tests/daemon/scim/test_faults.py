@@ -24,12 +24,13 @@ SETTINGS = scim_settings(page_size=8)
 
 @dataclass(slots=True)
 class Story:
-    """A directory of two groups, and what then happens to it."""
+    """A directory of a few groups, Guests being in Visitors, and what then happens to it."""
 
     server: MemoryScim = field(default_factory=MemoryScim)
     people: list[str] = field(default_factory=list)
     staff: str = ""
     guests: str = ""
+    visitors: str = ""
 
     def begin(self, count: int = 20) -> Directory:
         """The first sync, with a healthy server."""
@@ -37,8 +38,9 @@ class Story:
             self.people.append(self.server.create_user(f"user{number}", card_attribute(number)))
         self.staff = self.server.create_group("Staff", self.people)
         self.guests = self.server.create_group("Guests", self.people[: count // 2])
-        for _ in range(3):
-            self.server.create_group("Empty")
+        self.visitors = self.server.create_group("Visitors", [self.guests])
+        self.server.create_group("Board", self.people[3:5])
+        self.server.create_group("Empty")
         result = sync_in_memory(self.server, [], SETTINGS, Directory())
         assert result.state == "complete"
         return result.cache
@@ -61,7 +63,8 @@ def play(modes: list[Mode], *, cursor: bool = False) -> tuple[Story, Result]:
 
     stay = list(range(3, 20))
     assert story.hold(result.cache, [2, *stay], story.staff) == [2, *stay]
-    assert story.hold(result.cache, list(range(3, 10)), story.guests) == list(range(3, 10))
+    for group in (story.guests, story.visitors):
+        assert story.hold(result.cache, list(range(3, 10)), group) == list(range(3, 10))
     if result.state in ("complete", "quarantined"):
         for person_id, active in result.told.items():
             if not active and person_id in result.cache.people:
@@ -72,6 +75,7 @@ def play(modes: list[Mode], *, cursor: bool = False) -> tuple[Story, Result]:
     assert after.state == "complete"
     assert not story.hold(after.cache, [0, 1], story.staff)
     assert not story.hold(after.cache, [2], story.guests)
+    assert not story.hold(after.cache, [2], story.visitors)
     assert holds(after.cache, story.staff, newcomer, 99)
     return story, result
 

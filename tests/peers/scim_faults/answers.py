@@ -44,7 +44,7 @@ def busy_until_a_date(exchange: Exchange) -> None:
 def bomb(exchange: Exchange) -> None:
     if exchange.kind == "Users":
         exchange.answer(200, None, Content_Encoding="gzip")
-        exchange.body = gzip.compress(b" " * (64 << 20), 9)
+        exchange.body = gzip.compress(b" " * (16 << 20), 9)
 
 
 def huge(exchange: Exchange) -> None:

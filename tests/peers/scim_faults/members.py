@@ -18,14 +18,32 @@ def members_on_request(exchange: Exchange) -> None:
         empty_members(exchange)
 
 
+def members_of_some(exchange: Exchange) -> None:
+    """Our token may see the members of one group only."""
+    if exchange.kind == "Groups":
+        for row in exchange.resources:
+            if row.get("displayName") != "Board":
+                row["members"] = []
+
+
+def groups_by_user(exchange: Exchange) -> dict[str, set[str]]:
+    """The groups of each user, also those that hold a group of theirs (RFC 7643 §4.1.2: direct and nested)."""
+    _, groups = exchange.ask("Groups", {"count": "1000", "startIndex": "1"})
+    members = {group["id"]: {m["value"] for m in group.get("members", [])} for group in groups["Resources"]}
+    of: dict[str, set[str]] = defaultdict(set)
+    for group, direct in members.items():
+        for user in direct.union(*(members[inner] for inner in direct if inner in members)):
+            of[user].add(group)
+    return of
+
+
 def members_by_filter(exchange: Exchange) -> None:
     """Membership shows only in ``filter=groups.value eq "…"`` on Users."""
     wanted = exchange.query.get("filter", "")
     if exchange.kind == "Users" and wanted.startswith("groups.value eq "):
-        _, group = exchange.ask(f"Groups/{wanted.split(chr(34))[1]}", {})
-        members = {m["value"] for m in (group or {}).get("members", [])}
+        group, of = wanted.split('"')[1], groups_by_user(exchange)
         _, users = exchange.ask("Users", {"count": "1000", "startIndex": "1"})
-        rows = [row for row in users["Resources"] if row["id"] in members]
+        rows = [row for row in users["Resources"] if group in of[row["id"]]]
         start, count = exchange.number("startIndex", 1), exchange.number("count", 100)
         page = rows[start - 1 : start - 1 + count]
         exchange.answer(
@@ -36,13 +54,9 @@ def members_by_filter(exchange: Exchange) -> None:
 def groups_on_users(exchange: Exchange) -> None:
     """Membership shows only in each user's own ``groups``."""
     if exchange.kind == "Users" and exchange.resources:
-        _, groups = exchange.ask("Groups", {"count": "1000", "startIndex": "1"})
-        of: dict[str, list[dict[str, str]]] = defaultdict(list)
-        for group in groups["Resources"]:
-            for member in group.get("members", []):
-                of[member["value"]].append({"value": group["id"]})
+        of = groups_by_user(exchange)
         for row in exchange.resources:
-            row["groups"] = of[row["id"]]
+            row["groups"] = [{"value": group} for group in of[row["id"]]]
 
 
 def both(*changes: Change) -> Change:
