@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
@@ -40,6 +41,9 @@ ATTEMPTS = 4
 
 PATIENCE = 60.0
 """The longest Retry-After in seconds that is waited for within a sync; a longer one ends it until then."""
+
+SYSTEM_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+"""What Debian's update-ca-certificates keeps; without it the certificates that come with requests are trusted."""
 
 _BUSY = (429, 502, 503, 504)
 _ACCEPT = "application/scim+json, application/json;q=0.9"
@@ -165,9 +169,20 @@ class ScimHttp:
 
 
 def prepare(session: requests.Session, settings: ScimSettings) -> None:
-    """TLS as the site file says; proxies, .netrc and CA bundles of the environment are not used."""
+    """TLS as the site file says; proxies, .netrc and CA bundles of the environment are not used.
+
+    ``OutageError`` names a file that cannot be read.
+    """
+    for key in ("ca_file", "client_cert", "client_key"):
+        path = getattr(settings, key)
+        try:
+            if path is not None:
+                Path(path).open("rb").close()
+        except OSError as error:
+            text = f"scim.{key}: {path} cannot be read: {error.strerror}"
+            raise OutageError(OutageKind.LOCAL, text) from None
     session.trust_env = False
-    session.verify = settings.ca_file or True
+    session.verify = settings.ca_file or (SYSTEM_CERTIFICATES if Path(SYSTEM_CERTIFICATES).exists() else True)
     if settings.client_cert is not None and settings.client_key is not None:
         session.cert = (settings.client_cert, settings.client_key)
 
