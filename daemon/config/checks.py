@@ -23,6 +23,7 @@ BUILT_IN_SCHEDULES = ("always", "never")
 def check(tables: SiteTables, devices: Devices) -> Iterator[Fault]:
     """Every fault between tables. The devices are checked only as far as they could be read."""
     yield from _zone(tables)
+    yield from _sockets(tables)
     yield from _simulation(tables, devices)
     yield from _doors(tables, devices)
     yield from _claims(tables)
@@ -54,6 +55,11 @@ def _zone(tables: SiteTables) -> Iterator[Fault]:
         ZoneInfo(tables.site.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         yield Fault(("site", "timezone"), 'expected an IANA time zone such as "Europe/Berlin"')
+
+
+def _sockets(tables: SiteTables) -> Iterator[Fault]:
+    if tables.control.socket == tables.control.sync_socket:
+        yield Fault(("control", "sync_socket"), "must differ from socket: each process has its own")
 
 
 def _simulation(tables: SiteTables, devices: Devices) -> Iterator[Fault]:

@@ -24,6 +24,7 @@ from daemon.config.values import (
     Name,
     Relock,
     Size,
+    SocketPath,
     TimeOfDay,
     TimeRange,
     parse_date,
@@ -367,8 +368,8 @@ class JournalTable:
 class ControlTable:
     """``[control]``: the sockets of ``latchctl`` and the Unix groups that may use them."""
 
-    socket: str = "/run/latchd/control.sock"
-    sync_socket: str = "/run/latchd/sync.sock"
+    socket: SocketPath = "/run/latchd/control.sock"
+    sync_socket: SocketPath = "/run/latchd/sync.sock"
     operators: tuple[str, ...] = ("latchd-operators",)
     viewers: tuple[str, ...] = ("latchd-viewers",)
 

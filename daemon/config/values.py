@@ -13,6 +13,9 @@ from daemon.door.debounce import LONGEST_PERIOD
 from drivers.events import Point
 from drivers.settings import Duration
 
+LONGEST_SOCKET = 107
+"""Bytes of the path of a Unix socket: unix(7), less the zero at its end."""
+
 GPIO = "gpio:"
 """How a line of a chip is named directly."""
 
@@ -46,6 +49,13 @@ def parse_time_of_day(text: object) -> int:
     if minutes is None or minutes == 1440:
         raise ValueError('expected a time of day such as "04:00"')
     return minutes
+
+
+def check_socket(path: str) -> str:
+    """The path of a Unix socket, as far as it can be seen from it."""
+    if len(path.encode()) > LONGEST_SOCKET:
+        raise ValueError(f"expected the path of a Unix socket, {LONGEST_SOCKET} bytes at most")
+    return path
 
 
 def parse_weekdays(text: str) -> tuple[int, ...]:
@@ -121,6 +131,7 @@ TimeOfDay = Annotated[int, PlainValidator(parse_time_of_day)]
 Size = Annotated[int, PlainValidator(parse_size)]
 Count = Annotated[int, PlainValidator(parse_count)]
 Line = Annotated[Point, PlainValidator(parse_point)]
+SocketPath = Annotated[str, AfterValidator(check_socket)]
 Debounce = Annotated[Duration, AfterValidator(check_debounce)]
 Relock = Literal["on_open", "on_close", "on_time"]
 DoorMode = Literal["locked", "card_and_pin", "unlocked", "blocked"]

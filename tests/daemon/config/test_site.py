@@ -117,6 +117,13 @@ def test_every_fault_in_one_go_with_line_key_and_nearest_key() -> None:
         ("until = 2026-11-27T23:00:00", "until = 2026-11-27T17:00:00", "access_level[1].exception[1]", "later"),
         ('name = "Always"', 'name = "Staff weekdays"', "access_level[2].name", "already"),
         ('driver = "sim"', 'driver = "simm"', "bus.bench.driver", 'did you mean "sim"'),
+        ("[area.office]", f'[area.office]\n[control]\nsocket = "/run/{"x" * 103}"', "control.socket", "107 bytes"),
+        (
+            "[area.office]",
+            '[area.office]\n[control]\nsync_socket = "/run/latchd/control.sock"',
+            "control.sync_socket",
+            "must differ",
+        ),
         ("[area.office]", "[area.office]\noccupancy = -1", "area.office.occupancy", "number of people"),
         ("[door.lobby]", '[door.lobby]\nstrike_time = "61s"', "door.lobby.strike_time", "1s to 60s"),
         (
