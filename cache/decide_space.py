@@ -50,8 +50,11 @@ def occupancy_rule(case: Case) -> Reason | None:
         return None
     position = _position(case)
     inside = position is not None and position.area == area.name
+    assert case.holder is not None
+    coming = len(case.state.coming - {case.holder.person.id})
     text = f"{case.state.occupancy} of {area.occupancy} people are in {area.name}"
-    if case.state.occupancy >= area.occupancy and not inside:
+    text += f", {coming} more on the way" if coming else ""
+    if case.state.occupancy + coming >= area.occupancy and not inside:
         return case.refused("occupancy", Reason.OCCUPANCY_FULL, text)
     case.passed("occupancy", text)
     return None

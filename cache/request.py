@@ -64,13 +64,15 @@ class AccessState:
     """What the door and its surroundings are like at the moment of the request.
 
     ``positions`` needs to hold only the people of the request. ``occupancy`` counts who is in the area the
-    request leads to. ``interlock`` is the other door that keeps this one shut.
+    request leads to; ``coming`` are those who were let in and have not gone through yet. ``interlock`` is the
+    other door that keeps this one shut.
     """
 
     mode: Mode = Mode.LOCKED
     mode_cause: ModeCause = ModeCause.DEFAULT
     positions: Mapping[str, Position] = field(default_factory=dict)
     occupancy: int = 0
+    coming: frozenset[str] = frozenset()
     interlock: str | None = None
     first_person: FirstPerson | None = None
     pin_locked_until: datetime | None = None

@@ -114,9 +114,12 @@ class Entry:
         try:
             found, pin = self._around.look_up(ask)
             request = AccessRequest(self.unit.setup.name, card=ask.card is not None, pin=pin, exit=self.exiting)
+            state = self._around.access_state(self.unit, self.exiting)
+            first = self._session.first
             state = replace(
-                self._around.access_state(self.unit, self.exiting),
-                first_person=self._session.first,
+                state,
+                coming=state.coming | {first.person_id} if first is not None else state.coming,
+                first_person=first,
                 pin_locked_until=self.pins_refused_until(now),
             )
             return decide(request, found, self.unit.setup.rules, state, now)

@@ -22,6 +22,8 @@ MOVED = Durable(Moved)
 POSITION = "position."
 """Prefix of the names under which positions are kept in the journal, followed by the person's id."""
 
+NOBODY: frozenset[str] = frozenset()
+
 Find = Callable[[bytes], Found]
 
 
@@ -86,21 +88,33 @@ class Surroundings:
 
     def access_state(self, unit: DoorUnit, exiting: bool) -> AccessState:
         """The door and what is around it, but for what the reader's session knows."""
-        area = unit.setup.rules.from_area if exiting else unit.setup.rules.to_area
+        area = unit.area_behind(unit.setup.exit if exiting else unit.setup.entry)
         states = {name: other.state for name, other in self.units.items()}
         return AccessState(
             mode=unit.state.mode,
             mode_cause=unit.state.cause,
             positions=self.space.positions,
             occupancy=self.space.occupancy(area.name if area is not None else None),
+            coming=self._coming(area) if area is not None and area.occupancy else NOBODY,
             interlock=interlocked_by(unit.setup.name, self.rules.interlocks, states),
+        )
+
+    def _coming(self, area: Area) -> frozenset[str]:
+        """Who was let through a door into the area and has not been seen to go through."""
+        inside = self.space.positions
+        return frozenset(
+            passage.person
+            for unit in self.units.values()
+            for passage in unit.state.passages
+            if unit.area_behind(passage.reader) == area
+            and (passage.person not in inside or inside[passage.person].area != area.name)
         )
 
     # -------------------------------------------------------------- where people are
 
     def entered(self, unit: DoorUnit, person: str, reader: str | None, now: Moment) -> None:
         """Somebody went through a door: by its exit reader back, else onwards."""
-        area = unit.setup.rules.from_area if reader == unit.setup.exit else unit.setup.rules.to_area
+        area = unit.area_behind(reader)
         if unit.setup.rules.from_area is not None or unit.setup.rules.to_area is not None:
             self._keep(self.space.enter(person, area.name if area is not None else None, now.utc))
 

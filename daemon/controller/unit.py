@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from cache.model import Event, EventName, Mode, Moment
+from cache.rules import Area
 from cache.schedule import next_mode_edge
 from daemon.controller.effects import Collected
 from daemon.controller.setup import DoorSetup, InputSetup
@@ -64,6 +65,11 @@ class DoorUnit:
     def state_name(self) -> str:
         """Under which name the orders for this door are kept in the journal."""
         return f"mode.{self.setup.name}"
+
+    def area_behind(self, reader: str | None) -> Area | None:
+        """Where the way of this reader leads: the exit reader's back, any other's onwards; ``None``: outside."""
+        rules = self.setup.rules
+        return rules.from_area if reader is not None and reader == self.setup.exit else rules.to_area
 
     # -------------------------------------------------------------- time
 

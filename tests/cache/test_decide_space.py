@@ -108,6 +108,20 @@ def test_occupancy(
     assert ask(rules=rules, state=AccessState(occupancy=count), exit=True).outcome is Outcome.GRANT
 
 
+@pytest.mark.parametrize(
+    ("count", "coming", "reason", "words"),
+    [
+        (1, {"u2"}, Reason.GRANTED, "1 of 3 people are in office, 1 more on the way"),
+        (1, {"u2", "u3"}, Reason.OCCUPANCY_FULL, "1 of 3 people are in office, 2 more on the way"),
+        (2, {"u1"}, Reason.GRANTED, "2 of 3 people are in office"),
+    ],
+)
+def test_who_is_on_the_way_takes_a_place_too(count: int, coming: set[str], reason: Reason, words: str) -> None:
+    rules = replace(LOBBY, to_area=Area("office", occupancy=3))
+    decision = ask(rules=rules, state=AccessState(occupancy=count, coming=frozenset(coming)))
+    assert (decision.reason, decision.trace[-1].text) == (reason, words)
+
+
 def test_an_interlock_denies_and_names_the_other_door() -> None:
     words = "door sally-b of the same interlock is in use"
     assert said(ask(state=AccessState(interlock="sally-b"))) == (Outcome.DENY, Reason.INTERLOCK, words)
