@@ -167,6 +167,10 @@ class Controller:
         self._out.events.append(operator_event(order))
         return self._out.take()
 
+    def knows_where(self, person: str) -> bool:
+        """Whether somebody is in an area, as far as is known; also somebody whom the directory no longer has."""
+        return person in self.around.space.positions
+
     def forgive(self, actor: str, person: str, now: Moment) -> Effects:
         """Forget where a person is: their next entry is no anti-passback violation."""
         self.around.forgive(person, now)

@@ -45,7 +45,7 @@ def _forgive(world: World, actor: str, target: str, rest: list[str]) -> None:
     now = world.now()
     if rest:
         world.act(world.controller.forgive_area(actor, known_name("area", rest[0], world.site.tables.area), now))
-    elif world.lookup.person(target) is None:
+    elif not world.controller.knows_where(target) and world.lookup.person(target) is None:
         raise ValueError(f'the directory has no person of the id "{target}"')
     else:
         world.act(world.controller.forgive(actor, target, now))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cache.journal_reader import JournalReader
+from cache.reconcile import Evidence, Policy, plan
+from cache.store import Store
 from daemon import clock
 from daemon.errors import ControlError
 from tests.daemon.control.served import DIRECTORY, Ask, Served, fill_cache, serving, write_site
@@ -81,6 +84,18 @@ def test_one_person_and_everybody_in_an_area_are_forgiven(hall: Served) -> None:
         ("u1", {"name": user, "action": "forgive"}),
         (None, {"name": user, "action": "forgive", "area": "hall"}),
     ]
+
+
+def test_somebody_who_left_the_directory_can_be_forgiven(hall: Served) -> None:
+    hall.badge("hall-in", 1)
+    assert hall.doors.writer.flush()
+    others = {id_: one for id_, one in DIRECTORY.people.items() if id_ != "u1"}
+    with Store(hall.doors.paths.cache) as store:
+        old, now = store.load(), clock.now().utc
+        gone = plan(old, replace(old, people=others), Evidence(frozenset({"u1"})), Policy(), now)
+        store.apply(gone, now)
+    hall.ask("forgive", person="u1")
+    assert positions(hall) == set()
 
 
 def test_nobody_is_forgiven_whom_nobody_knows(hall: Served) -> None:
