@@ -142,6 +142,7 @@ class Player:
         self._world = world
         if self._first_directory is not None:
             self._step(self._first_directory)
+        world.start()
         world.move_to(world.clock.monotonic + START_UP)
         world.sync_completed()
         self._expected = Expectations(self.site.zone)

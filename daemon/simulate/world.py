@@ -76,7 +76,10 @@ class _Kept:
 
 
 class World:
-    """One controller in ``directory``, empty at first; side files are found from ``base``. To be closed."""
+    """One controller in ``directory``, empty at first; side files are found from ``base``. To be closed.
+
+    It has a cache and hardware from the beginning, and runs from ``start`` on.
+    """
 
     def __init__(self, site: Site, clock: VirtualClock, directory: Path, base: Path) -> None:
         self.site = site
@@ -101,15 +104,17 @@ class World:
         self._commit_at: float | None = None
         self._retention = Retention(site.tables.journal.keep, site.tables.journal.max_size)
         self._together = max(1, min(WRITTEN_AT_ONCE, self._retention.keep // 20))
-        self._controller_starts()
+        self._running = False
 
     def close(self) -> None:
         """Make everything durable that is pending, and close the databases."""
         try:
-            self.commit()
-            self._write()
+            if self._running:
+                self.commit()
+                self._write()
         finally:
-            self._end()
+            if self._running:
+                self._end()
             self.store.close()
 
     def now(self) -> Moment:
@@ -131,8 +136,9 @@ class World:
 
     # -------------------------------------------------------------- the doors process
 
-    def _controller_starts(self) -> None:
+    def start(self) -> None:
         """Start the doors process: modes are taken, devices come online, inputs settle."""
+        self._running = True
         self._journal = Journal(self.paths.journal, self._retention)
         kept = self._journal.state()
         last = self._journal.last()
@@ -165,7 +171,7 @@ class World:
         self._write()
         self.bench.all_off(self.clock.monotonic)
         self._end()
-        self._controller_starts()
+        self.start()
         self.move_to(self.clock.monotonic + START_UP)
 
     def _end(self) -> None:
@@ -311,7 +317,9 @@ class World:
         self.look_at_cache()
 
     def look_at_cache(self) -> None:
-        """What the doors process does within a second of a change of the cache."""
+        """What the doors process, once it runs, does within a second of a change of the cache."""
+        if not self._running:
+            return
         self.lookup.changed()
         told = self._news.kept
         events = self._news.read(self.lookup)
