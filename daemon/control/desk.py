@@ -175,9 +175,9 @@ class Desk:
         """Forget where a person is, or everybody in an area: their next entry is no anti-passback violation."""
         person, area = call.request.arguments.get("person"), call.request.arguments.get("area")
         controller, now = self._doors.controller, self._doors.now()
-        if area is None and not controller.knows_where(str(person)):
-            if await self._read(lambda: self._lookup.person(str(person))) is None:
-                raise RequestError(f'the cache has no person of the id "{person}"')
+        known = area is not None or controller.knows_where(str(person))
+        if not known and await self._read(lambda: self._lookup.person(str(person))) is None:
+            raise RequestError(f'the cache has no person of the id "{person}"')
         try:
             if area is None:
                 effects = controller.forgive(call.peer.user, str(person), now)

@@ -154,6 +154,7 @@ class Controller:
         """Carry out what an operator ordered for a door, and put it on record with who and why."""
         unit = self.units[order.door]
         by = Order(order.actor, order.reason)
+        self._out.events.append(operator_event(order))
         match order.action:
             case DoorAction.LOCKDOWN:
                 unit.order(modes.lock_down(unit.ordered, by), now)
@@ -164,7 +165,6 @@ class Controller:
             case DoorAction.UNLOCK | DoorAction.LOCK | DoorAction.BLOCK:
                 mode = OVERRIDE_MODES[order.action]
                 unit.order(modes.override(unit.ordered, mode, by, order.until), now)
-        self._out.events.append(operator_event(order))
         return self._out.take()
 
     def knows_where(self, person: str) -> bool:
