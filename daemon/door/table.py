@@ -221,9 +221,9 @@ OPENING: Region[Opening] = _index(
     _row(Opening.WARNED, Trigger.OVERDUE, Opening.HELD, EventName.DOOR_HELD),
     _row(Opening.WARNED, Trigger.GRANT, Opening.OPEN, Do.TIME_OPENING),
     _row(Opening.WARNED, Trigger.FREED, Opening.FREE, Do.STOP_TIMING),
-    _row(Opening.HELD, Trigger.CLOSED, Opening.CLOSED, *_CLOSED, EventName.DOOR_HELD_CLEAR),
-    _row(Opening.FORCED, Trigger.CLOSED, Opening.CLOSED, *_CLOSED),
-    _row(Opening.FREE, Trigger.CLOSED, Opening.CLOSED, *_CLOSED),
+    _row(Opening.HELD, Trigger.CLOSED, Opening.CLOSED, EventName.DOOR_CLOSED, EventName.DOOR_HELD_CLEAR),
+    _row(Opening.FORCED, Trigger.CLOSED, Opening.CLOSED, EventName.DOOR_CLOSED),
+    _row(Opening.FREE, Trigger.CLOSED, Opening.CLOSED, EventName.DOOR_CLOSED),
     _row(Opening.FREE, Trigger.GUARDED, Opening.OPEN, Do.TIME_OPENING),
 )
 
@@ -233,7 +233,6 @@ ACCESS: Region[Access] = _index(
     _row(Access.NONE, Trigger.GRANT, Access.PENDING),
     _row(Access.NONE, Trigger.GRANT_OPEN, Access.NONE, *_TAKEN),
     _row(Access.NONE, Trigger.GRANT_BLIND, Access.NONE, Do.COUNT),
-    _row(Access.PENDING, Trigger.GRANT, Access.PENDING),
     _row(Access.PENDING, Trigger.GRANT_BLIND, Access.NONE, Do.COUNT),
     _row(Access.PENDING, Trigger.OPENED, Access.NONE, *_TAKEN),
     _row(Access.PENDING, Trigger.LAPSED, Access.LAPSED, EventName.ACCESS_NOT_TAKEN),
