@@ -95,7 +95,8 @@ def judge(case: Case, rule: str, credential: Credential) -> Reason | None:
 
 
 def _local(at: datetime | None, zone: ZoneInfo) -> str:
-    return f"{at.astimezone(zone):%Y-%m-%d %H:%M} ({zone.key})" if at is not None else "its end"
+    assert at is not None, "a bound that was passed is there"
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M} ({zone.key})"
 
 
 _FAULT_TEXT: Mapping[Reason, Callable[[Credential, ZoneInfo], str]] = {

@@ -156,3 +156,15 @@ def test_somebody_outside_the_groups_is_none_of_the_two() -> None:
         assert said(ask(rules=vault, state=AccessState(first_person=first))) == expected
     anybody = replace(PAIR, two_person=TwoPersonRule())
     assert ask(rules=anybody).outcome is Outcome.NEED_SECOND_PERSON
+
+
+@pytest.mark.parametrize("entry", [None, PinEntry(PinResult.LATE), PinEntry(PinResult.WRONG)])
+@pytest.mark.parametrize("state", [AccessState(), LOCKED_OUT])
+def test_a_pin_alone_is_refused_by_the_rule_of_credentials(entry: PinEntry | None, state: AccessState) -> None:
+    decision = ask((), state=replace(state, mode=Mode.LOCKED), card=False, pin=entry)
+    assert (decision.outcome, decision.trace[-1].rule) == (Outcome.DENY, "credential")
+
+
+def test_a_lockout_of_pins_alone_ends_at_its_instant() -> None:
+    over = AccessState(pin_locked_until=NOW.utc)
+    assert ask((PIN_HOLDER,), state=over, card=False, pin=ALONE).outcome is Outcome.GRANT

@@ -252,3 +252,14 @@ def test_timers_that_were_missed_are_served_in_order_before_the_event(bench: Any
     door.grant()
     door.now += 3600
     assert door.contact("open") == [*RELOCKED, "access.not_taken", "door.opened", "door.forced"]
+
+
+def test_a_rex_never_shortens_a_shunt(bench: Any) -> None:
+    door = bench()
+    door.grant()
+    door.wait(1)
+    door.rex()
+    door.wait(9)
+    assert not door.state.released
+    door.wait(SHUNT_TAIL - 0.1)
+    assert door.contact("open") == ["door.opened", "access.taken", "COUNT ann"]

@@ -77,3 +77,18 @@ def test_reader_link_and_tamper_are_recorded_once(bench: Any) -> None:
     assert door.send(Tamper("in", True)) == ["tamper.on"]
     assert door.send(Tamper("in", True)) == []
     assert door.send(Tamper("in", False)) == ["tamper.off"]
+
+
+def test_what_goes_away_twice_is_told_twice_with_its_name(bench: Any) -> None:
+    door = bench()
+    for _ in range(2):
+        for reader in ("in", "out"):
+            assert door.send(ReaderLink(reader, False)) == ["reader.offline"]
+            assert door.send(Tamper(reader, True)) == ["tamper.on"]
+        for reader in ("in", "out"):
+            assert door.send(ReaderLink(reader, True)) == ["reader.online"]
+            assert door.send(Tamper(reader, False)) == ["tamper.off"]
+    told = [(e.event.name, e.event.reader) for e in door.effects if isinstance(e, Record)]
+    assert len(told) == 16
+    assert {reader for _, reader in told} == {"in", "out"}
+    assert door.state.offline == door.state.tampered == frozenset()

@@ -160,3 +160,11 @@ def test_mode_events_say_mode_and_cause(bench: Any) -> None:
     assert events[0].name is EventName.DOOR_MODE
     assert events[0].detail == (("mode", "unlocked"), ("cause", "exception"))
     assert door.send(ModeChanged(Mode.UNLOCKED, ModeCause.SCHEDULE)) == []
+
+
+def test_a_rex_that_only_shunts_leaves_no_timer_of_the_lock(bench: Any) -> None:
+    door = bench(rex_release=False)
+    door.mode("unlocked")
+    door.rex()
+    assert door.mode("locked") == ["door.mode", "LOCK", "door.locked"]
+    assert door.state.lock_until is None

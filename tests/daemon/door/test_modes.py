@@ -284,3 +284,32 @@ def test_nothing_changes_before_look_again(state: ModeState, now: datetime, part
     before, after = effective(door, state, Moment(now, 0.0)), effective(door, state, Moment(later, 0.0))
     if state.first_in is None or state.first_in.until is None or state.first_in.until > later:
         assert before == after
+
+
+def test_only_what_has_expired_is_forgotten() -> None:
+    now = utc(NOON)
+    hour, second = timedelta(hours=1), timedelta(seconds=1)
+    holds = ModeState(
+        BOSS,
+        Override(Mode.BLOCKED, BOSS, now + second),
+        Toggle(Mode.UNLOCKED, "ann", now + second),
+        FirstIn("ann", now - hour, now + second),
+    )
+    assert modes.forget_past(holds, now) == holds
+    assert modes.forget_past(holds, now + second) == ModeState(BOSS)
+    for_ever = ModeState(None, Override(Mode.BLOCKED, BOSS), None, FirstIn("ann", now - hour, None))
+    assert modes.forget_past(for_ever, now + 10_000 * hour) == for_ever
+
+
+def test_the_first_person_is_out_when_the_window_ends() -> None:
+    door = plan(replace(OPEN_HOURS, first_person_in=STAFF))
+    state = ModeState(first_in=FirstIn("ann", utc(MONDAY), utc(NOON)))
+    assert effective(door, state, at("2026-03-02T11:59:59")).mode is Mode.UNLOCKED
+    assert effective(door, state, at(NOON)).mode is Mode.LOCKED
+
+
+def test_a_double_badge_in_the_night_of_changing_clocks_ends_at_midnight() -> None:
+    badged = modes.double_badge(plan(double_badge=STAFF), ModeState(), "ann", STAFF, at("2026-10-25T02:30"))
+    assert badged.toggle == Toggle(Mode.UNLOCKED, "ann", utc("2026-10-26T00:00"))
+    assert effective(plan(double_badge=STAFF), badged, at("2026-10-25T23:59:59")).mode is Mode.UNLOCKED
+    assert effective(plan(double_badge=STAFF), badged, at("2026-10-26T00:00")).mode is Mode.LOCKED

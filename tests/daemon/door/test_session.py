@@ -354,3 +354,7 @@ def test_every_session_ends(events: list[tuple[object, float, Outcome]], length:
     assert deadline(desk.session) is None
     assert desk.session.digits == ""
     assert desk.session.card is desk.session.first is None
+
+
+def test_extended_time_of_one_person_is_handed_on() -> None:
+    assert Desk().answer(Outcome.GRANT, extended=True) == (Passed(("ann",), True),)

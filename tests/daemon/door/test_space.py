@@ -87,6 +87,22 @@ def test_a_restart_expires_what_was_due_meanwhile() -> None:
     assert here.expire(reset + timedelta(hours=5)) == (Moved("eve", None, reset),)
 
 
+def test_each_area_has_its_hour() -> None:
+    """The office's hour passes while the lab's has not come, and the other way round; people come in between."""
+    areas = {"office": Area("office", reset=180), "yard": Area("yard"), "lab": Area("lab", reset=240)}
+    here = Space(areas, BERLIN)
+    for person, area in (("ann", "office"), ("eve", "lab"), ("yan", "yard")):
+        here.enter(person, area, NOON)
+    two, three = (datetime(2026, 3, 3, hour, tzinfo=UTC) for hour in (2, 3))  # 03:00 and 04:00 in Berlin
+    assert here.expire(two) == (Moved("ann", None, two),)
+    here.enter("bob", "office", two)
+    assert here.expire(two) == ()
+    assert here.expire(three) == (Moved("eve", None, three),)
+    here.enter("eve", "lab", three)
+    assert here.expire(three + timedelta(hours=1)) == ()
+    assert set(here.positions) == {"bob", "eve", "yan"}
+
+
 def test_positions_cannot_be_changed_from_outside() -> None:
     with pytest.raises(TypeError):
         space().positions["ann"] = Position("office", NOON)  # type: ignore[index]
