@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-system soak lint format types walls bench fuzz audit lock clean
+.PHONY: help venv demo test test-system soak lint format types walls mutation bench fuzz audit lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,13 @@ format: venv  ## rewrite the files as ruff would have them
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# mutmut is no part of the development environment: it joins it here, with what it brings, from a lock of its own.
+mutation: venv  ## mutation testing of the rules and the doors, about an hour; the figures: docs/mutation.md
+	$(PIP) install --quiet --require-hashes --no-deps -r requirements/mutation.txt
+	rm -rf mutants
+	nice $(BIN)/python -m mutmut run --max-children $(WORKERS) | tr '\r' '\n' | tail -n 1
+	$(BIN)/python -m mutmut results --all true | $(BIN)/python -m tests.mutation.score
+
 bench: venv  ## the figures behind the claims of speed and size
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=. $(BIN)/python $$file; done
 
@@ -69,8 +76,9 @@ lock:  ## requirements/*.txt from pyproject.toml; UPGRADE=1 takes new versions
 	$(VENV)-lock/bin/python -m pip --disable-pip-version-check install --quiet uv
 	$(LOCK) -o requirements/runtime.txt
 	$(LOCK) --group dev -o requirements/dev.txt
+	$(LOCK) --group mutation -c requirements/dev.txt -o requirements/mutation.txt
 	rm -rf $(VENV)-lock
 
 clean:  ## everything that make made
-	rm -rf $(VENV) $(VENV)-lock .system-test demo-run build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-lock mutants .system-test demo-run build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,8 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import hypothesis
 import psutil
 import pytest
+
+# For `make mutation`: the same examples for every mutant, and no time spent on making a failure small.
+hypothesis.settings.register_profile(
+    "mutation", derandomize=True, database=None, phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate)
+)
 
 GRACE = 2.0
 """Seconds in which what a test stopped may still end: a joined pool's last thread, a killed child's entry."""

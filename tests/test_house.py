@@ -237,11 +237,11 @@ def test_the_leak_check_names_each_kind_of_leak(tmp_path: Path) -> None:
     assert "8 passed, 6 errors" in run.stdout
 
 
-@pytest.mark.parametrize("lock", ["runtime", "dev"])
+@pytest.mark.parametrize("lock", ["runtime", "dev", "mutation"])
 def test_the_lock_has_every_dependency(lock: str) -> None:
     """`make lock` was not forgotten after a change of pyproject.toml, and each line is bound by its hashes."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = project["project"]["dependencies"] + (project["dependency-groups"]["dev"] if lock == "dev" else [])
+    wanted = project["project"]["dependencies"] + project["dependency-groups"].get(lock, [])
     text = (ROOT / "requirements" / f"{lock}.txt").read_text()
     locked = re.findall(r"^([\w.-]+)==(\S+) .*\\\n +--hash=sha256:", text, re.MULTILINE)
     assert {re.split(r"[\s<>=;!~\[]", each)[0] for each in wanted} <= {package for package, _ in locked}
