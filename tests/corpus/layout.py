@@ -68,7 +68,7 @@ def case(name: str, note: str, words: list[str], zone: str) -> Tables:
             value = values.pop(key)
             expect["mode" if key == "mode_by_clock" else key] = {"yes": True, "no": False}.get(value, value)
     made: Tables = {"id": name, "note": note, "at": instant(at, zone), "reader": values.pop("reader", "in")}
-    if "pin" not in values:
+    if values.keys().isdisjoint({"pin", "bits"}):
         values.setdefault("card", "a")
     if values.get("card") == "none":
         del values["card"]

@@ -1,14 +1,14 @@
 """Writes the golden corpus: ``python -m tests.corpus.make``.
 
-The answers are written by hand, line by line, in schedules.py, clocks.py, people.py and doors.py; only those of
-zones.py are worked out, by tests/cache/naive_schedule.py.
+The answers are written by hand, line by line, in schedules.py, clocks.py, people.py, doors.py and reads.py; only
+those of zones.py are worked out, by tests/cache/naive_schedule.py.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.corpus import clocks, doors, people, schedules, zones
+from tests.corpus import clocks, doors, people, reads, schedules, zones
 from tests.corpus.layout import Tables, text
 
 HERE = Path(__file__).parent
@@ -16,7 +16,8 @@ HERE = Path(__file__).parent
 
 def corpus() -> dict[str, Tables]:
     """Every file by its name."""
-    return schedules.files() | clocks.files() | people.files() | doors.files() | zones.files()
+    parts = (schedules, clocks, people, doors, reads, zones)
+    return {name: table for part in parts for name, table in part.files().items()}
 
 
 def main() -> None:
