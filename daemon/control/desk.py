@@ -213,7 +213,11 @@ def door_orders(
         seconds = None if length is None else parse_duration(length)
     except ValueError as error:
         raise RequestError(f"door: {error}") from None
-    pulse = action is DoorAction.PULSE
+    pulse, edge = action is DoorAction.PULSE, bool(arguments.get("until_edge"))
+    if action in (DoorAction.LOCKDOWN, DoorAction.RELEASE) and (edge or length is not None):
+        raise RequestError(f"door: {action.value} has no end: a lockdown holds until it is released")
+    if edge and (pulse or length is not None):
+        raise RequestError("door: the next edge is an end for unlock, lock and block, and the only one then")
     until = None if seconds is None or pulse else now.utc + timedelta(seconds=seconds)
     for door in doors if wanted == "all" else (wanted,):
         yield OperatorOrder(

@@ -58,6 +58,24 @@ def test_an_override_until_the_next_edge(ask: Ask, served: Served) -> None:
     assert '"until":"20' in kept(served)["mode.vault"]
 
 
+@pytest.mark.parametrize(
+    ("order", "why"),
+    [
+        ({"action": "lockdown", "for": "5m"}, "lockdown has no end: a lockdown holds until it is released"),
+        ({"action": "lockdown", "until_edge": True}, "lockdown has no end"),
+        ({"action": "release", "for": "5m"}, "release has no end"),
+        ({"action": "pulse", "until_edge": True}, "the next edge is an end for unlock, lock and block"),
+        ({"action": "unlock", "until_edge": True, "for": "5m"}, "and the only one then"),
+    ],
+)
+def test_an_end_that_an_order_cannot_have_is_refused(
+    ask: Ask, served: Served, order: dict[str, object], why: str
+) -> None:
+    with pytest.raises(ControlError, match=why):
+        ask("door", door="vault", **order)
+    assert not [name for name in kept(served) if name.startswith("mode.")]
+
+
 def test_where_one_door_has_no_edge_nothing_is_ordered(ask: Ask, served: Served) -> None:
     with pytest.raises(ControlError, match="lobby has no schedule that changes; say a time instead"):
         ask("door", action="unlock", door="all", until_edge=True)
