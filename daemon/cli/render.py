@@ -63,9 +63,17 @@ def _status_lines(report: StatusReport) -> Iterator[str]:
 
 
 def doors_text(doors: tuple[DoorReport, ...]) -> str:
-    """Every door on a line."""
-    rows = [[d.name, d.mode, d.cause, d.lock, d.opening, d.contact] for d in doors]
-    return table(rows, ["DOOR", "MODE", "FROM", "LOCK", "DOOR IS", "CONTACT"])
+    """Every door on a line; whose order it is under stands there where there is one."""
+    header = ["DOOR", "MODE", "FROM", "LOCK", "DOOR IS", "CONTACT", "ORDERED BY"]
+    rows = [[d.name, d.mode, d.cause, d.lock, d.opening, d.contact, _order(d)] for d in doors]
+    columns = len(header) if any(row[-1] for row in rows) else len(header) - 1
+    return table([row[:columns] for row in rows], header[:columns])
+
+
+def _order(door: DoorReport) -> str:
+    """Who ordered the mode of a door, until when and why; empty where nobody did."""
+    until = f", until {local_time(door.until)}" if door.until is not None else ""
+    return f"{door.by}{until}{f': {door.because}' if door.because else ''}" if door.by else ""
 
 
 def _ago(age: float | None) -> str:

@@ -6,6 +6,7 @@ Instants are ISO 8601 in UTC, ages and durations seconds. Fields are only ever a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from cache.model import Decision, Event, Freshness, Moment, Record
@@ -19,7 +20,10 @@ if TYPE_CHECKING:  # latchctl shows these reports without the parts that they ar
 
 @dataclass(frozen=True, slots=True)
 class DoorReport:
-    """A door now: ``mode`` and what it comes from, ``lock`` and ``opening`` as docs/doors.md names them."""
+    """A door now: ``mode`` and what it comes from, ``lock`` and ``opening`` as docs/doors.md names them.
+
+    Of a lockdown or an override: whose it is (for a double badge the person's id), why, and until when.
+    """
 
     name: str
     mode: str
@@ -27,6 +31,9 @@ class DoorReport:
     lock: str
     opening: str
     contact: str
+    by: str = ""
+    because: str = ""
+    until: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +248,7 @@ class PassengerReport:
 def door_report(unit: DoorUnit) -> DoorReport:
     """How a door is now."""
     state = unit.state
+    by, because, until = _ordered(unit)
     return DoorReport(
         unit.setup.name,
         state.mode.value,
@@ -248,7 +256,20 @@ def door_report(unit: DoorUnit) -> DoorReport:
         state.lock.value,
         state.opening.value,
         state.contact.value if unit.setup.contact is not None else "none",
+        by,
+        because,
+        until.isoformat() if until is not None else None,
     )
+
+
+def _ordered(unit: DoorUnit) -> tuple[str, str, datetime | None]:
+    """Who ordered the mode that holds, why, and until when."""
+    lockdown, override, toggle = unit.ordered.lockdown, unit.ordered.override, unit.ordered.toggle
+    if lockdown is not None:
+        return lockdown.actor, lockdown.reason, None
+    if override is not None:
+        return override.by.actor, override.by.reason, override.until
+    return (toggle.person, "double badge", toggle.until) if toggle is not None else ("", "", None)
 
 
 def device_report(bus: str, status: DeviceStatus) -> DeviceReport:

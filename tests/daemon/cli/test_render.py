@@ -9,7 +9,8 @@ import click
 import pytest
 
 from cache.model import EventName
-from daemon.cli.render import event_text, status_text
+from daemon.cli.common import local_time
+from daemon.cli.render import doors_text, event_text, status_text
 from daemon.control.reports import (
     CacheReport,
     DeviceReport,
@@ -50,6 +51,19 @@ EVENT = EventReport(
 
 def shown(report: StatusReport) -> list[str]:
     return click.unstyle(status_text(report)).splitlines()
+
+
+def test_a_door_under_an_order_says_whose_it_is() -> None:
+    plain = DoorReport("lobby", "locked", "default", "locked", "closed", "closed")
+    lockdown = DoorReport("vault", "lockdown", "lockdown", "locked", "closed", "none", "eve", "drill")
+    until = "2026-11-24T08:30:00+00:00"
+    override = DoorReport("gate", "unlocked", "override", "unlocked", "closed", "closed", "eve", "", until)
+    lines = doors_text((plain, lockdown, override)).splitlines()
+    assert lines[0].endswith("CONTACT  ORDERED BY")
+    assert lines[1].endswith("closed")
+    assert lines[2].endswith("eve: drill")
+    assert lines[3].endswith(f"eve, until {local_time(until)}")
+    assert "ORDERED" not in doors_text((plain,))
 
 
 def test_status_when_all_is_well() -> None:

@@ -47,7 +47,11 @@ def kept(served: Served) -> dict[str, str]:
 
 
 def test_a_lockdown_is_durable_when_it_is_answered(ask: Ask, served: Served) -> None:
-    ask("door", action="lockdown", door="all", because="drill")
+    told = ask("door", action="lockdown", door="all", because="drill")
+    assert [(door["name"], door["mode"], door["because"]) for door in told] == [
+        ("lobby", "lockdown", "drill"),
+        ("vault", "lockdown", "drill"),
+    ]
     assert {name for name in kept(served) if name.startswith("mode.")} == {"mode.lobby", "mode.vault"}
     ask("door", action="release", door="lobby")
     assert {name for name in kept(served) if name.startswith("mode.")} == {"mode.vault"}
