@@ -22,6 +22,8 @@ from typing import Any
 from drivers.driver import Context, DeviceStatus, Driver, DriverType, DriverUsageError
 from drivers.events import Command, DeviceEvent
 from drivers.recording import Filter, Kind, Line, command_words, event_words, header
+from drivers.wiegand.formats import built_in_formats
+from drivers.wiegand.settings import table_of
 
 log = logging.getLogger(__name__)
 
@@ -222,7 +224,8 @@ def recordable(kind: DriverType) -> DriverType:
                 f"record = … would write card numbers and PINs into a file in clear, because {why};"
                 " leave it out, or say record_cleartext = true beside it and delete the file afterwards"
             )
-        first_lines = header(kind.name, settings, devices)
+        formats = _formats_of_its_own(devices, context)
+        first_lines = header(kind.name, settings, devices, _boards(kind, devices), formats)
         recorder = Recorder(Path(wanted.record), first_lines, support.filter(), shown=bool(why))
 
         def emit(event: DeviceEvent) -> None:
@@ -233,3 +236,17 @@ def recordable(kind: DriverType) -> DriverType:
         return RecordedDriver(driver, recorder)
 
     return dataclasses.replace(kind, create=create)
+
+
+def _boards(kind: DriverType, devices: Mapping[str, Any]) -> frozenset[str]:
+    """Those of the devices that are boards; none where all are the same."""
+    if kind.reader_settings is None or kind.board_settings is None:
+        return frozenset()
+    return frozenset(name for name, settings in devices.items() if isinstance(settings, kind.board_settings))
+
+
+def _formats_of_its_own(devices: Mapping[str, Any], context: Context) -> dict[str, dict[str, Any]]:
+    """The card formats that its readers use and that latchd does not bring with it: a replay needs them."""
+    names = {name for settings in devices.values() for name in getattr(settings, "formats", ())}
+    layouts = context.card_formats.select(sorted(names))
+    return {layout.name: table_of(layout) for layout in layouts if layout.name not in built_in_formats()}

@@ -19,8 +19,8 @@ import contextlib
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, get_type_hints
 
@@ -103,12 +103,18 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A whole recording: the driver, its settings as JSON, and the lines in order."""
+    """A whole recording: the driver, its settings as JSON, and the lines in order.
+
+    ``boards`` are those of the devices that are no readers, where a driver has both; ``formats`` are the card
+    formats of the site file that its readers use.
+    """
 
     driver: str
     bus: str
     devices: Mapping[str, str]
     lines: tuple[Line, ...]
+    boards: frozenset[str] = frozenset()
+    formats: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def told(self) -> list[str]:
@@ -124,10 +130,18 @@ class Replayed:
     event: DeviceEvent
 
 
-def header(driver: str, bus: Any, devices: Mapping[str, Any]) -> str:
+def header(
+    driver: str,
+    bus: Any,
+    devices: Mapping[str, Any],
+    boards: Container[str] = (),
+    formats: Mapping[str, Mapping[str, Any]] | None = None,
+) -> str:
     """The first lines of a file."""
     lines = [MAGIC, f"driver {driver}", f"bus {_settings_text(bus)}"]
-    lines += [f"device {name} {_settings_text(settings)}" for name, settings in devices.items()]
+    lines += [f"format {name} {json.dumps(table)}" for name, table in (formats or {}).items()]
+    for name, settings in devices.items():
+        lines.append(f"{'board' if name in boards else 'device'} {name} {_settings_text(settings)}")
     return "".join(line + "\n" for line in lines)
 
 
@@ -136,7 +150,8 @@ def parse(texts: Iterable[str]) -> Recording:
 
     Lines before the first ``open`` are left out: what was going on then is in a file that is not there.
     """
-    driver, bus, devices, lines = "", "null", dict[str, str](), list[Line]()
+    driver, bus, boards, lines = "", "null", set[str](), list[Line]()
+    devices, formats = dict[str, str](), dict[str, str]()
     for text in texts:
         if len(text) > MAX_BYTES:
             raise RecordingError(f"a recording has at most {MAX_BYTES} bytes")
@@ -149,14 +164,17 @@ def parse(texts: Iterable[str]) -> Recording:
                     driver = name
                 case ["bus", *settings]:
                     bus = " ".join(settings)
-                case ["device", name, settings]:
+                case ["format", name, layout]:
+                    formats[name] = layout
+                case ["device" | "board" as what, name, settings]:
                     devices[name] = settings
+                    boards |= {name} if what == "board" else set()
                 case _:
                     lines.append(_line(row, number))
     if not driver:
         raise RecordingError("the recording does not name its driver")
     first = next((at for at, line in enumerate(lines) if line.kind is Kind.OPEN), len(lines))
-    return Recording(driver, bus, devices, tuple(lines[first:]))
+    return Recording(driver, bus, devices, tuple(lines[first:]), frozenset(boards), formats)
 
 
 _FORM = re.compile(r"(\d{1,12}\.\d{6}) ([a-z]{2,8})(?: (.*))?")
@@ -182,6 +200,17 @@ def _settings_text(settings: Any) -> str:
         if values[name] is not None:
             values[name] = f"{values[name]:.6f}s"
     return json.dumps(values, ensure_ascii=False)
+
+
+def settings_of(text: str) -> dict[str, Any]:
+    """Settings as they stand in a recording. Raises ``RecordingError``."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise RecordingError("the recording's settings are no JSON object")
+    return found
 
 
 def restore(kind: type[Any], text: str) -> Any:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -16,6 +16,9 @@ from drivers import recording as form
 from drivers.driver import Context, DriverType, DriverUsageError, SecretReference
 from drivers.recording import Recording, RecordingError, Replayed, comparable, event_words
 from drivers.registry import BrokenDriverError, UnknownDriverError, load
+from drivers.wiegand.formats import built_in_formats
+from drivers.wiegand.layout import CardError, LayoutError
+from drivers.wiegand.settings import CardFormatTable
 
 Secret = Callable[[SecretReference], bytes]
 
@@ -39,7 +42,7 @@ def replay(files: tuple[Path, ...], keys: tuple[str, ...], show_cards: bool, as_
             print_json({"at": each.line.at, "event": words}) if as_json else click.echo(
                 f"{each.line.at:.3f} {words}"
             )
-    except (RecordingError, DriverUsageError) as error:
+    except (RecordingError, DriverUsageError, CardError, LayoutError) as error:
         raise ConfigError(f"{files[-1]}: {error}") from None
     then = [comparable(words) for words in recording.told]
     if told != then:
@@ -62,14 +65,30 @@ def events_of(recording: Recording, keys: dict[str, str], secret: Secret) -> Ite
     kind = _driver(recording)
     assert kind.recording is not None
     bus = None if kind.bus_settings is None else form.restore(kind.bus_settings, recording.bus)
-    classes = [each for each in (kind.reader_settings, kind.board_settings) if each is not None]
-    devices = {name: form.restore(classes[0], text) for name, text in recording.devices.items()}
-    for name, reference in keys.items():
-        if name not in devices or not hasattr(devices[name], "key"):
-            raise RecordingError(f'the recording has no reader "{name}" with a key')
-        devices[name] = replace(devices[name], key=SecretReference(reference))
-    context = Context(lambda event: None, time.monotonic, secret)
+    reader, board = kind.reader_settings or kind.board_settings, kind.board_settings or kind.reader_settings
+    assert reader is not None
+    assert board is not None
+    texts = _with_keys(recording.devices, keys)
+    if kind.bus_settings is None and len(texts) != 1:
+        raise RecordingError(f"the recording has {len(texts)} devices; a {kind.name} recording has one")
+    devices = {
+        name: form.restore(board if name in recording.boards else reader, text) for name, text in texts.items()
+    }
+    tables = {name: form.restore(CardFormatTable, text) for name, text in recording.formats.items()}
+    formats = built_in_formats().extended(tables)
+    context = Context(lambda event: None, time.monotonic, secret, formats)
     return kind.recording.replay(recording, bus, devices, context)
+
+
+def _with_keys(devices: Mapping[str, str], keys: Mapping[str, str]) -> dict[str, str]:
+    """The settings of the devices, as JSON, with other references to their keys."""
+    texts = dict(devices)
+    for name, reference in keys.items():
+        settings = form.settings_of(texts[name]) if name in texts else {}
+        if "key" not in settings:
+            raise RecordingError(f'the recording has no reader "{name}" with a key')
+        texts[name] = json.dumps({**settings, "key": reference})
+    return texts
 
 
 def _driver(recording: Recording) -> DriverType:

@@ -29,8 +29,7 @@ def replay_reader(
             yield Replayed(lines[0], link)
         if lines[0].kind is Kind.STOP:
             return
-        edges = [_edge(line) for line in lines if line.kind is Kind.EDGE]
-        frames = decoder.edges(Edge(ns, bits[number], seqno) for number, _, ns, seqno in edges)
+        frames = decoder.edges(_bit(line, bits) for line in lines if line.kind is Kind.EDGE)
         # An edge is written down when it is read; the frame before it was over by then, unless it belongs to it.
         frames += decoder.handle_deadline(now)
         for frame in frames:
@@ -68,6 +67,13 @@ def _link_event(line: Line, name: str, chip: str) -> DeviceEvent | None:
 def _edge(line: Line) -> tuple[int, bool, int, int]:
     number, level, timestamp_ns, seqno = _numbers(line, 4)
     return number, bool(level), timestamp_ns, seqno
+
+
+def _bit(line: Line, bits: Mapping[int, int]) -> Edge:
+    number, _, timestamp_ns, seqno = _edge(line)
+    if number not in bits:
+        raise RecordingError(f"line {line.number}: an edge of line {number}, which is none of the reader's")
+    return Edge(timestamp_ns, bits[number], seqno)
 
 
 def _numbers(line: Line, count: int) -> list[int]:

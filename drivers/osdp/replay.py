@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from drivers.events import Buzz, DeviceEvent, Led
+from drivers.events import Buzz, Command, DeviceEvent, Led
 from drivers.osdp.bus import Bus
 from drivers.osdp.frame import Frame, FrameReader
 from drivers.osdp.messages import Cmd
@@ -84,6 +84,14 @@ def replay(recording: Recording, bus: Bus) -> Iterator[Replayed]:
             yield from (Replayed(line, event) for event in events)
 
 
+def _send(bus: Bus, command: Command, line: Line) -> None:
+    name = command.reader if isinstance(command, Led | Buzz) else command.point.device
+    try:
+        bus.send(name, command, line.at)
+    except KeyError:
+        raise RecordingError(f'line {line.number}: a command for "{name}", which is no reader here') from None
+
+
 def _step(bus: Bus, line: Line) -> Sequence[DeviceEvent]:
     events: list[DeviceEvent] = []
     now = line.at
@@ -99,8 +107,7 @@ def _step(bus: Bus, line: Line) -> Sequence[DeviceEvent]:
         case Kind.RECEIVED:
             events += bus.receive(line.data, now)
         case Kind.COMMAND:
-            command = read_command(line)
-            bus.send(command.reader if isinstance(command, Led | Buzz) else command.point.device, command, now)
+            _send(bus, read_command(line), line)
         case Kind.CLOSE:
             events += bus.port_lost(now, "the port was closed")
         case Kind.STOP:

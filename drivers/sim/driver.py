@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +20,10 @@ from pydantic.dataclasses import dataclass
 from drivers.bench import Bench, SimDevice
 from drivers.driver import Context, DeviceStatus, DriverType, PortError
 from drivers.events import Command, DeviceEvent, InputState, Point
+from drivers.recording import Recording, RecordingSupport, Replayed
 from drivers.settings import STRICT
 from drivers.sim.control import obey
+from drivers.sim.replay import cleartext, replay
 
 LINE_LIMIT = 1024
 """Bytes of one control line: room for 128 bits and the longest name, and a bound."""
@@ -38,6 +40,8 @@ class SimBus:
     """``[bus.NAME]`` with ``driver = "sim"``. ``control``: where to make the Unix socket, if any."""
 
     control: str | None = None
+    record: str | None = None
+    record_cleartext: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -75,12 +79,14 @@ class SimDriver:
         self._loop = asyncio.get_running_loop()
         try:
             async with self._serve_control():
+                self._context.tap.opened()
                 self._emit(self.bench.start(self._now()))
                 await self._loop.create_future()
         finally:
             self.bench.all_off(self._now())
             self._arm()
             self._loop = None
+            self._context.tap.closed()
 
     def send(self, command: Command) -> None:
         """Carry out a command at once."""
@@ -93,27 +99,34 @@ class SimDriver:
 
     def badge(self, reader: str, length: int, value: int) -> None:
         """Present a card."""
-        self._emit(self.bench.badge(reader, length, value, self._now()))
+        events = self.bench.badge(reader, length, value, self._now())
+        self._played(f"badge {reader} bits:{value:0{length}b}", events)
 
     def keys(self, reader: str, keys: str) -> None:
         """Press keys."""
-        self._emit(self.bench.keys(reader, keys, self._now()))
+        self._played(f"keys {reader} {keys}", self.bench.keys(reader, keys, self._now()))
 
     def set_input(self, point: Point, state: InputState) -> None:
         """Put an input into a raw state."""
-        self._emit(self.bench.set_input(point, state, self._now()))
+        self._played(f"input {point} {state}", self.bench.set_input(point, state, self._now()))
 
     def tamper(self, device: str, active: bool) -> None:
         """Open or close a device's case."""
-        self._emit(self.bench.tamper(device, active, self._now()))
+        words = f"tamper {device} {'on' if active else 'off'}"
+        self._played(words, self.bench.tamper(device, active, self._now()))
 
     def offline(self, device: str, why: str = "no reply") -> None:
         """Let a device stop answering."""
-        self._emit(self.bench.offline(device, self._now(), why))
+        self._played(f"offline {device} {why}", self.bench.offline(device, self._now(), why))
 
     def online(self, device: str) -> None:
         """Let a device answer again."""
-        self._emit(self.bench.online(device, self._now()))
+        self._played(f"online {device}", self.bench.online(device, self._now()))
+
+    def _played(self, words: str, events: Iterable[DeviceEvent]) -> None:
+        """Something was done to a device; ``words`` are those of the control socket."""
+        self._context.tap.received(words.encode())
+        self._emit(events)
         self._arm()
 
     def _now(self) -> float:
@@ -155,8 +168,7 @@ class SimDriver:
 
     def _obey(self, line: str) -> str:
         events, answer = obey(self.bench, line, self._now())
-        self._emit(events)
-        self._arm()
+        self._played(line, events)
         return answer
 
 
@@ -236,6 +248,12 @@ def _create(bus: SimBus, devices: Mapping[str, SimReader | SimBoard], context: C
     return SimDriver({name: _device(settings) for name, settings in devices.items()}, context, control)
 
 
+def _replay(
+    recording: Recording, bus: SimBus, devices: Mapping[str, SimReader | SimBoard], context: Context
+) -> Iterator[Replayed]:
+    return replay(recording, Bench({name: _device(settings) for name, settings in devices.items()}))
+
+
 DRIVER = DriverType(
     name="sim",
     bus_settings=SimBus,
@@ -244,4 +262,5 @@ DRIVER = DriverType(
     lines=_lines,
     create=_create,
     simulated=True,
+    recording=RecordingSupport(_replay, cleartext),
 )

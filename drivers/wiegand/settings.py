@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -69,3 +69,22 @@ class CardFormatTable:
             fixed=tuple((int(bit), bool(one)) for bit, one in self.fixed.items()),
             title=self.title,
         )
+
+
+def table_of(layout: CardFormat) -> dict[str, Any]:
+    """A format as the table that makes it: what ``CardFormatTable`` reads."""
+    fields = {"facility_code": layout.facility, "card_number": layout.number, "issue_level": layout.issue}
+    return {
+        "title": layout.title,
+        "length": layout.length,
+        "fields": {name: _bits_text(bits) for name, bits in fields.items() if bits},
+        "checks": [
+            {"bit": check.bit, "parity": check.parity.value, "over": _bits_text(check.over)}
+            for check in layout.checks
+        ],
+        "fixed": {str(bit): int(one) for bit, one in layout.fixed},
+    }
+
+
+def _bits_text(bits: tuple[int, ...]) -> str:
+    return ",".join(map(str, bits))

@@ -6,7 +6,7 @@ from tests.fuzz.engine import Harness
 from tests.fuzz.modbus import ModbusBoards, ModbusRtu, ModbusTcp
 from tests.fuzz.osdp_frame import OsdpFrame
 from tests.fuzz.osdp_session import OsdpClear, OsdpSecure
-from tests.fuzz.texts import CardText, ControlLine, ScimDocument, SiteFile
+from tests.fuzz.texts import CardText, ControlLine, RecordingText, ScimDocument, SiteFile
 from tests.fuzz.wiegand import WiegandEdges, WiegandFormats
 
 HARNESSES: tuple[type[Harness], ...] = (
@@ -22,4 +22,5 @@ HARNESSES: tuple[type[Harness], ...] = (
     ControlLine,
     SiteFile,
     ScimDocument,
+    RecordingText,
 )

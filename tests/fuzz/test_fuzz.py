@@ -17,7 +17,7 @@ from tests.fuzz.osdp_session import OsdpSecure
 from tests.fuzz.texts import ControlLine, SiteFile
 from tests.fuzz.wiegand import WiegandEdges
 
-SLICE = {"site-file": 25, "modbus-boards": 300, "osdp-clear": 1500, "osdp-secure": 1500}
+SLICE = {"site-file": 25, "modbus-boards": 300, "osdp-clear": 1500, "osdp-secure": 1500, "recording": 300}
 """Frames of the slow ones; the others get a thousand."""
 
 

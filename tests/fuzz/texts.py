@@ -1,4 +1,4 @@
-"""What comes as text from people and from other machines: cards, control lines, site files, SCIM documents.
+"""What comes as text from people and other machines: cards, control lines, site files, SCIM, recordings.
 
 The invariant: whatever it is, it is either read or refused with the one error that the reader documents; and a
 refused card is never quoted.
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from daemon.cli.replay import events_of
 from daemon.config.load import read_site
 from daemon.control.protocol import Request, decode_answer, decode_request
 from daemon.errors import ConfigError, ControlError
@@ -24,9 +25,11 @@ from daemon.scim.people import People
 from daemon.scim.resource import MalformedError, read_group
 from daemon.scim.settings import LATCHD_URN, CredentialRule
 from daemon.scim.wire import OutageError, Response
+from drivers.driver import DriverUsageError
+from drivers.recording import RecordingError, event_words, parse
 from drivers.wiegand.formats import built_in_formats
-from drivers.wiegand.layout import CardError
-from tests.fuzz.engine import Harness
+from drivers.wiegand.layout import CardError, LayoutError
+from tests.fuzz.engine import LONGEST, Harness
 
 ROOT = Path(__file__).parents[2]
 DEEP = 20_000
@@ -147,3 +150,25 @@ class ScimDocument(Harness):
         except FilterError:
             return
         predicate({"userName": "a", "active": True, "emails": [{"type": "work", "value": 5}]})
+
+
+class RecordingText(Harness):
+    """Recordings that somebody sent: every kind of line, through the machine of whatever driver they name."""
+
+    name = "recording"
+
+    def corpus(self) -> Sequence[bytes]:
+        return [_short(file) for file in sorted((ROOT / "tests" / "recordings").glob("*.rec"))]
+
+    def feed(self, data: bytes) -> int:
+        with contextlib.suppress(RecordingError, DriverUsageError, CardError, LayoutError):
+            for each in events_of(
+                parse([data.decode("utf-8", "replace")]), {}, lambda reference: bytes(range(16))
+            ):
+                event_words(each.event, shown=True)
+        return 1
+
+
+def _short(file: Path) -> bytes:
+    """Its beginning, to the end of a line: an input has no more room."""
+    return file.read_bytes()[:LONGEST].rpartition(b"\n")[0] + b"\n"

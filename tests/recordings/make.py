@@ -25,19 +25,24 @@ from drivers.events import (
     DeviceOnline,
     Hold,
     InputChanged,
+    InputState,
     KeyPress,
     Led,
     Point,
     Pulse,
     ReadError,
 )
-from drivers.gpio.settings import WiegandReader
+from drivers.gpio.driver import DRIVER as GPIO
+from drivers.gpio.driver import GpioDriver
+from drivers.gpio.settings import GpioChip, GpioInput, GpioOutput, WiegandReader
 from drivers.gpio.wiegand_reader import DRIVER as WIEGAND
 from drivers.gpio.wiegand_reader import WiegandDriver
-from drivers.modbus.driver import RTU, ModbusBoard, ModbusBus
+from drivers.modbus.driver import RTU, TCP, ModbusBoard, ModbusBus, ModbusTcpBus
 from drivers.osdp.driver import DRIVER as OSDP
 from drivers.osdp.settings import OsdpBus, OsdpReader
 from drivers.recorder import recordable
+from drivers.sim.driver import DRIVER as SIM
+from drivers.sim.driver import SimBoard, SimBus, SimReader
 from drivers.wiegand.formats import built_in_formats
 from tests.drivers.gpio.fake_chip import FakeChip
 from tests.drivers.modbus.rigs import BoardProcess, Wire
@@ -142,6 +147,85 @@ def modbus(path: Path, folder: Path) -> None:
         wire.close()
 
 
+def modbus_tcp(path: Path, folder: Path) -> None:
+    """A pulse and an input with requests that are not heard and late replies; the board's power gone and back."""
+    board = BoardProcess("--tcp", "0", "--kind", "waveshare-8ch")
+    try:
+        bus = ModbusTcpBus(host="127.0.0.1", port=board.tcp_port, poll="100ms", record=str(path))  # type: ignore[arg-type]  # as the site file has it
+        stage = Stage(TCP, bus, {"main": ModbusBoard(profile="waveshare-8ch")})
+
+        async def body() -> None:
+            await stage.wait(InputChanged, 8)
+            stage.driver.send(Pulse(Point("main", "out1"), 0.5))
+            board.say("deaf 0.3")
+            board.say("delay 0 0.4")
+            for count, state in enumerate(("on", "off", "on"), 9):  # after the eight of the beginning
+                board.say(f"input 2 {state}")
+                await stage.wait(InputChanged, count)
+            board.say("deaf 0")
+            board.say("delay 0")
+            board.say("power off")
+            await stage.wait(DeviceOffline)
+            board.say("power on")
+            await stage.wait(DeviceOnline, 2)
+
+        stage.play(body)
+    finally:
+        board.close()
+
+
+def gpio(path: Path) -> None:
+    """A contact that chatters, a relay, and the chip gone and back; on a chip that is a stand-in for gpiod's."""
+    chip = FakeChip()
+    chip.levels[6] = True
+    settings = GpioChip(
+        chip=chip.path,
+        outputs={"lock": GpioOutput(line=22)},
+        inputs={"contact": GpioInput(line=5), "rex": GpioInput(line=6, bias="pull_up", active_low=True)},
+        record=str(path),
+    )
+
+    def create(bus: None, devices: Mapping[str, GpioChip], context: Context) -> GpioDriver:
+        return GpioDriver(devices, context, chip)
+
+    stage = Stage(replace(GPIO, create=create), None, {"cabinet": settings})
+
+    async def body() -> None:
+        await stage.wait(InputChanged, 2)
+        stage.driver.send(Pulse(Point("cabinet", "lock"), 0.1))
+        for level in (True, False, True):
+            chip.drive(5, level)
+        chip.drive(6, False)
+        await stage.wait(InputChanged, 6)
+        chip.unplug()
+        await stage.wait(DeviceOffline)
+        chip.replug()
+        await stage.wait(DeviceOnline, 2)
+
+    stage.play(body)
+
+
+def sim(path: Path) -> None:
+    """A day at simulated devices."""
+    bus = SimBus(record=str(path), record_cleartext=True)
+    board = SimBoard(outputs=("lock",), inputs=("contact",))
+    stage = Stage(SIM, bus, {"lobby": SimReader(), "main": board})
+
+    async def body() -> None:
+        await stage.wait(DeviceOnline, 2)
+        bench = stage.driver
+        bench.badge("lobby", len(CARD), int(CARD, 2))  # type: ignore[attr-defined]  # a SimDriver in a recorder
+        bench.send(Pulse(Point("main", "lock"), 0.1))
+        bench.keys("lobby", "12*#")  # type: ignore[attr-defined]
+        for state in (InputState.ON, InputState.SHORT, InputState.OFF):
+            bench.set_input(Point("main", "contact"), state)  # type: ignore[attr-defined]
+        bench.tamper("lobby", active=True)  # type: ignore[attr-defined]
+        bench.offline("main", "cable cut")  # type: ignore[attr-defined]
+        bench.online("main")  # type: ignore[attr-defined]
+
+    stage.play(body)
+
+
 def wiegand(path: Path) -> None:
     """A card, one with a merged edge, one with wrong parity, keys; on a chip that is a stand-in for gpiod's."""
     chip = FakeChip()
@@ -173,6 +257,9 @@ def main() -> None:
         ("osdp-clear", lambda path, folder: osdp(path, folder, clear=True)),
         ("osdp-secure", lambda path, folder: osdp(path, folder, clear=False)),
         ("modbus-rtu-noise", modbus),
+        ("modbus-tcp-noise", modbus_tcp),
+        ("gpio", lambda path, folder: gpio(path)),
+        ("sim", lambda path, folder: sim(path)),
         ("wiegand", lambda path, folder: wiegand(path)),
     ):
         if sys.argv[1:] and name not in sys.argv[1:]:

@@ -11,6 +11,7 @@ from daemon.cli.replay import events_of
 from drivers import recording as form
 from drivers.events import CardRead, DeviceEvent, ReadError, ReadFault
 from drivers.recording import Kind, Recording, RecordingError, comparable, event_words
+from drivers.registry import BUILT_IN
 
 HERE = Path(__file__).parent
 FILES = sorted(HERE.glob("*.rec"))
@@ -32,6 +33,10 @@ def test_a_recording_gives_the_events_that_it_gave_then(file: Path) -> None:
     told = [comparable(event_words(event, shown=False)) for event in replayed(recording)]
     assert told == [comparable(words) for words in recording.told]
     assert len(told) > 3
+
+
+def test_every_driver_has_a_recording() -> None:
+    assert {form.parse([file.read_text()]).driver for file in FILES} == set(BUILT_IN)
 
 
 @pytest.mark.parametrize("name", ["osdp-clear", "osdp-secure"])
