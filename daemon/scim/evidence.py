@@ -55,7 +55,7 @@ def _people(probe: Probe, found: _Found) -> Fetch[None]:
     absent = sorted(probe.old.people.keys() - here.keys())
     if not absent:
         return
-    if not (yield from probe.answers("Users", next(iter(here), None))):
+    if not (yield from probe.answers("Users", here)):
         probe.snapshot.warnings.append(
             "the server does not answer for single users: nobody who is missing from its list is taken out"
         )
@@ -72,7 +72,7 @@ def _groups(probe: Probe, found: _Found) -> Fetch[None]:
     found.groups |= probe.old.groups.keys() - groups.chosen - set(absent)
     if not absent:
         return
-    if not (yield from probe.answers("Groups", next(iter(groups.all), None))):
+    if not (yield from probe.answers("Groups", groups.all)):
         probe.snapshot.warnings.append(
             "the server does not answer for single groups: none that is missing from its list is taken out"
         )

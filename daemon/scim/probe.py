@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
 from urllib.parse import quote
 
 from cache.model import Directory
@@ -13,6 +15,9 @@ from daemon.scim.wire import Fetch, OutageError, OutageKind, Request, Response
 
 MAX_PROBES = 1000
 """Single requests of one sync; the rest waits for the next one, which is only ever the case beyond the brake."""
+
+WITNESSES = 3
+"""How many of those who were just read are asked for by id: one may have been deleted meanwhile."""
 
 GONE = (404, 410)
 
@@ -43,12 +48,16 @@ class Probe:
             raise OutageError(OutageKind.UNAUTHORIZED, "the server does not accept our token (401) any more")
         return response
 
-    def answers(self, kind: str, id_: str | None) -> Fetch[bool]:
-        """Whether what is certainly there is found by its id; only then does a 404 mean anything."""
-        if id_ is None:
-            return True
-        response = yield from self.ask(kind, id_)
-        return response is not None and is_resource(response, id_)
+    def answers(self, kind: str, read: dict[str, Any]) -> Fetch[bool]:
+        """Whether what was just ``read`` is found by its id; only then does a 404 mean anything.
+
+        Those read last are the likeliest to be there still. Where nothing was read, nothing can be compared.
+        """
+        for id_ in islice(reversed(read), WITNESSES):
+            response = yield from self.ask(kind, id_)
+            if response is not None and is_resource(response, id_):
+                return True
+        return not read
 
     def person(self, id_: str) -> Fetch[bool | None]:
         """Whether the person is there, and their document then used; ``None``: nothing is proven."""

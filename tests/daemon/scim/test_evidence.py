@@ -126,6 +126,19 @@ def test_a_server_that_does_not_answer_for_single_users_takes_nobody(site: Site,
     assert "does not answer for single users" in site.warnings
 
 
+def test_somebody_who_was_read_and_then_deleted_is_no_witness(site: Site) -> None:
+    ada, bob, eve = (site.server.create_user(name) for name in ("ada", "bob", "eve"))
+    old = site.sync(Directory())
+    site.server.delete(f"Users/{ada}")
+
+    def change(path: str, query: Mapping[str, str], status: int, document: Any) -> tuple[int, Any]:
+        return (404, None) if path == f"Users/{eve}" else (status, document)
+
+    site.change = change
+    assert site.confirm(old).people == {ada}
+    assert bob in old.people
+
+
 def test_another_person_than_asked_for_proves_nothing(site: Site) -> None:
     ada, bob = site.server.create_user("ada"), site.server.create_user("bob")
     old = site.sync(Directory())
