@@ -1,8 +1,9 @@
 """What a whole sync costs latchd, beside a bare requests + json loop over the same pages.
 
-For 10,000 people, 200 groups and 50,000 memberships, and for ten times as many (or as given), prints seconds of CPU,
-the resident peak and the bytes written to cache.db of a first and of an unchanged sync, each in a process of its own
-over HTTP on loopback, and the ratio to the bare loop. The server is a process of canned pages; its time is not counted.
+For 10,000 people, 200 groups and 50,000 memberships, and for ten times as many (or as given), prints seconds of
+CPU, the resident peak and the bytes written to cache.db of a first and of an unchanged sync, each in a process of
+its own over HTTP on loopback, and the ratio to the bare loop. The server is a process of canned pages; its time is
+not counted.
 
     python benchmarks/sync.py [PEOPLE GROUPS MEMBERSHIPS]
 """
