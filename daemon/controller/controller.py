@@ -20,7 +20,7 @@ from daemon.controller.surroundings import ControllerRules, Find, Surroundings
 from daemon.controller.unit import DoorUnit
 from daemon.door import modes
 from daemon.door.modes import Order
-from daemon.door.state import Pulse, ReaderLink, Tamper
+from daemon.door.state import BARRED, Pulse, ReaderLink, Tamper
 from drivers.events import (
     CardRead,
     DeviceAlarm,
@@ -154,18 +154,26 @@ class Controller:
         """Carry out what an operator ordered for a door, and put it on record with who and why."""
         unit = self.units[order.door]
         by = Order(order.actor, order.reason)
-        self._out.events.append(operator_event(order))
+        refused = self._pulse_is_refused(unit) if order.action is DoorAction.PULSE else ""
+        self._out.events.append(operator_event(order, refused))
         match order.action:
             case DoorAction.LOCKDOWN:
                 unit.order(modes.lock_down(unit.ordered, by), now)
             case DoorAction.RELEASE:
                 unit.order(modes.release(unit.ordered), now)
-            case DoorAction.PULSE:
+            case DoorAction.PULSE if not refused:
                 unit.step(Pulse(order.seconds), now)
             case DoorAction.UNLOCK | DoorAction.LOCK | DoorAction.BLOCK:
                 mode = OVERRIDE_MODES[order.action]
                 unit.order(modes.override(unit.ordered, mode, by, order.until), now)
         return self._out.take()
+
+    def _pulse_is_refused(self, unit: DoorUnit) -> str:
+        """By what, in a word or two; empty: it is not. An interlock binds operators like everybody else."""
+        if unit.state.mode in BARRED:
+            return unit.state.mode.value
+        other = self.around.access_state(unit, exiting=False).interlock
+        return f"interlock with {other}" if other is not None else ""
 
     def knows_where(self, person: str) -> bool:
         """Whether somebody is in an area, as far as is known; also somebody whom the directory no longer has."""

@@ -42,8 +42,8 @@ class OperatorOrder:
     reason: str = ""
 
 
-def operator_event(order: OperatorOrder) -> Event:
-    """The order on record."""
+def operator_event(order: OperatorOrder, refused: str = "") -> Event:
+    """The order on record; ``refused``: by what, where it was not carried out."""
     detail: list[tuple[str, DetailValue]] = [("name", order.actor), ("action", order.action.value)]
     if order.until is not None:
         detail.append(("until", order.until.isoformat()))
@@ -51,4 +51,6 @@ def operator_event(order: OperatorOrder) -> Event:
         detail.append(("seconds", order.seconds))
     if order.reason:
         detail.append(("because", order.reason))
+    if refused:
+        detail.append(("refused", refused))
     return Event(EventName.OPERATOR, order.door, detail=tuple(detail))

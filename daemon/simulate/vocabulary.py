@@ -93,7 +93,7 @@ EVENT_FIELDS: Mapping[EventName, tuple[str, ...]] = MappingProxyType(
         EventName.CACHE_STALE: ("door", "level"),
         EventName.CLOCK_JUMP: ("seconds",),
         EventName.CLOCK_QUALITY: ("quality",),
-        EventName.OPERATOR: ("door", "person", "area", "name", "action", "until", "seconds", "because"),
+        EventName.OPERATOR: ("door", "person", "area", "name", "action", "until", "seconds", "because", "refused"),
         EventName.JOURNAL_GAP: ("cause", "first", "last", "lost", "not_uploaded", "chain"),
         EventName.SYSTEM_START: ("version", "clock", "unreadable"),
         EventName.SYSTEM_STOP: (),
