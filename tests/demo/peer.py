@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds to wait for what takes milliseconds: a loaded machine is no failure."""
 
 
