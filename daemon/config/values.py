@@ -60,11 +60,13 @@ def check_socket(path: str) -> str:
 
 def parse_weekdays(text: str) -> tuple[int, ...]:
     """``mon``, ``mon-fri`` or ``fri-mon`` as weekday numbers, Monday 0."""
-    first, _, last = text.partition("-")
-    if first not in WEEKDAYS or (last or first) not in WEEKDAYS:
+    first, dash, last = text.partition("-")
+    if not dash:
+        last = first
+    if first not in WEEKDAYS or last not in WEEKDAYS:
         raise ValueError(f'expected a weekday or a range of them such as "mon-fri" ({", ".join(WEEKDAYS)})')
     start = WEEKDAYS.index(first)
-    count = (WEEKDAYS.index(last or first) - start) % 7 + 1
+    count = (WEEKDAYS.index(last) - start) % 7 + 1
     return tuple((start + day) % 7 for day in range(count))
 
 
