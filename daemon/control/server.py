@@ -30,6 +30,8 @@ STOP_TIMEOUT = 2.0
 TURNS_TO_CLOSE = 4
 """Turns of the loop in which a connection that was accepted just now gets its transport and closes it."""
 
+_FULL = f"{MAX_CONNECTIONS} are connected already, as many as there may be; end one (`latchctl events --follow`)"
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -119,7 +121,10 @@ class ControlServer:
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Not a coroutine: a connection that comes while the server stops must not start a task any more."""
-        if self._stopping or len(self._running) >= MAX_CONNECTIONS:
+        full = len(self._running) >= MAX_CONNECTIONS
+        if full and not self._stopping:
+            writer.write(protocol.encode_end(ControlError(_FULL)))
+        if full or self._stopping:
             writer.close()
             return
         task = asyncio.create_task(self._serve_and_close(reader, writer))
