@@ -58,7 +58,7 @@ mutation: venv  ## mutation testing of the rules and the doors, about an hour; t
 bench: venv  ## the figures behind the claims of speed and size
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=. $(BIN)/python $$file; done
 
-# Repeatable by its seed; then, where atheris is installed, new ground by coverage.
+# Repeatable by its seed; then, where there is atheris (x86-64), new ground by coverage.
 fuzz: venv  ## random and mutated frames into every codec; FRAMES=10000000 SECONDS=60
 	$(BIN)/python -m tests.fuzz --frames $(or $(FRAMES),200000)
 	$(BIN)/python -m tests.fuzz --coverage $(or $(SECONDS),10)

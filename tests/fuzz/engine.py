@@ -95,17 +95,17 @@ def run(harness: Harness, frames: int, seed: int) -> int:
     chance = random.Random(f"{harness.name} {seed}")
     corpus = harness.corpus()
     for data in corpus:
-        _feed(harness, data, seed)
+        feed(harness, data, seed)
     done = inputs = 0
     while done < frames:
         inputs += 1
         match chance.randrange(4):
             case 0:
-                done += _feed(harness, chance.randbytes(chance.randrange(128)), seed)
+                done += feed(harness, chance.randbytes(chance.randrange(128)), seed)
             case 1:
                 done += _measure(harness, chance, seed)
             case _:
-                done += _feed(harness, mutated(chance.choice(corpus), corpus, chance), seed)
+                done += feed(harness, mutated(chance.choice(corpus), corpus, chance), seed)
     return inputs
 
 
@@ -118,7 +118,8 @@ def _measure(harness: Harness, chance: random.Random, seed: int) -> int:
         ) from error
 
 
-def _feed(harness: Harness, data: bytes, seed: int) -> int:
+def feed(harness: Harness, data: bytes, seed: int) -> int:
+    """One input. Raises ``FoundError``, which says how it is repeated, when the invariant does not hold."""
     try:
         return harness.feed(data)
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import random
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from drivers.osdp import frame
 from drivers.osdp.frame import encode
 from drivers.wiegand import frame as wiegand_frame
+from tests.fuzz.__main__ import guided
 from tests.fuzz.engine import FoundError, Harness, Odds, mutated, run
 from tests.fuzz.harnesses import HARNESSES
 from tests.fuzz.modbus import ModbusTcp
@@ -91,6 +93,14 @@ def test_text_that_breaks_a_parser_s_stack_is_refused() -> None:
     for data in (b"\xff", b"5", b"null", b'{"end": "error", "message": "no", "exit_code": "x"}'):
         assert ControlLine().feed(data) == 1
     assert SiteFile().feed(b"a = " + b"[" * 20_000) == 1
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="atheris has wheels for x86-64 only")
+def test_coverage_guides_a_harness(capsys: pytest.CaptureFixture[str]) -> None:
+    assert guided([OsdpFrame], seconds=2, seed=1)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert int(line.split()[1].replace(",", "")) > 100, line
 
 
 def test_a_whole_frame_is_counted_once() -> None:
