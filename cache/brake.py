@@ -1,5 +1,7 @@
 """The mass-removal brake: which removals of a sync apply now, and which wait for an operator. Pure.
 
+docs/scim.md, rule 5.
+
 The rules, for each scope (people, groups, the members of each group, credentials) on its own:
 
 1. Additions, changes and explicit deactivations are no removals: they always apply.

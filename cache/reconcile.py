@@ -1,7 +1,7 @@
 """What one sync changes: believe additions at once, absences only with evidence, mass removals only with consent.
 
 Pure. The order of a sync is: fetch ``new``; ask ``missing`` what has to be confirmed one by one; merge what turned
-out to exist into ``new``; then ``plan``. SCIM.md, rules 3 to 6.
+out to exist into ``new``; then ``plan``. docs/scim.md, rules 3 to 6.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def plan(
 
 
 def disconnect(old: Directory, now: datetime, *, approved: bool) -> Plan:
-    """The provider was unlinked: every access group goes, people stay without access (SCIM.md, rule 6).
+    """The provider was unlinked: every access group goes, people stay without access (docs/scim.md, rule 6).
 
     ``approved``: an operator confirmed it or the site file says ``on_disconnect = "delete"``; otherwise it waits
     in quarantine. Bindings stay as they are: they are then the tombstones by which a group regains its doors.

@@ -1,7 +1,7 @@
 """HTTP for sync: one place that speaks to the SCIM server, and gives up on whatever a server must not do.
 
 TLS is always verified. A redirect to another origin is refused, a body is read with a cap and a deadline also
-while it unpacks, and nothing that is raised here holds a token, a header or a query.
+while it unpacks (docs/scim.md, rule 1), and nothing that is raised here holds a token, a header or a query.
 """
 
 from __future__ import annotations

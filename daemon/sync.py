@@ -193,7 +193,7 @@ class SyncService:
         )
 
     def _gone(self, now: datetime) -> SyncOutcome | None:
-        """The provider said twice that it is no more: do what the site file says (SCIM.md rule 6)."""
+        """The provider said twice that it is no more: do what the site file says (docs/scim.md, rule 6)."""
         old = self.store.load()
         if not old.groups:
             return None

@@ -1,7 +1,8 @@
 """When to sync: on the interval with jitter, later and later while it fails, at once when asked.
 
-APScheduler keeps the appointments. It keeps them on the wall clock, which may step back by years on a controller
-without a battery, so a guard on the monotonic clock brings an overdue sync forward.
+Each reads everything (docs/scim.md, rule 7). APScheduler keeps the appointments. It keeps them on the wall clock,
+which may step back by years on a controller without a battery, so a guard on the monotonic clock brings an overdue
+sync forward.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def doors(config: Path) -> None:
 @json_option
 def sync(config: Path, once: bool, dry_run: bool, as_json: bool) -> None:
     """Run the process that reads people and groups from the SCIM server; it never touches a device."""
-    from daemon.cli.sync import outcome_lines
+    from daemon.cli.sync import outcome_lines, show_progress
     from daemon.sync_process import serve_sync, sync_service
 
     site = load_site(config, scope=Scope.SYNC)
@@ -65,7 +65,7 @@ def sync(config: Path, once: bool, dry_run: bool, as_json: bool) -> None:
         if not once:
             asyncio.run(serve_sync(site, service))
             return
-        outcome = service.run_once(dry_run)
+        outcome = service.run_once(dry_run, None if as_json else show_progress)
     print_json(outcome) if as_json else click.echo("\n".join(outcome_lines(plain(outcome))))
     raise SystemExit(outcome.exit_code)
 

@@ -79,12 +79,17 @@ def now(target: Target, dry_run: bool, as_json: bool) -> None:
         if "outcome" in item:
             outcome = item["outcome"]
         elif not as_json:
-            click.echo(f"reading {item['progress']['what']}: {item['progress']['count']}", err=True)
+            show_progress(item["progress"]["what"], item["progress"]["count"])
     if as_json:
         print_json(outcome)
     else:
         show("\n".join(outcome_lines(outcome)))
     raise SystemExit(EXIT_CODES[Outcome(outcome["outcome"])])
+
+
+def show_progress(what: str, count: int) -> None:
+    """What a sync is reading, beside its output."""
+    click.echo(f"reading {what}: {count}", err=True)
 
 
 def outcome_lines(outcome: dict[str, Any]) -> Iterator[str]:

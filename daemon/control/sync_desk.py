@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,6 +15,8 @@ from daemon.outcome import SyncStatus
 from daemon.sync_loop import SyncLoop
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,12 @@ class SyncDesk:
 
     async def _accept(self, call: Call) -> Done:
         token = _token(call)
-        generation = await _act(lambda: self._service.accept(token, call.peer.user))
+        generation = await _act(call, lambda: self._service.accept(token, call.peer.user))
         return Done("accepted: what was held back has happened", generation)
 
     async def _reject(self, call: Call) -> Done:
         token = _token(call)
-        await _act(lambda: self._service.reject(token))
+        await _act(call, lambda: self._service.reject(token))
         return Done("rejected: what was held back stays as it is", self._service.store.generation)
 
     async def _rollback(self, call: Call) -> Done:
@@ -104,18 +107,18 @@ class SyncDesk:
             generation = next((one.number for one in earlier if one.restorable), None)
         if not isinstance(generation, int):
             raise ControlError("there is no generation to go back to: latchctl sync status lists them")
-        restored = await _act(lambda: self._service.rollback(generation, call.peer.user))
+        restored = await _act(call, lambda: self._service.rollback(generation, call.peer.user))
         return Done(
             f"generation {generation} is restored; syncing is on hold until `latchctl sync resume`", restored
         )
 
-    async def _resume(self, _: Call) -> Done:
-        await _act(self._service.resume)
+    async def _resume(self, call: Call) -> Done:
+        await _act(call, self._service.resume)
         return Done("syncing goes on", self._service.store.generation)
 
     async def _disconnect(self, call: Call) -> Done:
         reason = str(call.request.arguments.get("reason") or "")
-        generation = await _act(lambda: self._service.disconnect(call.peer.user, reason))
+        generation = await _act(call, lambda: self._service.disconnect(call.peer.user, reason))
         return Done("every SCIM access group is deleted; syncing is on hold", generation)
 
 
@@ -126,5 +129,8 @@ def _token(call: Call) -> str:
     return token
 
 
-async def _act(function: Callable[[], T]) -> T:
-    return await asyncio.to_thread(function)
+async def _act(call: Call, function: Callable[[], T]) -> T:
+    """Do it, and leave a trace of who wanted it: this process writes no journal."""
+    done = await asyncio.to_thread(function)
+    log.info("operator %s: %s", call.peer.user, call.request.command)
+    return done

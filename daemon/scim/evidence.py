@@ -1,4 +1,6 @@
-"""Absence is a claim: who and what is merely missing from a fetch is asked for one by one (SCIM.md rule 3). Pure.
+"""Absence is a claim: who and what is merely missing from a fetch is asked for one by one. Pure.
+
+docs/scim.md, rule 3.
 
 404 or 410 proves that a person or group is gone. An answer with the resource keeps it, and the answer is used.
 Anything else proves nothing, and what is not proven stays as the cache has it. None of it counts unless the server

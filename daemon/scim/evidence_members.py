@@ -1,4 +1,6 @@
-"""A lost membership is a claim, too: it has ended only when two readings by the road that was taken miss it. Pure.
+"""A lost membership is a claim, too: it has ended when two readings by the road that was taken miss it. Pure.
+
+docs/scim.md, rule 3, and docs/decisions/scim-missing-members.md.
 
 By groups: the group, with every group in it, is read again. By users: the person is. By filter: it is asked again.
 What could not be read again has not ended. A person whose own document says that they are in the group stays.

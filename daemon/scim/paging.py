@@ -1,5 +1,7 @@
 """Reading a whole list, by index (RFC 7644 §3.4.2.4) or by cursor (RFC 9865), from a server that may err. Pure.
 
+docs/scim.md, rules 1 (sizes) and 2.
+
 A page counts only if it is a ListResponse that answers the question asked and brings something new. After the
 reported end one more page is asked for, because totals are capped on some servers. A page size that is refused
 is halved, and at last left out. Whatever cannot be made whole is an ``OutageError``: never half a list.

@@ -49,7 +49,7 @@ def summarise(
 
 
 def duplicates(people: Mapping[str, Person], credentials: Iterable[Credential]) -> list[UnusableCard]:
-    """Active cards that more than one active person holds: every one of them is denied (SCIM.md rule 8)."""
+    """Active cards that more than one active person holds: every one of them is denied (docs/scim.md, rule 8)."""
     holders: dict[bytes, list[str]] = defaultdict(list)
     for credential in credentials:
         person = people.get(credential.person_id)

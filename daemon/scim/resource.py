@@ -1,4 +1,4 @@
-"""A tolerant reader of SCIM resources on plain JSON (SCIM.md rule 1). Pure.
+"""A tolerant reader of SCIM resources on plain JSON (docs/scim.md, rule 1). Pure.
 
 Attribute names are matched without regard to case, unknown ones are ignored, ids may be integers and booleans
 strings. What cannot be understood at all is ``MalformedError``, and only that one resource is skipped.

@@ -1,4 +1,7 @@
-"""What the pure part and the shell say to each other: a request to make, an answer, and why a sync ended. Pure."""
+"""What the pure part and the shell say to each other: a request to make, an answer, and why a sync ended. Pure.
+
+Whatever is not a whole, valid answer is an ``OutageError`` (docs/scim.md, rule 4).
+"""
 
 from __future__ import annotations
 

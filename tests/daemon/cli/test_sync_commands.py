@@ -14,6 +14,8 @@ from click.testing import CliRunner, Result
 
 from daemon.cli.latchctl import latchctl
 from daemon.control.client import is_running
+from tests.peers.scim_faults.modes import MODES
+from tests.peers.scim_faults.proxy import FaultProxy, fault_proxy
 from tests.peers.scim_server import ScimClient, start_scim_server
 
 PEOPLE = 30
@@ -28,6 +30,8 @@ url = "{url}"
 token = "file:{here}/token"
 interval = "24h"
 groups = ["Staff"]
+page_size = 8
+max_body = 65536
 [state]
 directory = "{here}/state"
 [control]
@@ -55,6 +59,7 @@ class Stage:
 
     site: Path
     client: ScimClient
+    proxy: FaultProxy
     people: list[str]
     group: str
 
@@ -79,15 +84,15 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         for name, content in (("key", "ab" * 32), ("token", server.token)):
             (tmp_path / name).write_text(content)
             (tmp_path / name).chmod(0o600)
-        site.write_text(SITE.format(here=tmp_path, url=server.url))
-        with server.client() as client:
+        with server.client() as client, fault_proxy(server.url, server.token) as proxy:
+            site.write_text(SITE.format(here=tmp_path, url=proxy.url))
             people = [client.create_user(f"user{n}", f"User {n}", cards=f"H10301:1:{n}") for n in range(PEOPLE)]
             group = client.create_group("Staff", people)
             command = [sys.executable, "-m", "daemon.cli.latchd", "sync", "--config", site]
             with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
                 try:
                     wait_for(lambda: is_running(tmp_path / "sync.sock"))
-                    stage = Stage(site, client, people, group)
+                    stage = Stage(site, client, proxy, people, group)
                     wait_for(lambda: stage.json("status")["state"]["outcome"] == "complete")
                     yield stage
                 finally:
@@ -147,3 +152,43 @@ def test_rejecting_keeps_people_and_disconnecting_asks_first(stage: Stage) -> No
     assert stage.run("disconnect", "--yes", "--because", "contract ended").exit_code == 0
     assert "contract ended" in stage.json("status")["hold"]
     assert stage.now()[0] == 12
+
+
+TROUBLES = (
+    "ignores_paging",
+    "switched_off",
+    "html",
+    "token_refused",
+    "token_too_weak",
+    "bomb",
+    "no_schemas",
+    "wrong_echo",
+    "throttled",
+    "sent_away",
+    "gone",
+)
+"""Modes in front of the server that need no pauses; tests/daemon/test_sync_faults.py has them all."""
+
+
+def test_the_status_names_each_trouble(stage: Stage) -> None:
+    for name in TROUBLES:
+        mode = next(mode for mode in MODES if mode.name == name)
+        stage.proxy.set(mode)
+        assert stage.run("now").exit_code == (14 if mode.state == "unauthorized" else 6), name
+        assert stage.run("status").stdout.startswith(f"{mode.state}: "), name
+        assert stage.json("status")["state"]["failures"] == TROUBLES.index(name) + 1
+    stage.proxy.set(next(mode for mode in MODES if mode.name == "members_on_request"))
+    assert stage.now()[0] == 0
+    status = stage.run("status").stdout
+    assert status.startswith("complete: ")
+    assert "memberships are read by: attributes" in status
+
+
+def test_what_is_read_and_what_cannot_be_used_is_shown(stage: Stage) -> None:
+    stage.client.set_cards(stage.people[3], "H10301:1:99999")
+    shown = stage.run("now")
+    assert "reading Users: 30" in shown.stderr
+    assert "card that cannot be used: User 3: cards, entry 1: " in shown.stdout
+    assert "card that cannot be used: User 3: cards, entry 1: " in stage.run("status").stdout
+    assert "99999" not in stage.run("status").stdout
+    assert stage.json("status")["report"]["unusable"][0]["person_id"] == stage.people[3]
