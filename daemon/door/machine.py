@@ -255,7 +255,7 @@ class _Turn:
 
     def _barred_anew(self, old: DoorState) -> bool:
         """Whether blocked or lockdown mode takes hold now; a fire alarm held it off."""
-        return self.state.mode in BARRED and (old.mode not in BARRED or old.cause is ModeCause.FIRE)
+        return self.state.mode in BARRED and (old.mode is not self.state.mode or old.cause is ModeCause.FIRE)
 
     def _cut(self, now: float) -> None:
         """The mode takes a release away; what a REX asked for runs on."""

@@ -136,6 +136,13 @@ def test_fire_stops_a_held_open_time(bench: Any) -> None:
     assert door.wait(1000) == []
 
 
+def test_blocked_after_lockdown_ends_the_strike_of_the_exempt(bench: Any) -> None:
+    door = bench()
+    door.mode("lockdown", "lockdown")
+    door.grant("guard")
+    assert door.mode("blocked", "override") == ["door.mode", *RELOCKED, "access.not_taken"]
+
+
 def test_lockdown_during_fire_takes_hold_when_the_fire_is_over(bench: Any) -> None:
     door = bench(strike_time=60.0)
     door.grant()
