@@ -49,7 +49,7 @@ def _status_lines(report: dict[str, Any]) -> Iterator[str]:
     for card in _unusable(report):
         yield click.style(f"card that cannot be used: {card}", fg="yellow")
     for generation in report["generations"][:5]:
-        words = [f"generation {generation['number']}", generation["applied_at"], generation["summary"]]
+        words = [f"generation {generation['number']}", local_time(generation["applied_at"]), generation["summary"]]
         yield "  ".join([*words, *(["restorable"] if generation["restorable"] else [])])
 
 

@@ -232,8 +232,9 @@ TRY = (
 
 def keep(cabinet: Cabinet) -> None:
     """Say what can be tried, and wait."""
-    command = f"{os.path.relpath(BIN / 'latchctl')} --config {os.path.relpath(cabinet.site_file)}"
-    print("\nEverything is still running (but the SCIM server). Try, in another terminal in this folder:\n")
+    command = f"{os.path.relpath(BIN / 'latchctl')} -c {os.path.relpath(cabinet.site_file)}"
+    print("\nEverything is still running (but the SCIM server).")
+    print("Try, in another terminal and in this folder:\n")
     for words in TRY:
         print(f"  {command} {words}")
     print("\nCards: type a number and Enter to badge (Ada is 1001, Ken 2001); ^C ends it.", flush=True)
