@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import threading
 import time
@@ -239,11 +238,12 @@ def test_state_alone_does_not_grow_while_the_disk_refuses(database: Path) -> Non
         assert one.reader.state() == {"position": "999"}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 def test_a_full_disk_costs_old_events_not_new_ones(tmp_path: Path) -> None:
     folder = tmp_path / "small"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12M", "tmpfs", str(folder)], check=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=12M", "tmpfs", str(folder)]
+    if (done := subprocess.run(mount, capture_output=True, text=True)).returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
     ballast = folder / "ballast"
     try:
         with bench(folder / "journal.db", ring=4096) as one:
