@@ -8,12 +8,16 @@ QUICK_DELAY = 0.04
 """The most for a reader that is missed or absent, so that looking for it costs the others little."""
 SHORTEST_DELAY = 0.01
 """The least for it: twice what the reader has lately needed, and not less than this."""
+FULL_LOOK = 30.0
+"""Seconds until it has its full time again: another one, that is slow, may stand in its place."""
 FADING = 0.99
 """What one answer leaves of how slow the reader was before: half is forgotten after 69 answers."""
 OFFLINE_AFTER = 8.0
 """Seconds without a good answer until a reader is offline, 5.7."""
 QUICK_INTERVAL = 0.4
 """Seconds between looks for an absent reader: with the handshake it is back within a second of its return."""
+REFUSED_INTERVAL = 0.5
+"""Seconds between questions who is there while a reader is refused: one that was away may be another one now."""
 RETRY_PAUSE = 0.3
 """Seconds between attempts once a reader has missed several."""
 BUSY_PAUSE = 0.05
@@ -30,7 +34,7 @@ class Patience:
     """The pauses of one reader. ``due`` is when its next turn is wanted, in seconds of the monotonic clock.
 
     A reader that is waited for holds up the whole bus. So one that has always answered quickly is waited for in
-    full length only once when it is missed, and then every ten seconds; its other turns are short looks.
+    full length only once when it is missed, and then every half a minute; its other turns are short looks.
     """
 
     def __init__(self) -> None:
@@ -41,6 +45,7 @@ class Patience:
         self._back_off = BACK_OFF[0]
         self._looks = 0
         self._slowest: float | None = None
+        self._refused_until = float("-inf")
 
     def reply_delay(self, now: float) -> float:
         """Seconds that the answer may take to begin."""
@@ -56,17 +61,18 @@ class Patience:
     def missed(self, attempts: int, now: float) -> None:
         """A frame got no good answer for the ``attempts``-th time: at once again, then with pauses."""
         if self._quick and now >= self._full_at:
-            self._full_at = now + BACK_OFF[1]
+            self._full_at = now + FULL_LOOK
         self.due = now if attempts < IMMEDIATE_ATTEMPTS else now + RETRY_PAUSE
 
     def not_found(self, now: float, *, offline: bool) -> None:
         """A look for the reader found nothing."""
+        self._refused_until = float("-inf")
         if not offline:
             self._looks += 1
             self.missed(self._looks, now)
             return
         if now >= self._full_at:
-            self._full_at = now + (BACK_OFF[1] if self._quick else self._next_back_off())
+            self._full_at = now + (FULL_LOOK if self._quick else self._next_back_off())
         self.absent = True
         self.due = now + QUICK_INTERVAL
 
@@ -77,7 +83,19 @@ class Patience:
 
     def refused(self, now: float) -> None:
         """The reader is there and must not be used: tried again with growing pauses."""
-        self.due = now + self._next_back_off()
+        self._refused_until = now + self._next_back_off()
+        self.due = now + REFUSED_INTERVAL
+
+    def still_refused(self, now: float) -> bool:
+        """Whether it was refused just now and has been there ever since: it is only looked at."""
+        if now >= self._refused_until:
+            return False
+        self.due = min(now + REFUSED_INTERVAL, self._refused_until)
+        return True
+
+    def stranger(self) -> None:
+        """Somebody else is there: what was before does not count."""
+        self._refused_until = float("-inf")
 
     def in_service(self, now: float) -> None:
         """All is well: ready for its turn, and the pauses begin small the next time."""
@@ -92,7 +110,7 @@ class Patience:
     def forget(self) -> None:
         """Everything starts anew at once: the bus itself was away."""
         self.absent = False
-        self._full_at = self.due = float("-inf")
+        self._full_at = self._refused_until = self.due = float("-inf")
         self._back_off = BACK_OFF[0]
 
     @property

@@ -14,6 +14,9 @@ from drivers.osdp.reports import Reports
 INPUT_INTERVAL = 10.0
 STATUS_INTERVAL = 30.0
 """Seconds between questions for inputs, and for the rest: the safety net, for readers report changes unasked."""
+POLLS_FIRST = 8
+"""Polls that a session begins with, unless the reader has nothing to report before: the cards that it has kept
+come before our questions."""
 
 _NAKS = {code.value: code.name.lower().replace("_", " ") for code in NakCode}
 _NEXT_QUESTION = {
@@ -40,6 +43,7 @@ class Service:
         self._questions: deque[Cmd] = deque()
         self._ask_at: dict[Cmd, float] = {}
         self._polled_last = False
+        self._polls_first = 0
         self._complained: set[str] = set()
         self.polls = 0
         self.moved: list[tuple[int, int]] = []
@@ -54,7 +58,7 @@ class Service:
             self._ask(Cmd.CAP)
         else:
             self._ask_for_lines()
-        self._polled_last = False
+        self._polled_last, self._polls_first = False, POLLS_FIRST
         self._ask_at.clear()
         self._complained.clear()
         self._outbox.restore()
@@ -83,11 +87,12 @@ class Service:
             self._polled_last = False
             return waiting
         self._ask(*(question for question, at in self._ask_at.items() if now >= at))
-        if self._questions and self._polled_last:
+        if self._questions and self._polled_last and not self._polls_first:
             self._polled_last = False
             question = self._questions.popleft()
             return Outgoing(question, messages.STANDARD_REPORT if question is Cmd.CAP else b"", "question")
         self._polled_last = True
+        self._polls_first = max(0, self._polls_first - 1)
         self.polls += 1
         return _POLL
 
@@ -98,6 +103,7 @@ class Service:
             self._ask(Cmd.OSTAT)
         if code == Reply.ACK:
             if asked.code is Cmd.POLL:
+                self._polls_first = 0
                 self._reports.freshness.queue_empty(asked_at)
             return []
         try:

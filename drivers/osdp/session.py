@@ -112,6 +112,7 @@ class Session:
     def use_keys(self, keys: Sequence[bytes], now: float) -> list[DeviceEvent]:
         """Prove one of these from now on; a session under any other key ends, without a key for good."""
         self._keys.replace(keys)
+        self.patience.stranger()
         self._default_key_checked = False
         return self._reject(NO_KEY, now) if not keys else self._restart(now)
 
@@ -249,7 +250,11 @@ class Session:
         identity = _identity(code, data)
         if identity is None:
             return self._missed(Trouble.GARBLED, now)
+        if self._claimed is not None and identity.device != self._claimed.device:
+            self.patience.stranger()
         self._claimed = identity
+        if self.patience.still_refused(now):
+            return []
         if self.identity is not None and identity.device != self.identity.device:
             self._default_key_checked = False
         if self._default_key_checked:

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -94,6 +94,17 @@ class LibosdpReader:
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
+
+    def fileno(self) -> int:
+        """Readable when there is something that it ``said``."""
+        return self._out
+
+    def said(self) -> Iterator[dict[str, Any]]:
+        """All lines that have come and that nobody has read; never blocks."""
+        while select.select([self._out], [], [], 0)[0] and (chunk := os.read(self._out, 4096)):
+            self._unread += chunk
+        *lines, self._unread = self._unread.split(b"\n")
+        yield from map(json.loads, lines)
 
     def expect(self, event: str) -> dict[str, Any]:
         """The next line about ``event``; others are skipped. Blocks for ``PATIENCE`` at most."""

@@ -2,10 +2,13 @@
 """An OSDP reader made of libosdp's peripheral-device side, in its own process, on one tty of the paced bus.
 
     osdp_reader.py --port DIR/pd1 --address 0 --key HEX32 [--baud 9600] [--ctl DIR/reader.sock] [--serial N]
-                   [--outputs 1] [--inputs 2] [--install] [--no-status]
+                   [--outputs 1] [--inputs 2] [--install] [--no-status] [--forgetful]
 
 libosdp's wheels drop a frame that reaches them in pieces, so this process gathers whole frames and hands over
-only those; the answer leaves two character times after the command's last byte, as the standard asks.
+only those; the answer leaves two character times after the command's last byte, as the standard asks. They also
+end the secure channel when a command is damaged on its way, or comes again because its answer was lost, and have
+let go of the card that was in that answer. So this process passes on only frames whose check characters fit, and
+repeats the answer to a repeated command, both as the standard asks (5.9), unless it is ``--forgetful``.
 
 Control lines on stdin, or one a datagram on the Unix socket ``--ctl``:
 
@@ -26,6 +29,7 @@ each with ``t``, CLOCK_MONOTONIC seconds. Never use this as a reference for how 
 from __future__ import annotations
 
 import argparse
+import binascii
 import ctypes
 import json
 import os
@@ -62,6 +66,13 @@ def say(what: str, **fields: object) -> None:
     print(json.dumps({"event": what, "t": time.monotonic(), **fields}), flush=True)
 
 
+def intact(frame: bytes) -> bool:
+    """Whether the check characters fit."""
+    if frame[4] & 0x04:
+        return binascii.crc_hqx(frame[:-2], 0x1D0F) == int.from_bytes(frame[-2:], "little")
+    return sum(frame) & 0xFF == 0
+
+
 class Wire(osdp.Channel):
     """The tty: gathers whole frames for this reader, and holds the answer until the line is free."""
 
@@ -75,6 +86,8 @@ class Wire(osdp.Channel):
         self.gathered = bytearray()
         self.last_byte = 0.0
         self.frame = b""
+        self.remembers = True
+        self.last_exchange = (b"", b"")
         self.muted = False
         self.fd = -1
 
@@ -100,6 +113,18 @@ class Wire(osdp.Channel):
         return chunk
 
     def write(self, buf: bytes) -> int:
+        self.last_exchange = (self.last_exchange[0], bytes(buf))
+        return self._put(buf)
+
+    def repeats(self, frame: bytes) -> bool:
+        """Answer a command that came again as it was with the same answer (5.9); whether it was one."""
+        if not self.remembers or frame != self.last_exchange[0] or not self.last_exchange[1]:
+            self.last_exchange = (frame, b"")
+            return False
+        self._put(self.last_exchange[1])
+        return True
+
+    def _put(self, buf: bytes) -> int:
         wait = self.last_byte + 2 * self.character_time - time.monotonic()
         if wait > 0:
             time.sleep(wait)
@@ -143,6 +168,9 @@ class Wire(osdp.Channel):
                 break
             marked = start > 0 and buffer[start - 1] == 0xFF
             frame = bytes(buffer[start - marked : start + length])
+            if self.remembers and not intact(frame[marked:]):
+                del buffer[: start + 1]
+                continue
             del buffer[: start + length]
             if frame[marked + 1] in (self.address, BROADCAST):
                 frames.append(frame)
@@ -159,6 +187,7 @@ class Reader:
         self.secure = False
         self.undelivered = 0
         self.tells_status = not options.no_status
+        self.wire.remembers = not options.forgetful
         key = bytes.fromhex(options.key) if options.key else None
         flags = [osdp.LibFlag.InstallMode] if options.install or key is None else [osdp.LibFlag.EnforceSecure]
         if options.clear:
@@ -221,7 +250,8 @@ class Reader:
                         "format": osdp.CardFormat.Unspecified,
                         "length": len(bits),
                         "data": int(padded, 2).to_bytes(len(padded) // 8, "big"),
-                    }
+                    },
+                    value=int(bits, 2),
                 )
             case ["keys", keys]:
                 data = bytes(KEYS.get(key, ord(key)) for key in keys)
@@ -244,8 +274,8 @@ class Reader:
         self.undelivered += 1
         self._submit({"event": osdp.Event.Status, "type": kind, "report": report})
 
-    def _submit(self, event: dict[str, Any]) -> None:
-        say("presented", kind=event["event"], accepted=self.device.ctx.submit_event(event))
+    def _submit(self, event: dict[str, Any], **more: int) -> None:
+        say("presented", kind=event["event"], accepted=self.device.ctx.submit_event(event), **more)
 
     def run(self, control: socket.socket | None) -> None:
         pending = b""
@@ -259,7 +289,8 @@ class Reader:
             readable, _, _ = select.select(watched, [], [], REFRESH_INTERVAL)
             if self.wire.fd in readable:
                 for frame in self.wire.gather():
-                    self.refresh(frame)
+                    if not self.wire.repeats(frame):
+                        self.refresh(frame)
             elif not readable:
                 self.refresh()
             lines: list[str] = []
@@ -284,6 +315,9 @@ def main() -> int:
     parser.add_argument("--key", help="secure channel base key, 32 hex digits; absent: the default key")
     parser.add_argument("--install", action="store_true", help="accept the default key beside its own")
     parser.add_argument("--clear", action="store_true", help="accept clear text too")
+    parser.add_argument(
+        "--forgetful", action="store_true", help="lose the session by a damaged or repeated command"
+    )
     parser.add_argument("--no-status", action="store_true", help="no status when the channel comes up")
     parser.add_argument("--serial", type=int, default=1)
     parser.add_argument("--inputs", type=int, default=2)

@@ -158,7 +158,7 @@ def test_a_forgotten_key_ends_the_session_at_once() -> None:
     assert isinstance(offline, DeviceOffline)
     assert bench.run(30.0) == []
     session.use_keys((KEY,), bench.now)
-    assert of(DeviceOnline, bench.run(11.0))
+    assert of(DeviceOnline, bench.run(1.0))
 
 
 def test_clear_text_and_keys_do_not_go_together() -> None:

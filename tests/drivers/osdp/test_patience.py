@@ -8,10 +8,11 @@ import pytest
 
 from drivers.osdp.patience import (
     ATTEMPTS,
-    BACK_OFF,
+    FULL_LOOK,
     IMMEDIATE_ATTEMPTS,
     QUICK_DELAY,
     QUICK_INTERVAL,
+    REFUSED_INTERVAL,
     REPLY_DELAY,
     RETRY_PAUSE,
     SHORTEST_DELAY,
@@ -41,7 +42,7 @@ def test_once_missed_a_quick_reader_has_twice_what_it_needed_and_a_slow_one_all(
     patience = after(delay)
     patience.missed(1, 100.0)
     assert patience.reply_delay(100.1) == pytest.approx(short)
-    assert patience.reply_delay(100.0 + BACK_OFF[1]) == REPLY_DELAY
+    assert patience.reply_delay(100.0 + FULL_LOOK) == REPLY_DELAY
 
 
 def test_any_good_answer_gives_the_full_time_again() -> None:
@@ -87,8 +88,8 @@ def test_an_unknown_reader_is_looked_for_in_full_length_less_and_less() -> None:
     assert full_looks(Patience(), 48.0) == [1, 2, 4, 8, 10, 10, 10]
 
 
-def test_a_quick_reader_is_looked_for_in_full_length_every_ten_seconds() -> None:
-    assert full_looks(after(0.003), 35.0) == [10, 10, 10]
+def test_a_quick_reader_is_looked_for_in_full_length_every_half_a_minute() -> None:
+    assert full_looks(after(0.003), 65.0) == [30, 30]
 
 
 def test_a_reader_heard_too_late_is_given_its_time_at_once() -> None:
@@ -99,15 +100,32 @@ def test_a_reader_heard_too_late_is_given_its_time_at_once() -> None:
     assert patience.reply_delay(100.2) == REPLY_DELAY
 
 
-def test_a_refused_reader_is_tried_again_at_most_every_ten_seconds() -> None:
-    patience, pauses = Patience(), []
-    for _ in range(6):
-        patience.refused(0.0)
-        pauses.append(patience.due)
-    assert pauses == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+def tries(patience: Patience, seconds: float) -> list[int]:
+    """Whole seconds between the attempts to prove a reader that is refused each time."""
+    now, tried = 0.0, []
+    while now < seconds:
+        if not patience.still_refused(now):
+            tried.append(now)
+            patience.refused(now)
+        assert now < patience.due <= now + REFUSED_INTERVAL
+        now = patience.due
+    return [round(later - earlier) for earlier, later in itertools.pairwise(tried)]
+
+
+def test_a_refused_reader_is_looked_at_often_and_tried_at_most_every_ten_seconds() -> None:
+    patience = Patience()
+    assert tries(patience, 46.0) == [1, 2, 4, 8, 10, 10, 10]
     patience.in_service(0.0)
-    patience.refused(0.0)
-    assert patience.due == 1.0
+    patience.stranger()
+    assert tries(patience, 4.0) == [1, 2]
+
+
+def test_a_refused_reader_that_was_away_is_tried_at_once() -> None:
+    patience = Patience()
+    patience.refused(100.0)
+    assert patience.still_refused(100.5)
+    patience.not_found(100.5, offline=True)
+    assert not patience.still_refused(100.9)
 
 
 def test_after_a_lost_port_everything_starts_at_once() -> None:
