@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-system soak lint format types walls mutation bench fuzz audit lock clean
+.PHONY: help venv osdp-peer demo test test-system soak lint format types walls mutation bench fuzz audit lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,10 +25,18 @@ $(STAMP): requirements/dev.txt pyproject.toml LICENSE README.md
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+# Its module bears the name of libosdp's, so it never goes where that is.
+osdp-peer: .venv-osdp/.ready  ## .venv-osdp with the package osdp, a second opinion for one test
+
+.venv-osdp/.ready: requirements/osdp-peer.txt | $(STAMP)
+	$(PYTHON) -m venv --without-pip .venv-osdp
+	$(PIP) --python .venv-osdp/bin/python install --quiet --require-hashes --no-deps -r requirements/osdp-peer.txt
+	touch $@
+
 demo: venv  ## a short day against real peers; KEEP=1 leaves it running
 	$(BIN)/python tests/demo/day.py $(if $(KEEP),--keep)
 
-test: lint  ## everything that CI runs: lint, types, walls, tests
+test: lint osdp-peer  ## everything that CI runs: lint, types, walls, tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 soak: venv  ## the attacks that take minutes: noise, churn, a year of badges
@@ -77,8 +85,9 @@ lock:  ## requirements/*.txt from pyproject.toml; UPGRADE=1 takes new versions
 	$(LOCK) -o requirements/runtime.txt
 	$(LOCK) --group dev -o requirements/dev.txt
 	$(LOCK) --group mutation -c requirements/dev.txt -o requirements/mutation.txt
+	echo osdp==1.6 | $(subst pyproject.toml,-,$(LOCK)) -o requirements/osdp-peer.txt
 	rm -rf $(VENV)-lock
 
 clean:  ## everything that make made
-	rm -rf $(VENV) $(VENV)-lock mutants .system-test demo-run build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-lock .venv-osdp mutants .system-test demo-run build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -42,9 +42,9 @@ class Peers:
         assert self._bus.stdout is not None
         assert self._bus.stdout.readline() == "ready\n"
 
-    def _start(self, script: str, *arguments: str) -> subprocess.Popen[str]:
+    def _start(self, script: str, *arguments: str, python: str = sys.executable) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, str(PEERS / script), *arguments],
+            [python, str(PEERS / script), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -64,6 +64,11 @@ class Peers:
         if key is not None:
             arguments.append(f"--key={key.hex()}")
         return LibosdpReader(self._start("osdp_reader.py", *arguments))
+
+    def second_opinion(self, python: Path, address: int, *more: str) -> LibosdpReader:
+        """Start a reader of the package ``osdp`` on the first tap; ``more`` are arguments of osdp_second.py."""
+        arguments = (f"--port={self.folder / 'pd0'}", f"--address={address}", *more)
+        return LibosdpReader(self._start("osdp_second.py", *arguments, python=str(python)))
 
     def wire(self, line: str) -> None:
         """A control line for the segment."""
@@ -134,13 +139,14 @@ class LibosdpReader:
 class Panel:
     """The driver under test, and the events that it emitted."""
 
-    def __init__(self, link: Path, baudrate: int, readers: Mapping[str, OsdpReader], key: bytes) -> None:
+    def __init__(
+        self, link: Path, baudrate: int, readers: Mapping[str, OsdpReader], key: bytes, **bus: object
+    ) -> None:
         self.events: list[DeviceEvent] = []
         self.on_event: Callable[[DeviceEvent], None] | None = None
         self._news = asyncio.Event()
         context = Context(self._emit, time.monotonic, lambda _: key)
-        bus = OsdpBus(port=str(link), baudrate=baudrate)
-        self.driver = DRIVER.create(bus, readers, context)
+        self.driver = DRIVER.create(OsdpBus(port=str(link), baudrate=baudrate, **bus), readers, context)
 
     def _emit(self, event: DeviceEvent) -> None:
         self.events.append(event)
