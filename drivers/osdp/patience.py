@@ -24,8 +24,9 @@ BUSY_PAUSE = 0.05
 """Seconds until a reader that was busy is asked again, 7.19."""
 BACK_OFF = (1.0, 10.0)
 """First and longest pause between full-length attempts to reach a reader that is absent or refuses."""
-ATTEMPTS = 6
-"""How often a frame is sent until the session is begun anew: the reader may have lost it and keep silent."""
+ATTEMPTS = 8
+"""How often a frame is sent until the session is begun anew: the reader may have lost it and keep silent. So its
+answer, with a card in it, can be had again for nearly two seconds, and such a reader is back within two."""
 IMMEDIATE_ATTEMPTS = 4
 """How many of them follow each other without a pause: noise is short, an unplugged reader is not."""
 
