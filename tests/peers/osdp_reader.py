@@ -22,8 +22,9 @@ The wheel cannot answer ISTAT, LSTAT and the like (it drops the report that Pyth
 inputs and local status are reported unasked, when the channel comes up and at each change.
 
 It prints JSON lines: ``ready``, ``secure`` (channel up or down), ``led``, ``buzzer``, ``output``, ``text``,
-``keyset``, ``comset`` (settings as received) and ``presented`` (a card, keys or status is in the reader's queue),
-each with ``t``, CLOCK_MONOTONIC seconds. Never use this as a reference for how a reader keeps a key.
+``keyset``, ``comset`` (settings as received), ``presented`` (a card, keys or status is in the reader's queue) and
+``sent`` (a card has left it, in an answer), each with ``t``, CLOCK_MONOTONIC seconds. Never use this as a
+reference for how a reader keeps a key.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ class Wire(osdp.Channel):
             settings = termios.tcgetattr(self.fd)
             settings[4] = settings[5] = getattr(termios, f"B{self.baud}")
             termios.tcsetattr(self.fd, termios.TCSANOW, settings)
+            termios.tcflush(self.fd, termios.TCIFLUSH)  # what was said while nobody was there
         except (OSError, termios.error):
             self.close()
         return self.fd >= 0
@@ -222,9 +224,11 @@ class Reader:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
         return 0, None
 
-    def delivered(self, event: dict[str, Any], _status: int) -> None:
+    def delivered(self, event: dict[str, Any], status: int) -> None:
         if event["event"] == osdp.Event.Status:
             self.undelivered -= 1
+        elif event["event"] == osdp.Event.CardRead and status == 0:
+            say("sent", value=int.from_bytes(event["data"], "big") >> (-event["length"] % 8))
 
     def refresh(self, frame: bytes = b"") -> None:
         self.wire.frame = frame

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
@@ -12,19 +11,22 @@ from tests.peers.osdp_trial import SEGMENTS, Verdict, complaints
 
 SECONDS = 60.0
 SLACK = 1.0
-"""Seconds: seven buses, fourteen readers and another test share two processors. ``benchmarks/osdp_faults.py`` gives
-none, and runs them one after the other."""
+"""Seconds: seven buses, fourteen readers and another test share two processors. ``benchmarks/osdp_faults.py``
+gives none, and runs them one after the other."""
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(240)
 def test_no_card_is_invented_doubled_or_lost_and_readers_are_back_at_once(tmp_path: Path) -> None:
-    def trial(name: str) -> Awaitable[Verdict]:
+    async def trial(name: str) -> Verdict:
         folder = tmp_path / name.replace(" ", "-")
         folder.mkdir()
-        return SEGMENTS[name](folder, SECONDS)
+        return await SEGMENTS[name](folder, SECONDS)
 
     async def together() -> list[Verdict]:
-        return list(await asyncio.gather(*map(trial, SEGMENTS)))
+        async with asyncio.TaskGroup() as group:
+            trials = [group.create_task(trial(name)) for name in SEGMENTS]
+        return [each.result() for each in trials]
 
     verdicts = asyncio.run(together())
     print(*(verdict.line() for verdict in verdicts), sep="\n")
