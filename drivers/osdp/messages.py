@@ -216,6 +216,14 @@ def parse_identity(data: bytes) -> Identity:
     )
 
 
+def identity(code: int, data: bytes) -> Identity | None:
+    """What a reply says of who the reader is; ``None`` when it is no well-formed PDID."""
+    try:
+        return parse_identity(data) if code == Reply.PDID else None
+    except MessageError:
+        return None
+
+
 def parse_capabilities(data: bytes) -> dict[int, tuple[int, int]]:
     """PDCAP, 7.5: function code to (compliance level, number of items)."""
     if len(data) % 3:

@@ -18,7 +18,7 @@ from drivers.osdp import messages
 from drivers.osdp.exchange import Exchange, InFlight
 from drivers.osdp.frame import Frame
 from drivers.osdp.handshake import Handshake, KeyChange
-from drivers.osdp.messages import Cmd, Identity, MessageError, NakCode, Reply
+from drivers.osdp.messages import Cmd, Identity, NakCode, Reply
 from drivers.osdp.outbox import KEY_SLOT, Outbox, Outgoing
 from drivers.osdp.patience import ATTEMPTS, BUSY_PAUSE, OFFLINE_AFTER, Patience
 from drivers.osdp.reports import Reports
@@ -247,7 +247,7 @@ class Session:
         self.patience.found()
         if self._clear:
             return self._identified(code, data, now)
-        identity = _identity(code, data)
+        identity = messages.identity(code, data)
         if identity is None:
             return self._missed(Trouble.GARBLED, now)
         if self._claimed is not None and identity.device != self._claimed.device:
@@ -298,7 +298,7 @@ class Session:
         return []
 
     def _identified(self, code: int, data: bytes, now: float) -> list[DeviceEvent]:
-        identity = _identity(code, data)
+        identity = messages.identity(code, data)
         if identity is None:
             return self._missed(Trouble.GARBLED, now)
         if self.keys is not None and self.keys.on_default_key:
@@ -392,11 +392,3 @@ class Session:
         self.online, self.why_offline = False, why
         self.outbox.forget_relays()
         return [] if known else [DeviceOffline(self.name, now, why)]
-
-
-def _identity(code: int, data: bytes) -> Identity | None:
-    """PDID's content, ``None`` for anything else."""
-    try:
-        return messages.parse_identity(data) if code == Reply.PDID else None
-    except MessageError:
-        return None
