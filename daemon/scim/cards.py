@@ -204,6 +204,8 @@ def _numbered(attributes: Mapping[str, Any], suffix: str, place: str) -> CardTex
         return text(get(attributes, name + suffix))
 
     number, hexadecimal = own("cardNumber"), own("cardNumberHex")
+    if number is None and hexadecimal is None and _is_said(get(attributes, "cardNumber" + suffix)):
+        number = "?"  # there is something, and it is no number: it is told, not passed over
     if number is None and hexadecimal is None:
         return None
     if number is not None and ":" in number:
@@ -223,6 +225,11 @@ def _numbered(attributes: Mapping[str, Any], suffix: str, place: str) -> CardTex
         valid_from=own("validFrom"),
         valid_until=own("validUntil"),
     )
+
+
+def _is_said(value: object) -> bool:
+    """Absent, ``null`` and ``[]`` are one state (RFC 7643 §2.5), and a blank says no more."""
+    return value is not None and value != [] and not (isinstance(value, str) and not value.strip())
 
 
 def _structured(entry: Mapping[str, Any], where: str) -> CardText:

@@ -48,10 +48,11 @@ def parse_filter(text: str) -> Predicate:
 
 def _tokens(text: str) -> Iterator[_Token]:
     at = 0
-    while text[at:].strip():
+    while rest := text[at:].lstrip():
         match = _TOKEN.match(text, at)
         if match is None or match.lastgroup is None:
-            raise FilterError(f"column {at + 1}: expected an attribute, an operator or a value")
+            column = len(text) - len(rest) + 1
+            raise FilterError(f"column {column}: expected an attribute, an operator or a value")
         yield _Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup))
         at = match.end()
 

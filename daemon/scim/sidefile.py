@@ -43,7 +43,7 @@ def parse_side_file(content: str, key: str) -> SideFile:
 def _json(content: str) -> SideFile:
     try:
         document = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         raise SideFileError(f"line {line}: this is no JSON") from None
     table: dict[str, list[Mapping[str, Any]]] = defaultdict(list)

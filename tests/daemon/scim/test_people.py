@@ -1,0 +1,98 @@
+"""Users as they come in: a person, their cards, what they say of their groups, and whom a member's value means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.scim.people import People
+from daemon.scim.resource import MalformedError
+from daemon.scim.settings import LATCHD_URN
+from tests.daemon.scim.test_resource import anything
+from tests.peers.scim_site import card, card_mapper, scim_settings
+
+
+def people(*, store_names: bool = True) -> People:
+    return People(card_mapper(scim_settings()), store_names)
+
+
+def user(**attributes: Any) -> dict[str, Any]:
+    return {"userName": "ada@example.com", "displayName": "Ada", "externalId": "e1", **attributes}
+
+
+attributes = st.sampled_from(["active", "ACTIVE", "userName", "displayName", "groups", "emails", LATCHD_URN])
+cards = st.dictionaries(
+    st.sampled_from(
+        ["cards", "cardNumber", "cardNumber2", "cardNumberHex", "cardBits", "credentials", "validUntil"]
+    ),
+    anything,
+)
+
+
+@given(st.dictionaries(attributes, anything | cards, max_size=6))
+def test_any_user_is_read_or_malformed(resource: dict[str, Any]) -> None:
+    found = people()
+    try:
+        found.take("u1", resource)
+    except MalformedError as error:
+        assert "neither true nor false" in str(error)  # noqa: PT017  # the other branch asserts, too
+    else:
+        assert found.people.keys() == {"u1"}
+
+
+def test_a_person_and_their_card() -> None:
+    found = people()
+    found.take("u1", user(**{LATCHD_URN: {"cards": "H10301:1:7;NOSUCH:1:1", "extendedTime": "true"}}))
+    person = found.people["u1"]
+    assert (person.active, person.name, person.user_name) == (True, "Ada", "ada@example.com")
+    assert (person.external_id, person.extended_time) == ("e1", True)
+    assert [one.key for one in found.cards["u1"]] == [card(1, 7)]
+    (unusable,) = found.unusable["u1"]
+    assert (unusable.person_id, unusable.person) == ("u1", "Ada")
+
+
+@pytest.mark.parametrize(
+    ("active", "means"), [(None, True), ("True", True), ("False", False), (False, False), (0, False)]
+)
+def test_active_in_every_form(active: Any, means: bool) -> None:
+    found = people()
+    found.take("u1", user(active=active))
+    assert found.people["u1"].active is means
+
+
+def test_somebody_whose_active_cannot_be_read_is_not_read_at_all() -> None:
+    found = people()
+    with pytest.raises(MalformedError):
+        found.take("u1", user(active={"value": True}))
+    assert found.people == {}
+
+
+def test_names_are_kept_only_if_the_site_wants_them() -> None:
+    found = people(store_names=False)
+    found.take("u1", user(**{LATCHD_URN: {"cards": "NOSUCH:1:1"}}))
+    assert (found.people["u1"].name, found.people["u1"].user_name) == (None, None)
+    assert found.unusable["u1"][0].person == "u1"
+    assert found.person_id("ADA@example.com") == "u1", "members may still be named by it"
+
+
+def test_somebody_who_is_read_again_is_replaced() -> None:
+    found = people()
+    found.take("u1", user(groups=[{"value": "g1"}], **{LATCHD_URN: {"cards": "H10301:1:7;NOSUCH:1:1"}}))
+    assert found.groups_of == {"u1": ("g1",)}
+    found.take("u1", user(active=False))
+    assert not found.people["u1"].active
+    assert (found.cards, found.unusable, found.groups_of) == ({}, {}, {})
+
+
+def test_whom_a_value_means() -> None:
+    found = people()
+    found.take("u1", user())
+    found.take("u2", user(userName="u1"))
+    assert found.person_id("u1") == "u1", "an id is believed before a userName"
+    assert found.person_id("Ada@Example.COM") == "u1"
+    assert found.person_id("nobody") is None
+    found.take("u3", user())
+    assert found.person_id("ada@example.com") is None, "two people of one userName: it names nobody"
