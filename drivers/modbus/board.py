@@ -34,7 +34,7 @@ PROBE_UNSEEN = 2.0
 """The same for a board that never answered since the start: probably not there."""
 READ_BACK = 0.5
 """Seconds between read-backs of outputs that nobody switched: finds a board that lost power for a moment."""
-REFUSED = 1.0
+REFUSED = 0.5
 """Seconds before a question that the board refused is put again."""
 
 Proves = Callable[[Request], bool]

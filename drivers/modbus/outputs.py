@@ -21,7 +21,7 @@ _NO_SUCH = (1, 2, 3)
 _BUSY = (5, 6)
 """The exceptions "acknowledge" and "server device busy" (section 7): ask again."""
 _BUSY_RETRY = 0.1
-_RETRY = 1.0
+_RETRY = 0.5
 """Seconds between attempts at an output that does not do what it is told."""
 _OVER = 0.05
 """A pulse with less than this left is not begun: it is over."""

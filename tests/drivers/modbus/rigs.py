@@ -219,7 +219,7 @@ def build_libmodbus_board(directory: Path) -> Path:
     compiler = shutil.which("cc")
     if flags.returncode or compiler is None:
         pytest.skip("needs a C compiler and libmodbus (Debian: gcc, pkg-config, libmodbus-dev)")
-    program = directory / "board"
+    program = directory / "libmodbus_board"
     source = str(PEERS / "libmodbus_board.c")
     subprocess.run([compiler, "-O1", "-Wall", "-o", str(program), source, *flags.stdout.split()], check=True)
     return program

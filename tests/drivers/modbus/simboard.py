@@ -52,6 +52,7 @@ class SimBoard:
         self.unit = unit
         self.timed = timed
         self.alive = True
+        self.refuses = False
         self.inputs = [False] * 8
         self.history: list[tuple[float, tuple[bool, ...]]] = [(-1.0, (False,) * 8)]
         self.on = [False] * 8
@@ -79,7 +80,7 @@ class SimBoard:
         if len(frame) < 4 or frame[0] != self.unit or crc(frame[:-2]) != frame[-2:] or not self.alive:
             return None
         function, address, word = frame[1], frame[2] << 8 | frame[3], frame[4] << 8 | frame[5]
-        body = self._body(function, address, word, frame, now)
+        body = None if self.refuses else self._body(function, address, word, frame, now)
         head = bytes([self.unit, function]) if body is not None else bytes([self.unit, function | 0x80])
         reply = head + (body if body is not None else b"\x02")
         return reply + crc(reply)

@@ -196,7 +196,7 @@ def test_a_relay_that_does_not_obey_is_written_twice_and_then_an_alarm() -> None
     assert "out1 reads off" in alarm.what
     here.run(10.0)
     assert len([e for e in here.events if isinstance(e, DeviceAlarm)]) == 1
-    assert len(frames(here, 5)) < count + 20
+    assert len(frames(here, 5)) <= count + 22
 
 
 def test_an_output_switched_by_hand_is_put_right() -> None:

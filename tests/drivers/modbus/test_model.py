@@ -107,6 +107,8 @@ TROUBLES = {
     "deaf": Faults(lose_reply=1.0),
     "crc": Faults(flip=1.0),
     "late": Faults(late=(0.1, 0.6)),
+    "mixed": Faults(lose_request=0.2, lose_reply=0.3, flip=0.3, noise=0.2, late=(0.0, 0.3)),
+    "refusing": Faults(),
 }
 
 
@@ -125,6 +127,7 @@ def test_outputs_are_right_within_a_second_of_recovery(
     here.command(Hold(Point("b1", "out1")))
     here.run(0.3)
     board.power(trouble != "power")
+    board.refuses = trouble == "refusing"
     here.faults = TROUBLES[trouble]
     here.run(seconds / 2)
     here.command(Release(Point("b1", "out1")))
@@ -132,7 +135,7 @@ def test_outputs_are_right_within_a_second_of_recovery(
     here.command(Pulse(Point("b1", "out4"), 300.0))
     here.command(Release(Point("b1", "out4")))
     here.run(seconds / 2)
-    board.alive = True
+    board.alive, board.refuses = True, False
     here.faults = Faults()
     here.run(1.0 + max(0.0, *(one.busy_until - here.now for one in here.boards)))
     assert board.outputs(here.now) == [False] * 7 + [True]

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -154,10 +154,10 @@ def libmodbus_board(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextlib.contextmanager
-def peer(name: str, directory: Path, request: pytest.FixtureRequest) -> Iterator[Peer]:
-    """One of the three."""
+def open_peer(name: str, directory: Path, program: Callable[[], Path]) -> Iterator[Peer]:
+    """One of the three; ``program`` gives the board in C where it is asked for."""
     if name == "libmodbus":
-        with libmodbus_rig(directory, request.getfixturevalue("libmodbus_board")) as (c_rig, wire):
+        with libmodbus_rig(directory, program()) as (c_rig, wire):
             yield Libmodbus(c_rig, wire)
     elif name == "pymodbus-rtu":
         with rtu_rig(directory) as (rig, wire):
@@ -205,7 +205,7 @@ def test_no_wrong_state_is_believed_and_all_is_right_after_each_fault(
     chance = random.Random(f"{name} {rounds}")
 
     async def body() -> None:
-        with peer(name, tmp_path, request) as here:
+        with open_peer(name, tmp_path, lambda: request.getfixturevalue("libmodbus_board")) as here:
             async with running(here.rig):
                 await trouble(here, faults, rounds * len(faults), chance)
             told = [event for event in here.rig.events if isinstance(event, InputChanged)]
