@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from daemon.simulate.scenario import parse
 from daemon.simulate.vocabulary import EVENT_FIELDS, FORMS, FORWARD, STATE_EVENTS
 
 HERE = Path(__file__).parent
@@ -49,4 +50,6 @@ def test_every_file_stands_there_with_what_it_shows() -> None:
 
 def test_the_example_is_a_scenario_that_is_played() -> None:
     example = next(part for part in PAGE.split("```\n") if part.startswith("config"))
-    assert (HERE / "first-day.scenario").read_text(encoding="utf-8").split("\n", 1)[1] == example
+    played = (HERE / "first-day.scenario").read_text(encoding="utf-8")
+    assert played.split("\n", 1)[1] == example
+    assert f"first-day.scenario: every expectation held ({len(parse(played, 'first-day'))} steps)" in PAGE
