@@ -20,7 +20,7 @@ from tests.drivers.conformance import eventually, running
 from tests.drivers.modbus.rigs import build_libmodbus_board
 from tests.drivers.modbus.test_peers import C_FAULTS, RTU_FAULTS, TCP_FAULTS, Peer, open_peer
 
-RUNS = 6
+RUNS = 3
 PEERS = {"libmodbus": C_FAULTS, "pymodbus-rtu": RTU_FAULTS, "pymodbus-tcp": TCP_FAULTS}
 
 
