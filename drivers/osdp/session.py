@@ -60,7 +60,7 @@ class Session:
         installs = settings.secure_channel == "install"
         self.keys = None if self._clear else Handshake(keys, entropy, installs=installs, proved=proved)
         self._default_key_checked = installs
-        self._knows_default_key = False
+        self._knows_default_key = self._served = False
         self._claimed: Identity | None = None
         self._heard: float | None = None
         self._trouble = Trouble.SILENT
@@ -313,7 +313,7 @@ class Session:
         return [online, *self._serve(now)]
 
     def _serve(self, now: float) -> list[DeviceEvent]:
-        self.step = Step.SERVE
+        self.step, self._served = Step.SERVE, True
         self.patience.in_service(now)
         self.service.begin()
         return []
@@ -380,7 +380,12 @@ class Session:
         return self._go_offline(now, f"{self._trouble} (for {now - self._heard:.0f} s)")
 
     def _reject(self, why: str, now: float) -> list[DeviceEvent]:
-        """The reader is there but must not be used: offline at once, tried again with growing pauses."""
+        """The reader is there but must not be used: offline at once, tried again with growing pauses.
+
+        One that was in service may have been reset: then it answers to the default key again.
+        """
+        if self._served and self.keys is not None:
+            self._served, self._default_key_checked = False, self.keys.installs
         events = self._go_offline(now, why)
         self.patience.refused(now)
         return events

@@ -38,6 +38,22 @@ def test_without_a_key_the_default_key_is_still_an_alarm_and_shown() -> None:
     assert "default key" in session.status_text()
 
 
+@pytest.mark.parametrize("away", [0.0, 20.0])
+def test_a_reader_in_service_that_is_reset_to_the_default_key_is_an_alarm(away: float) -> None:
+    model = ModelReader(key=KEY)
+    bench, session, _ = keyed(model, KEY)
+    assert not of(DeviceAlarm, bench.run(5.0))
+    model.alive = not away
+    bench.run(away)
+    model.alive, model.key, model.install = True, None, True
+    model.restart()
+    events = bench.run(5.0)
+    assert "default key" in of(DeviceAlarm, events)[0].what
+    assert "default key" in session.status_text()
+    assert "wrong key" in session.why_offline
+    assert len(of(DeviceAlarm, [*events, *bench.run(60.0)])) == 1
+
+
 def test_a_reader_is_enrolled_while_it_is_refused_and_its_alarm_ends() -> None:
     model = ModelReader(key=None, install=True)
     bench, session, proved = keyed(model)
