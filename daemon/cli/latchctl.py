@@ -176,7 +176,8 @@ def drivers(as_json: bool) -> None:
     if as_json:
         print_json({"drivers": checks})
         return
-    rows = [[c.entry.name, c.entry.origin, c.problem or "usable"] for c in checks]
+    good = {False: "usable", True: "usable with allow_simulation = true"}
+    rows = [[c.entry.name, c.entry.origin, c.problem or good[c.simulated]] for c in checks]
     show(table(rows, ["DRIVER", "FROM", "STATE"]))
 
 
