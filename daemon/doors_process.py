@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from daemon.control.peers import Permissions
 from daemon.control.readers import ReaderDesk
 from daemon.control.server import ControlServer
 from daemon.doors import Doors
+
+log = logging.getLogger(__name__)
 
 
 async def serve_doors(site: Site) -> None:
@@ -31,6 +34,7 @@ async def serve_doors(site: Site) -> None:
         try:
             await server.start()
             settle_memory()
+            log.info("serving %s, doors: %d; see `latchctl status`", site.name, len(site.tables.door))
             await running.run()
         except asyncio.CancelledError:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,8 @@ from daemon.scim.cards import CardMapper
 from daemon.secrets import SITE_KEY_BYTES, decode_key, read_secret
 from daemon.sync import SyncService
 from daemon.sync_loop import SyncLoop
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -47,6 +50,7 @@ async def serve_sync(site: Site, service: SyncService) -> None:
     with suppress(asyncio.CancelledError):
         try:
             await server.start()
+            log.info("syncing from %s; see `latchctl sync status`", service.settings.url)
             async with asyncio.TaskGroup() as group:
                 group.create_task(syncing.serve(), name="sync")
                 group.create_task(notify.keep_alive(), name="watchdog")

@@ -90,7 +90,7 @@ def event_text(event: EventReport, trace: bool = False) -> str:
 def _event_line(event: EventReport) -> str:
     at = datetime.fromisoformat(event.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     colour = _colour(event.name)
-    words = [f"{event.sequence:>6}", at, click.style(f"{event.name:<17}", fg=colour)]
+    words = [f"{event.sequence:>6}", at, click.style(event.name, fg=colour) + " " * (17 - len(event.name))]
     fields = ("door", "reader", "person", "reason", "group", "level")
     words += [f"{name}={_quoted(value)}" for name in fields if (value := getattr(event, name)) is not None]
     words += [f"{name}={_quoted(value)}" for name, value in event.detail.items() if value != ""]

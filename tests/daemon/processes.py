@@ -56,9 +56,9 @@ def log_of(bench: Bench) -> str:
 
 
 def play(bench: Bench, line: str) -> str:
-    """A line to the simulated hardware of a running process, and its answer."""
+    """A line to the simulated hardware of a running process, as soon as it listens, and its answer."""
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(bench.directory / "sim.sock"))
+        until("the hardware", lambda: connection.connect_ex(str(bench.directory / "sim.sock")) == 0)
         connection.sendall(line.encode() + b"\n")
         with connection.makefile() as answer:
             return answer.readline().strip()

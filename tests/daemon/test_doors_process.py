@@ -43,6 +43,7 @@ def test_told_to_stop_in_the_middle_of_a_strike(bench: Bench, number: signal.Sig
     assert EventName.ACCESS_GRANTED in names
     assert not control(bench).exists()
     assert "Traceback" not in log_of(bench)
+    assert "serving Bench, doors: 1" in log_of(bench)
 
 
 def test_a_socket_that_a_killed_process_left_is_replaced_and_a_living_one_refused(bench: Bench) -> None:

@@ -100,6 +100,7 @@ def test_a_second_sync_does_not_write_beside_the_first(office: Office) -> None:
             assert second.wait(30) in (3, 7)
         assert is_running(control)
     assert "Traceback" not in log_of(office.bench)
+    assert "syncing from http://127.0.0.1:" in log_of(office.bench)
 
 
 def test_a_site_without_scim_has_nothing_to_sync_from(tmp_path: Path) -> None:

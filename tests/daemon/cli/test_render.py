@@ -106,6 +106,11 @@ def test_an_event_on_one_line() -> None:
     assert "\n" not in line
 
 
+def test_an_event_without_fields_ends_with_its_name() -> None:
+    line = event_text(replace(EVENT, name="system.stop", door=None, reader=None, reason=None))
+    assert click.unstyle(line).endswith(" system.stop")
+
+
 def test_values_with_blanks_are_quoted_and_empty_ones_left_out() -> None:
     line = click.unstyle(event_text(replace(EVENT, detail={"why": "cable cut", "note": "", "count": 0})))
     assert 'why="cable cut"' in line
