@@ -76,23 +76,26 @@ def booted(
     log: Path,
     *words: str,
     disks: Sequence[Path] = (),
+    port: Path | None = None,
     processors: int = 1,
     reboots: bool = False,
 ) -> Iterator[Guest]:
     """A guest, with ``words`` on the kernel's command line. Its own disk is thrown away, ``disks`` keep.
 
-    It ends when it reboots, unless ``reboots``.
+    ``port`` is the tty behind its second serial port. It ends when it reboots, unless ``reboots``.
     """
     command = [
-        "nice", "qemu-system-x86_64", "-accel", "tcg,tb-size=256", "-cpu", "max,la57=off", "-smp", str(processors),
-        "-m", MEMORY,
-        "-nodefaults", "-display", "none", "-serial", "stdio", "-serial", "null",
+        "nice", "-n", "5", "qemu-system-x86_64", "-accel", "tcg,tb-size=256", "-cpu", "max,la57=off",
+        "-smp", str(processors), "-m", MEMORY,
+        "-nodefaults", "-display", "none", "-serial", "stdio",
         "-kernel", machine.kernel, "-initrd", machine.initrd,
         "-append", " ".join(("console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off tsc=reliable", *words)),
         "-drive", f"file={machine.image},if=virtio,format=raw,snapshot=on",
     ]  # fmt: skip
     for disk in disks:
         command += ["-drive", f"file={disk},if=virtio,format=raw,cache=writeback"]
+    if port is not None:
+        command += ["-chardev", f"serial,id=bus,path={port}", "-serial", "chardev:bus"]
     if not reboots:
         command.append("-no-reboot")
     process = subprocess.Popen(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import secrets
 import signal
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import confinement_checks
 from controller import (
     CONTROL,
     DOORS,
+    IN_GROUP_0,
     IN_GROUP_1,
     NOBODY,
     PATIENCE,
@@ -25,11 +27,13 @@ from controller import (
     as_user,
     ask_as,
     await_another,
+    bits_of,
     command,
     events,
     main_process,
     newest,
     properties,
+    recorded,
     start_directory,
     status,
 )  # fmt: skip
@@ -58,8 +62,9 @@ def install(door: Door) -> None:
     make_keys, reader_keys = blocks("3. ")
     type_in(make_keys, {"SCIM token:": "a-token"})
     for name in ("scbk-lobby-in", "scbk-lobby-out"):
-        make = "python3 -c 'import secrets; print(secrets.token_hex(16))'"
-        type_in(f"{make} | systemd-creds encrypt --name={name} - /etc/credstore.encrypted/{name}")
+        key = secrets.token_hex(16)
+        type_in(f"echo {key} | systemd-creds encrypt --name={name} - /etc/credstore.encrypted/{name}")
+    say("key", "scbk-lobby-out", key)  # for the reader, which is outside
     type_in(reader_keys)
     began = time.monotonic()
     type_in("\n".join(line for line in blocks("5. ")[0].splitlines() if not line.startswith("latchctl")))
@@ -86,15 +91,33 @@ def started() -> None:
 def cards(door: Door) -> None:
     """Whoever may pass does, on a real line; others do not."""
     check("the reader and the strike are online", wait_until(door.online, PATIENCE), str(status()["devices"]))
-    released, began = door.release(), time.monotonic()
-    check("a card releases the strike through the unit", released)
+    released, event = door.badge(IN_GROUP_0)
+    began = time.monotonic()
+    found = f"{event['name']} {event['group']}"
+    check("a card at a Wiegand reader does it", released and found == "access.granted Group 0", found)
     check("the strike locks by itself", door.locks(), f"{time.monotonic() - began:.1f} s later")
-    grants = [(event["person"], event["group"]) for event in events("access.granted")]
-    check("the grant is on record with its group", len(set(grants)) == 1, str(grants))
     for number, reason in ((IN_GROUP_1, "no_access_here"), (NOBODY, "unknown_credential")):
-        released, event = door.decide(number)
+        released, event = door.badge(number)
         holds = not released and (event["name"], event["reason"]) == ("access.denied", reason)
         check(f"denied: {reason}", holds, f"{event['name']} {event['reason']}")
+
+
+def osdp(door: Door) -> None:
+    """A card at a reader on the other end of a serial port, through the secure channel; then it is gone."""
+    secure = wait_until(lambda: all(device["online"] for device in status()["devices"]), PATIENCE)
+    door.locks()
+    before = newest()
+    say("card", "lobby-out", bits_of(IN_GROUP_0))
+    released = wait_until(door.is_released, PATIENCE)
+    wait_until(functools.partial(recorded, before, "access.granted"), 2)
+    read = [event["reader"] for event in events("access.granted", after=before)]
+    check("a card at an OSDP reader does too", secure and released and read == ["lobby-out"], str(read))
+    doctor()
+    say("gone", "lobby-out")
+    check(
+        "an OSDP reader that is gone is told of",
+        wait_until(functools.partial(recorded, before, "reader.offline"), 30),
+    )
 
 
 def people(door: Door) -> None:
@@ -148,27 +171,22 @@ def clock_steps(door: Door) -> None:
         released = door.release()
         began = time.monotonic()
         command("date", "--set", f"@{time.time() + step:.0f}")
-        locked = door.locks(6)
+        locked = door.locks(10)
         took = time.monotonic() - began
-        name = f"a step of {step // HOUR:+d} h neither ends nor prolongs a release of 3 s"
-        check(name, released and locked and 1 < took < 4, f"locked {took:.1f} s after it")
-        wait_until(functools.partial(recorded, "clock.jump", before, number), 5)
+        name = f"a step of {step // HOUR:+d} h neither ends nor prolongs a release of 5 s"
+        check(name, released and locked and 2 < took < 7, f"locked {took:.1f} s after it")
+        wait_until(functools.partial(recorded, before, "clock.jump", count=number), 5)
     jumps = [event["detail"] for event in events("clock.jump", after=before)]
     check("each step is on record", len(jumps) == 3, str(jumps))
     counts = [len(events(name, after=before)) for name in ("access.granted", "door.released", "door.locked")]
     check("no release but for the cards, and a lock for each", len(set(counts)) == 1, str(counts))
 
 
-def recorded(name: str, after: int, count: int) -> bool:
-    """Whether so many events are durable."""
-    return len(events(name, after=after)) >= count
-
-
 def killed(door: Door) -> None:
     """kill -9 in the middle of a release, of either process."""
     process, before = main_process(DOORS), newest()
     door.release()
-    wait_until(functools.partial(recorded, "access.granted", before, 1), 2)
+    wait_until(functools.partial(recorded, before, "access.granted"), 2)
     shown = events(after=before)
     released = door.is_released()
     os.kill(process, signal.SIGKILL)
@@ -192,7 +210,7 @@ def frozen(door: Door) -> None:
     released = door.release()
     os.kill(process, signal.SIGSTOP)
     began = time.monotonic()
-    ended = wait_until(lambda: main_process(DOORS) != process, 20)
+    ended = wait_until(lambda: main_process(DOORS) != process, 30)
     text = f"ended after {time.monotonic() - began:.1f} s"
     check("the watchdog ends a frozen doors process", released and ended, text)
     check("and another takes its place", await_another(DOORS, process))
@@ -234,8 +252,8 @@ def rebooted() -> None:
     for unit in (DOORS, SYNC):
         state, ready = properties(unit, "ActiveState", "ActiveEnterTimestampMonotonic")
         check(f"{unit} starts by itself", state == "active", f"ready {int(ready) / 1e6:.1f} s after the kernel")
-    offline = [device["device"] for device in status()["devices"] if not device["online"]]
-    check("a chip that is not there yet is told of", offline == ["lobby-in", "cabinet"], str(offline))
+    offline = {device["device"] for device in status()["devices"] if not device["online"]}
+    check("a chip that is not there yet is told of", {"lobby-in", "cabinet"} <= offline, str(offline))
     door = Door.fitted()
     check("and is taken when it comes", wait_until(door.online, PATIENCE), str(status()["devices"]))
     check("the strike is off", not door.is_released())
@@ -267,8 +285,9 @@ def first_boot() -> None:
     command("usermod", "-aG", "latchd-viewers", VIEWER)
     command("usermod", "-aG", "latchd-operators", OPERATOR)
     steps: tuple[Callable[[], None], ...] = (
-        started, functools.partial(cards, door), confinement_checks.processes, confinement_checks.attempts,
-        functools.partial(people, door), doctor, slow_network, functools.partial(clock_steps, door),
+        started, functools.partial(cards, door), functools.partial(osdp, door),
+        confinement_checks.processes, confinement_checks.attempts,
+        functools.partial(people, door), slow_network, functools.partial(clock_steps, door),
         functools.partial(killed, door), functools.partial(frozen, door), functools.partial(stopped, door),
         functools.partial(upgraded, door),
     )  # fmt: skip
