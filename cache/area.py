@@ -43,6 +43,6 @@ def last_reset(minute: int, zone: ZoneInfo, now: datetime) -> datetime:
 
     Where the clock shows that minute twice, the first counts; where it skips it, the instant after the gap.
     """
-    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None, fold=0)
+    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     today, yesterday = (instant_of(midnight + timedelta(days=day, minutes=minute), zone) for day in (0, -1))
     return today if today <= now else yesterday

@@ -62,7 +62,7 @@ class ScheduledMode:
     """The mode that the clock gives a door, and through what.
 
     ``name`` is the schedule's (or ``exception``); with ``first_person_in`` the mode waits for a member of those
-    groups, who counts from ``grace`` seconds before the window (``window`` finds its bounds).
+    groups, who counts from ``grace`` seconds before the window.
     """
 
     mode: Mode
@@ -241,19 +241,6 @@ def next_mode_edge(plan: DoorPlan, zone: ZoneInfo, now: datetime) -> datetime | 
         if scheduled_mode(plan, zone, instant) != before:
             return instant
     return end.astimezone(UTC)
-
-
-def window(plan: DoorPlan, zone: ZoneInfo, now: datetime) -> tuple[datetime | None, datetime | None]:
-    """The bounds of the window in which the door has had and will have its scheduled mode of ``now``.
-
-    A start more than eight days back is None, as is an end that never comes.
-    """
-    start: datetime | None = None
-    edge = next_mode_edge(plan, zone, now - timedelta(days=8))
-    while edge is not None and edge <= now:
-        start = edge
-        edge = next_mode_edge(plan, zone, edge)
-    return start, edge
 
 
 def exception_applies(exception: DoorException, day: date) -> bool:

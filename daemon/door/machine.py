@@ -263,10 +263,7 @@ class _Turn:
             return
         egress = self.state.egress_until
         releasing = egress is not None and self.state.config.rex_release
-        self._set(
-            lock_until=egress if releasing else None,
-            shunt_until=(now if egress is None else egress) + SHUNT_TAIL,
-        )
+        self._set(lock_until=egress, shunt_until=(now if egress is None else egress) + SHUNT_TAIL)
         self._lock(Trigger.CUT_EGRESS if releasing else Trigger.CUT, now)
         if self.state.access is Access.PENDING and not self.state.released:
             self._access_over(now)

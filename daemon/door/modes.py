@@ -235,7 +235,7 @@ def double_badge(
         return state
     if state.toggle is not None and _toggle_holds(plan, state.toggle, now):
         return replace(state, toggle=None)
-    base = _ordered(plan, replace(state, toggle=None), now)
+    base = _ordered(plan, state, now)
     if base.mode in BARRED or base.cause is ModeCause.OVERRIDE:
         return state
     locked = Mode.LOCKED if plan.plan.default is Mode.UNLOCKED else plan.plan.default
@@ -247,7 +247,7 @@ def double_badge(
 
 def _midnight(zone: ZoneInfo, now: datetime) -> datetime:
     """The next midnight of the wall clock."""
-    today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None, fold=0)
+    today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     return instant_of(today + timedelta(days=1), zone)
 
 

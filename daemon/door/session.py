@@ -261,7 +261,7 @@ def _wrong_pin(session: Session, now: datetime) -> tuple[Session, tuple[Answer, 
     wrong = (*(at for at in lockout.wrong if since < at <= now), now)
     times = lockout.times if lockout.last is not None and now - lockout.last < FORGET_LOCKOUT else 0
     if len(wrong) < config.lockout_after:
-        return replace(session, lockout=Lockout(wrong, times, now, lockout.until)), ()
+        return replace(session, lockout=Lockout(wrong, times, now)), ()
     seconds = min(config.lockout_for * 2.0 ** min(times, 32), _longest(config))
     until = now + timedelta(seconds=seconds)
     session = replace(session, lockout=Lockout((), times + 1, now, until))

@@ -61,6 +61,13 @@ def test_the_last_reset(now: str, expected: str) -> None:
     assert last_reset(240, BERLIN, berlin(now)) == berlin(expected)
 
 
+def test_the_day_of_a_reset_is_the_site_s() -> None:
+    """Half past midnight in Berlin is the day before in UTC; what is left of a second does not count."""
+    now = berlin("2026-03-03T00:30:00.000007")
+    assert last_reset(15, BERLIN, now) == berlin("2026-03-03T00:15")
+    assert last_reset(45, BERLIN, now) == berlin("2026-03-02T00:45")
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     st.sampled_from(["Europe/Berlin", "Pacific/Apia", "America/Havana", "Australia/Lord_Howe", "UTC"]).map(

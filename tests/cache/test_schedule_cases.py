@@ -20,7 +20,6 @@ from cache.schedule import (
     next_edge,
     next_mode_edge,
     scheduled_mode,
-    window,
 )
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -232,16 +231,6 @@ def test_door_exceptions_by_range_and_by_recurrence() -> None:
     assert edges == [berlin(f"2026-{day}T00:00") for day in ("03-27", "03-28", "04-24", "04-25")]
     assert next_mode_edge(recurring, BERLIN, berlin("2026-06-01T00:00")) == berlin("2026-06-01T00:00") + HORIZON
     assert next_mode_edge(DoorPlan(), BERLIN, berlin("2026-06-01T00:00")) is None
-
-
-def test_the_window_of_a_first_person_rule_has_its_bounds() -> None:
-    plan = DoorPlan(schedules=(DoorSchedule(OFFICE, Mode.UNLOCKED, {}, frozenset({"Staff"}), 900.0),))
-    now = berlin("2026-03-02T10:00")
-    assert scheduled_mode(plan, BERLIN, now).first_person_in == {"Staff"}
-    assert scheduled_mode(plan, BERLIN, now).grace == 900.0
-    assert window(plan, BERLIN, now) == (berlin("2026-03-02T08:00"), berlin("2026-03-02T18:00"))
-    assert window(plan, BERLIN, berlin("2026-03-02T08:00"))[0] == berlin("2026-03-02T08:00")
-    assert window(DoorPlan(), BERLIN, now) == (None, None)
 
 
 def test_a_year_of_edges_is_walked_in_full() -> None:

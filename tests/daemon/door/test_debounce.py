@@ -129,3 +129,10 @@ def test_contact_of(raw: InputState, nc: Contact, no: Contact) -> None:
 def test_signal_of(raw: InputState, nc: Signal, no: Signal) -> None:
     assert signal_of(raw, Wiring.NC) is nc
     assert signal_of(raw, Wiring.NO) is no
+
+
+def test_what_had_not_settled_when_the_device_was_lost_is_forgotten() -> None:
+    state, _ = step(Input(0.03, settled=OFF), ON, 1.0)
+    state, settled = step(lost(state), None, 2.0)
+    assert settled == ()
+    assert deadline(state) is None

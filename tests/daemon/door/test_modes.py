@@ -313,3 +313,33 @@ def test_a_double_badge_in_the_night_of_changing_clocks_ends_at_midnight() -> No
     assert badged.toggle == Toggle(Mode.UNLOCKED, "ann", utc("2026-10-26T00:00"))
     assert effective(plan(double_badge=STAFF), badged, at("2026-10-25T23:59:59")).mode is Mode.UNLOCKED
     assert effective(plan(double_badge=STAFF), badged, at("2026-10-26T00:00")).mode is Mode.LOCKED
+
+
+@pytest.mark.parametrize(
+    ("now", "midnight"),
+    [("2026-03-02T12:34:56.000007", "2026-03-03T00:00"), ("2026-03-03T00:30:01.5", "2026-03-04T00:00")],
+)
+def test_a_double_badge_ends_at_the_site_s_midnight_to_the_microsecond(now: str, midnight: str) -> None:
+    badged = modes.double_badge(plan(double_badge=STAFF), ModeState(), "ann", STAFF, at(now))
+    assert badged.toggle == Toggle(Mode.UNLOCKED, "ann", utc(midnight))
+
+
+def test_a_double_badge_holds_two_days_at_most_and_not_without_a_clock() -> None:
+    door, days = plan(double_badge=STAFF), timedelta(days=2)
+    held = ModeState(toggle=Toggle(Mode.UNLOCKED, "ann", utc(NOON) + days))
+    assert effective(door, held, at(NOON)).mode is Mode.UNLOCKED
+    second = timedelta(seconds=1)
+    longer = ModeState(toggle=Toggle(Mode.UNLOCKED, "ann", utc(NOON) + days + second))
+    assert effective(door, longer, at(NOON)).mode is Mode.LOCKED
+    unset = at(NOON, ClockQuality.NEVER_SET)
+    assert effective(door, held, unset) == Effective(Mode.LOCKED, ModeCause.DEFAULT)
+    assert modes.double_badge(door, held, "ann", STAFF, unset) == held
+    believing = plan(double_badge=STAFF, clock=ClockPolicy.USE_LAST_KNOWN)
+    assert effective(believing, held, unset).mode is Mode.UNLOCKED
+    assert modes.double_badge(believing, held, "ann", STAFF, unset).toggle is None
+
+
+def test_the_window_of_the_first_person_is_that_of_the_site_s_clock() -> None:
+    door = plan(replace(OPEN_HOURS, first_person_in=STAFF))
+    state = modes.granted(door, ModeState(), "ann", STAFF, at("2026-03-02T08:30"))
+    assert state.first_in == FirstIn("ann", utc("2026-03-02T08:30"), utc(EVENING))

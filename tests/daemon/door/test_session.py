@@ -358,3 +358,18 @@ def test_every_session_ends(events: list[tuple[object, float, Outcome]], length:
 
 def test_extended_time_of_one_person_is_handed_on() -> None:
     assert Desk().answer(Outcome.GRANT, extended=True) == (Passed(("ann",), True),)
+
+
+def test_only_digits_are_digits() -> None:
+    desk = Desk()
+    assert desk.keys("X1Y2A3B4C5D") == ()
+    assert desk.keys("6") == (Ask(None, "123456"),)
+
+
+def test_a_pin_after_a_card_may_pause_as_long_as_its_time_lasts() -> None:
+    desk = Desk(pin_timeout=15.0, key_timeout=5.0)
+    desk.card()
+    desk.answer(Outcome.NEED_PIN)
+    desk.keys("12")
+    assert desk.wait(14) == ()
+    assert desk.keys("3456") == (Ask(CARD, "123456"),)

@@ -101,6 +101,8 @@ def test_each_area_has_its_hour() -> None:
     here.enter("eve", "lab", three)
     assert here.expire(three + timedelta(hours=1)) == ()
     assert set(here.positions) == {"bob", "eve", "yan"}
+    at_the_hour = Space(areas, BERLIN, [Moved("eve", "lab", three)])
+    assert at_the_hour.expire(three) == ()
 
 
 def test_positions_cannot_be_changed_from_outside() -> None:
