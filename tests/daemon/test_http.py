@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.http import ATTEMPTS, Deadline, ScimHttp, origin, parse, retry_after
@@ -248,6 +248,7 @@ def test_a_program_that_ends_does_not_wait() -> None:
         assert len(desk.asked) == 1
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_retry_after_is_seconds_or_nothing(value: str) -> None:
     found = retry_after({"Retry-After": value}, NOW)

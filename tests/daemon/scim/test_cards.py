@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache.keys import card_key
@@ -212,6 +212,7 @@ names = st.sampled_from([*NUMBERED, *(f"{name}2" for name in NUMBERED), "issueLe
 words = st.text(alphabet="H10301:;RAW26x ", max_size=24)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(names, anything | words, max_size=8))
 def test_any_extension_gives_cards_or_reasons(attributes: dict[str, Any]) -> None:
     cards = own(**attributes)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from daemon.scim.fetch import NO_ROAD, Snapshot, directory_of, read_directory
@@ -209,6 +210,7 @@ answers: st.SearchStrategy[Callable[[Mapping[str, str]], Any]] = st.one_of(
 )
 
 
+@hypothesis_settings(max_examples=40, deadline=None)
 @given(answers, answers, answers, st.sampled_from([200, 200, 200, 404, 500]))
 def test_whatever_a_server_says_ends_as_a_directory_or_as_an_outage(
     config: Any, users: Any, groups: Any, status: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.scim.filters import FilterError, parse_filter
@@ -117,6 +117,7 @@ pieces = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(pieces, max_size=12).map(" ".join) | st.text(max_size=40))
 def test_any_text_is_a_filter_or_says_where_it_is_none(text: str) -> None:
     words, answer = "column ", False

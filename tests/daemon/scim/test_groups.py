@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.scim.groups import MAX_DEPTH, Chooser, Groups
@@ -106,6 +106,7 @@ def test_deeper_than_eight_is_left_out_and_told() -> None:
     assert "deeper than 8" in made.warnings[0]
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from(GROUPS), st.lists(st.sampled_from([*GROUPS, *PEOPLE, "ghost"]), max_size=6))
 )

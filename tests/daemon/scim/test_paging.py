@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.scim.paging import Listing, read_list, read_page
@@ -74,6 +74,7 @@ def outage(answer: Answer, size: int = 4, cursor: bool = False) -> OutageError:
 # ------------------------------------------------------------------ index
 
 
+@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(1, 20), st.integers(1, 20))
 def test_every_user_is_read_once_whatever_the_sizes(total: int, size: int, most: int) -> None:
     reading = Reading(healthy(total, most), size)
@@ -82,6 +83,7 @@ def test_every_user_is_read_once_whatever_the_sizes(total: int, size: int, most:
     assert not reading.listing.warnings
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(st.one_of(st.integers(1, 9), st.none(), st.just("x")), max_size=5), max_size=8),
     st.lists(st.one_of(st.none(), st.integers(0, 30)), min_size=8, max_size=8),
@@ -278,6 +280,7 @@ def cursors(total: int, answer: Answer | None = None) -> Answer:
     return by_cursor
 
 
+@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(1, 20))
 def test_every_user_is_read_by_cursor(total: int, size: int) -> None:
     reading = Reading(cursors(total), size, cursor=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.scim.people import People
@@ -32,6 +32,7 @@ cards = st.dictionaries(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(attributes, anything | cards, max_size=6))
 def test_any_user_is_read_or_malformed(resource: dict[str, Any]) -> None:
     found = people()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.scim.resource import (
@@ -35,6 +35,7 @@ resources = st.dictionaries(names, anything, max_size=6)
 URN = "urn:ietf:params:scim:schemas:extension:latchd:2.0:User"
 
 
+@settings(deadline=None)
 @given(resources)
 def test_any_resource_is_read_or_malformed(resource: dict[str, Any]) -> None:
     display_name(resource)
@@ -48,6 +49,7 @@ def test_any_resource_is_read_or_malformed(resource: dict[str, Any]) -> None:
     assert said <= {"the resource has no usable id", "displayName is missing", "members is not a list"}
 
 
+@settings(deadline=None)
 @given(anything)
 def test_text_is_short_and_can_be_kept(value: Any) -> None:
     found = text(value)

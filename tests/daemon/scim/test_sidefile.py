@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.scim.sidefile import SideFileError, parse_side_file
@@ -49,6 +49,7 @@ def test_what_is_wrong_is_named_by_its_place(content: str, words: str) -> None:
     assert "s3cret" not in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200) | st.text(alphabet='{}[]",:;e1\n', max_size=60))
 def test_any_text_is_a_side_file_or_an_error(content: str) -> None:
     try:
