@@ -279,6 +279,13 @@ class SyncService:
         """Whether a sync runs now."""
         return self._busy.locked()
 
+    def idle(self, seconds: float) -> bool:
+        """Wait at most so long for a running sync to end; whether none runs."""
+        if not self._busy.acquire(timeout=seconds):
+            return False
+        self._busy.release()
+        return True
+
     def _wait(self, seconds: float) -> bool:
         return self._stop.wait(seconds * self.patience)
 

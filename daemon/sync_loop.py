@@ -8,6 +8,7 @@ sync forward.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from contextlib import suppress
@@ -31,6 +32,8 @@ GUARD_PERIOD = 15.0
 OVERDUE = 30.0
 
 _JOB = "sync"
+
+log = logging.getLogger(__name__)
 
 
 def delay_after(outcome: SyncOutcome, failures: int, interval: float, chance: float) -> float:
@@ -85,7 +88,9 @@ class SyncLoop:
             self._settle(await asyncio.to_thread(self.service.run_once))
 
     def _settle(self, outcome: SyncOutcome) -> None:
-        """Make the next appointment after a sync."""
+        """Make the next appointment after a sync, and leave a line in the log when there is something to say."""
+        if outcome.outcome is not Outcome.UNCHANGED or self._failures:
+            log.log(logging.INFO if outcome.complete else logging.WARNING, "%s: %s", outcome.outcome, outcome.text)
         self._failures = 0 if outcome.complete else self._failures + 1
         chance = self.chance.uniform(-1, 1)
         self._appoint(delay_after(outcome, self._failures, self.service.settings.interval, chance))

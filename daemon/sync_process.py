@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,9 @@ from daemon.scim.cards import CardMapper
 from daemon.secrets import SITE_KEY_BYTES, decode_key, read_secret
 from daemon.sync import SyncService
 from daemon.sync_loop import SyncLoop
+
+LAST_WORD = 3.0
+"""Seconds that a server has to answer the request that was on its way when we were told to stop."""
 
 log = logging.getLogger(__name__)
 
@@ -58,3 +62,7 @@ async def serve_sync(site: Site, service: SyncService) -> None:
         finally:
             notify.stopping()
             await server.stop()
+            if not await asyncio.to_thread(service.idle, LAST_WORD):
+                # Its thread cannot be broken off. Nothing is lost: a sync applies as a whole or not at all.
+                log.warning("the SCIM server says nothing, and its answer is not waited for")
+                os._exit(0)

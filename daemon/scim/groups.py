@@ -27,8 +27,10 @@ class Chooser:
     def __init__(self, settings: ScimSettings, known_as: Mapping[str, frozenset[str]] | None = None) -> None:
         self._known_as = known_as or {}
         self._ids = frozenset(settings.ids or ())
+        self._patterns = settings.groups or ()
+        self._filter_text = settings.filter
         self._filter = None if settings.filter is None else parse_filter(settings.filter)
-        self._names = re.compile("|".join(map(_pattern, settings.groups or ())) or r"(?!)", re.IGNORECASE)
+        self._names = re.compile("|".join(map(_pattern, self._patterns)) or r"(?!)", re.IGNORECASE)
 
     def chooses(self, group_id: str, group: Mapping[str, Any]) -> bool:
         """Whether the SCIM Group becomes an access group."""
@@ -36,6 +38,18 @@ class Chooser:
         if group_id in self._ids or group_id in known_as or self._fits(group):
             return True
         return any(self._fits({**group, "displayName": name}) for name in known_as)
+
+    def unused(self, chosen: Mapping[str, str]) -> list[str]:
+        """What the site file chooses by and nothing fits; ``chosen`` are the names of the chosen groups by id."""
+        names = {*chosen.values(), *(word for id_ in chosen for word in self._known_as.get(id_, ()))}
+        found = [f'scim.ids: no group has the id "{id_}"' for id_ in sorted(self._ids - chosen.keys())]
+        for pattern in self._patterns:
+            fits = re.compile(_pattern(pattern), re.IGNORECASE).fullmatch
+            if not any(map(fits, names)):
+                found.append(f'scim.groups: no group is called "{pattern}"')
+        if self._filter is not None and not chosen:
+            found.append(f"scim.filter: no group fits {self._filter_text}")
+        return found
 
     def _fits(self, group: Mapping[str, Any]) -> bool:
         if self._filter is not None:
@@ -107,6 +121,7 @@ class Groups:
             groups[group_id] = Group(group_id, head.name, head.external_id, frozenset(members))
         if dangling:
             self.warnings.append(f"{dangling} members of groups are nobody in the directory and were left out")
+        self.warnings += self.chooser.unused({id_: group.name for id_, group in groups.items()})
         return groups
 
     def _open(self, group_id: str, people: People) -> tuple[set[str], int]:

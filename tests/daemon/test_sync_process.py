@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -90,6 +92,23 @@ def test_the_process_syncs_at_its_start_answers_and_stops(office: Office, number
     log = log_of(office.bench)
     assert "Traceback" not in log
     assert TOKEN not in log
+
+
+def test_a_server_that_says_nothing_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v2"
+        bench = Bench(tmp_path / "b", SITE + SCIM.replace("{url}", url))
+        token = bench.directory / "token"
+        token.write_text(TOKEN)
+        token.chmod(0o600)
+        with latchd(bench, "sync") as process:
+            until("it asks", lambda: select.select([silent], [], [], 0)[0])
+            connection, _ = silent.accept()
+            with connection:
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(20) == 0
+        assert not (bench.directory / "sync.sock").exists()
+        assert "Traceback" not in log_of(bench)
 
 
 def test_a_second_sync_does_not_write_beside_the_first(office: Office) -> None:

@@ -70,6 +70,29 @@ def test_a_renamed_group_is_chosen_by_the_words_that_the_site_file_knows_it_by()
     assert Chooser(scim_settings(ids=["g9"]), {"g5": frozenset({"g5"})}).chooses("g5", {})
 
 
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"groups": ["G0", "g?", "Staf"]}, ['scim.groups: no group is called "Staf"']),
+        ({"groups": ["*"]}, []),
+        ({"ids": ["g0", "gone"]}, ['scim.ids: no group has the id "gone"']),
+        ({"filter": 'displayName sw "g"'}, []),
+        ({"filter": 'displayName eq "X"'}, ['scim.filter: no group fits displayName eq "X"']),
+    ],
+)
+def test_what_the_site_file_chooses_by_and_nothing_fits_is_told(keys: dict[str, Any], told: list[str]) -> None:
+    made = groups({"g0": [], "g1": []}, **keys)
+    made.resolved(people())
+    assert made.warnings == told
+
+
+def test_a_renamed_group_still_uses_the_words_of_the_site_file() -> None:
+    made = Groups(Chooser(scim_settings(groups=["Staff"]), {"g0": frozenset({"Staff"})}))
+    made.take("g0", {"id": "g0", "displayName": "Personnel"})
+    made.resolved(people())
+    assert made.warnings == []
+
+
 # ------------------------------------------------------------------ members
 
 
