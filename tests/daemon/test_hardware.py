@@ -67,7 +67,7 @@ class Rig:
 
     def hardware(self) -> Hardware:
         sim = load("sim")
-        kind: DriverType = replace(sim, create=self.create)
+        kind: DriverType = replace(sim, create=self.create, recording=None)
         assert sim.board_settings is not None
         sound = Bus("sound", sim, None, {})
         return Hardware((Bus("io", kind, None, {"main": object()}), sound_bus(sound)), self.context())

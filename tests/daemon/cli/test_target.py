@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cache.errors import JournalError, LatchdError
-from daemon.cli.doctor import Finding, diagnose
+from daemon.cli.doctor import diagnose
 from daemon.cli.target import DEFAULT_SOCKET, DEFAULT_SYNC_SOCKET, Target
 from daemon.config.tables import ControlTable
 from daemon.errors import ConfigError, RequestError
@@ -80,8 +80,7 @@ def test_doctor_tells_a_technician_what_was_not_looked_at(forbidden: Path, tmp_p
     assert (first.check, first.state) == ("site file", "note")
     assert "as root" in first.text
     assert [finding.check for finding in others] == ["doors", "sync"]
-    refused = f"{tmp_path / 'no.sock'} cannot be reached: permission denied on its folder"
-    assert others[0] == Finding("doors", "fault", refused)
+    assert (others[0].state, str(tmp_path / "no.sock") in others[0].text) == ("fault", True)
 
 
 def test_the_defaults_are_those_of_the_site_file() -> None:
