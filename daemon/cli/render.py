@@ -28,6 +28,9 @@ from daemon.control.reports import (
 _GOOD, _BAD, _NOTE = "green", "red", "yellow"
 
 
+_NOT_DURABLE = "Carried out, but not in the journal yet: a power cut now would undo it (see `latchctl status`)."
+
+
 def status_text(report: StatusReport) -> str:
     """``latchctl status``."""
     return "\n".join(_status_lines(printable_all(report)))
@@ -67,7 +70,8 @@ def doors_text(doors: tuple[DoorReport, ...]) -> str:
     header = ["DOOR", "MODE", "FROM", "LOCK", "DOOR IS", "CONTACT", "ORDERED BY"]
     rows = [[d.name, d.mode, d.cause, d.lock, d.opening, d.contact, _order(d)] for d in doors]
     columns = len(header) if any(row[-1] for row in rows) else len(header) - 1
-    return table([row[:columns] for row in rows], header[:columns])
+    text = table([row[:columns] for row in rows], header[:columns])
+    return text if all(door.durable for door in doors) else f"{text}\n{click.style(_NOT_DURABLE, fg=_BAD)}"
 
 
 def _order(door: DoorReport) -> str:

@@ -168,8 +168,8 @@ class Desk:
             orders = tuple(replace(order, until=_next_edge(units[order.door], now)) for order in orders)
         for order in orders:
             doors.act(doors.controller.operate(order, now), now)
-        await self._durable()
-        return tuple(door_report(unit) for unit in units.values())
+        durable = await self._durable()
+        return tuple(replace(door_report(unit), durable=durable) for unit in units.values())
 
     async def _forgive(self, call: Call) -> None:
         """Forget where a person is, or everybody in an area: their next entry is no anti-passback violation."""
@@ -188,9 +188,9 @@ class Desk:
         self._doors.act(effects, now)
         await self._durable()
 
-    async def _durable(self) -> None:
-        """Wait until what was ordered, and carried out, is durable: what was answered survives a power cut."""
-        await self._read(functools.partial(self._doors.writer.flush, DURABLE))
+    async def _durable(self) -> bool:
+        """Wait until what was ordered, and carried out, survives a power cut; false when the disk refuses."""
+        return await self._read(functools.partial(self._doors.writer.flush, DURABLE))
 
 
 def _next_edge(unit: DoorUnit, now: Moment) -> datetime:

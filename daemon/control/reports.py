@@ -23,6 +23,7 @@ class DoorReport:
     """A door now: ``mode`` and what it comes from, ``lock`` and ``opening`` as docs/doors.md names them.
 
     Of a lockdown or an override: whose it is (for a double badge the person's id), why, and until when.
+    ``durable`` is false in the answer to an order that the journal has not taken yet.
     """
 
     name: str
@@ -34,6 +35,7 @@ class DoorReport:
     by: str = ""
     because: str = ""
     until: str | None = None
+    durable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,11 @@ def test_a_door_under_an_order_says_whose_it_is() -> None:
     assert "ORDERED" not in doors_text((plain,))
 
 
+def test_an_order_that_is_not_durable_says_so() -> None:
+    door = DoorReport("lobby", "locked", "default", "locked", "closed", "closed", durable=False)
+    assert "a power cut now would undo it" in doors_text((door,))
+
+
 def test_status_when_all_is_well() -> None:
     lines = shown(STATUS)
     assert lines[0] == "Berlin HQ: doors running, latchd 1.0, clock synced"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from cache.journal_reader import JournalReader
 from cache.reconcile import Evidence, Policy, plan
 from cache.store import Store
 from daemon import clock
+from daemon.control import desk
 from daemon.errors import ControlError
 from tests.daemon.control.served import DIRECTORY, Ask, Served, fill_cache, serving, write_site
 
@@ -55,6 +58,21 @@ def test_a_lockdown_is_durable_when_it_is_answered(ask: Ask, served: Served) -> 
     assert {name for name in kept(served) if name.startswith("mode.")} == {"mode.lobby", "mode.vault"}
     ask("door", action="release", door="lobby")
     assert {name for name in kept(served) if name.startswith("mode.")} == {"mode.vault"}
+
+
+def test_an_order_that_the_disk_refuses_is_carried_out_and_told(
+    ask: Ask, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "DURABLE", 0.2)
+    with closing(sqlite3.connect(served.doors.paths.journal, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        told = ask("door", action="lockdown", door="lobby")
+        assert [(door["mode"], door["durable"]) for door in told if door["name"] == "lobby"] == [
+            ("lockdown", False)
+        ]
+        other.execute("ROLLBACK")
+    assert served.doors.writer.flush()
+    assert "mode.lobby" in kept(served)
 
 
 def test_an_override_until_the_next_edge(ask: Ask, served: Served) -> None:
