@@ -53,13 +53,17 @@ class Recorder:
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
 
-    def end(self) -> None:
-        """Write what waits, and stop."""
-        if self._thread is not None:
-            with contextlib.suppress(queue.Full):
-                self._lines.put(None, timeout=CLOSE_TIME)
-            self._thread.join(CLOSE_TIME)
-            self._thread = None
+    async def end(self) -> None:
+        """Write what waits, and stop; a disk that takes longer is not waited for, and the loop never."""
+        thread, self._thread = self._thread, None
+        last = time.monotonic() + CLOSE_TIME
+        asked = False
+        while thread is not None and thread.is_alive() and time.monotonic() < last:
+            if not asked:
+                with contextlib.suppress(queue.Full):
+                    self._lines.put_nowait(None)
+                    asked = True
+            await asyncio.sleep(0.005)
 
     # -------------------------------------------------------------- what a driver tells
 
@@ -195,7 +199,7 @@ class RecordedDriver:
             serving.cancel()
             await serving
         finally:
-            self._recorder.end()
+            await self._recorder.end()
 
     def send(self, command: Command) -> None:
         """Write the command down and pass it on."""

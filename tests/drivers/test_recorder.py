@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import stat
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +48,7 @@ def test_a_file_is_private_whatever_was_there_before(tmp_path: Path) -> None:
     one.opened()
     one.sent(b"\x01")
     one.event(CardRead("r", 26, 12345, 1.0))
-    one.end()
+    asyncio.run(one.end())
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [line.kind for line in parse([path.read_text()]).lines] == [Kind.OPEN, Kind.SENT, Kind.EVENT]
     assert "12345" not in path.read_text()
@@ -59,7 +60,7 @@ def test_a_link_in_the_place_of_the_file_is_not_followed(tmp_path: Path) -> None
     one = make(tmp_path / "a.rec")
     one.begin()
     one.opened()
-    one.end()
+    asyncio.run(one.end())
     assert not (tmp_path / "victim").exists()
 
 
@@ -72,7 +73,7 @@ def test_files_are_rotated_and_bounded(tmp_path: Path, monkeypatch: pytest.Monke
         one.opened()
         for _ in range(20):
             one.sent(bytes([number]) * 40)
-        one.end()
+        asyncio.run(one.end())
     files = sorted(each.name for each in tmp_path.iterdir())
     assert files == ["a.rec", "a.rec.1", "a.rec.2", "a.rec.3"]
     assert all((tmp_path / name).read_text().startswith(HEAD) for name in files)
@@ -94,7 +95,7 @@ def test_a_disk_that_does_not_keep_up_costs_lines_and_says_how_many(
     while one._lines.qsize():
         assert time.monotonic() < deadline
     one.sent(b"\x02")
-    one.end()
+    asyncio.run(one.end())
     text = (tmp_path / "a.rec").read_text()
     assert text.count(" tx 01") == 5
     assert " gap 7\n" in text
@@ -105,7 +106,7 @@ def test_a_disk_that_is_gone_does_not_end_the_bus(tmp_path: Path, caplog: pytest
     one.begin()
     one.opened()
     one.sent(b"\x01")
-    one.end()
+    asyncio.run(one.end())
     assert "the bus goes on unrecorded" in caplog.text
 
 
@@ -139,7 +140,7 @@ def test_hidden_bytes_leave_their_number(tmp_path: Path) -> None:
     one.sent(challenge(True))
     one.sent(secured(3))
     one.received(b"12345")
-    one.end()
+    asyncio.run(one.end())
     lines = parse([(tmp_path / "a.rec").read_text()]).lines
     assert [line.words for line in lines[2:]] == [f"tx {len(secured(3))}", "rx 5"]
 
@@ -214,3 +215,35 @@ def test_commands_and_the_end_stand_in_the_file(tmp_path: Path) -> None:
         (Kind.COMMAND, "hold main.out1"),
         (Kind.STOP, ""),
     ]
+
+
+def test_the_end_of_a_driver_waits_for_a_slow_disk_and_the_loop_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, arrived = threading.Event(), threading.Event()
+    written = Recorder._append
+
+    def slow(self: Recorder, text: str) -> None:
+        arrived.set()
+        assert disk.wait(20)
+        written(self, text)
+
+    monkeypatch.setattr(Recorder, "_append", slow)
+    one = make(tmp_path / "a.rec")
+
+    async def main() -> None:
+        inner: Any = Quiet()
+        task = asyncio.create_task(RecordedDriver(inner, one).run())
+        await asyncio.sleep(0)
+        one.opened()
+        await asyncio.to_thread(arrived.wait, 20)
+        task.cancel()
+        for _ in range(20):  # the loop turns while the disk does not
+            await asyncio.sleep(0)
+            assert not task.done()
+        disk.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert [line.kind for line in parse([(tmp_path / "a.rec").read_text()]).lines] == [Kind.OPEN, Kind.STOP]

@@ -195,7 +195,7 @@ async def trouble(here: Peer, faults: tuple[str, ...], rounds: int, chance: rand
             await eventually(lambda n=number, state=state: last_state(here.rig, f"in{n}") is state)
 
 
-@pytest.mark.parametrize("rounds", [1, pytest.param(5, marks=[pytest.mark.soak, pytest.mark.timeout(180)])])
+@pytest.mark.parametrize("rounds", [1, pytest.param(3, marks=[pytest.mark.soak, pytest.mark.timeout(180)])])
 @pytest.mark.parametrize(
     ("name", "faults"), [("libmodbus", C_FAULTS), ("pymodbus-rtu", RTU_FAULTS), ("pymodbus-tcp", TCP_FAULTS)]
 )
