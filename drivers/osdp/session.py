@@ -178,7 +178,7 @@ class Session:
             return self._refused(data[0] if data else 0, now, flight, in_clear=in_clear)
         self._exchange.done()
         self.patience.due = now
-        if self._exchange.channel is not None or self._clear:
+        if self.step is Step.SERVE:
             self._heard = now
         return self._advance(flight, frame.code, data, now)
 
@@ -292,7 +292,6 @@ class Session:
         if self._exchange.channel is None:
             return self._reject("wrong key: the reader does not accept the key that it should hold", now)
         if not self._keys.on_default_key and self.online and self._claimed == self.identity:
-            self._heard = now
             return self._serve(now)
         self.step = Step.IDENTIFY
         return []
@@ -300,14 +299,14 @@ class Session:
     def _identified(self, code: int, data: bytes, now: float) -> list[DeviceEvent]:
         identity = messages.identity(code, data)
         if identity is None:
-            return self._missed(Trouble.GARBLED, now)
+            return self._reject("does not say who it is: its answer to ID is malformed", now)
         if self.keys is not None and self.keys.on_default_key:
             self.step = Step.ENROL
             return []
         known, self.identity = self.identity, identity
         if self.online is True and known is not None and known.device == identity.device:
             return self._serve(now)
-        self.online, self.why_offline = True, ""
+        self.online, self.why_offline, self._heard = True, "", now
         self.service.forget_device()
         online = DeviceOnline(self.name, now, str(identity), secure=not self._clear, unique=identity.unique)
         return [online, *self._serve(now)]
@@ -322,9 +321,11 @@ class Session:
 
     def _refused(self, nak: int, now: float, flight: InFlight, *, in_clear: bool) -> list[DeviceEvent]:
         """NAK, 7.2."""
+        if nak == NakCode.CHECK:  # the command was damaged on its way: the session is as it was
+            return self._missed(Trouble.GARBLED, now)
         if in_clear or nak == NakCode.SEQUENCE:
             return self._restart(now) + self._silence(now)
-        if nak == NakCode.CHECK or self.step in (Step.PROBE, Step.IDENTIFY):
+        if self.step in (Step.PROBE, Step.IDENTIFY):
             return self._missed(Trouble.GARBLED, now)
         self._exchange.done()
         self.patience.due = now
