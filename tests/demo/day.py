@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from daemon.cli.common import fold
+from daemon.config.values import LONGEST_SOCKET
 from tests.demo.cabinet import BIN, ROOT, Cabinet
 from tests.demo.peer import Peer, UnexpectedError
 from tests.demo.wire import read_to_relay
@@ -189,19 +191,27 @@ def line(what: str, answer: str) -> None:
     print(f"{what:<67} {answer}" if width >= WIDE else f"{what}\n{fold(' ' * 23 + answer, width)}", flush=True)
 
 
+def usual_directory() -> Path:
+    """``demo-run`` of this tree, or a temporary one where no Unix socket could have so long a path."""
+    beside = ROOT / "demo-run"
+    longest = beside / "readers" / "control.sock"
+    return beside if len(os.fsencode(longest)) <= LONGEST_SOCKET else Path(tempfile.mkdtemp(prefix="latchd-demo-"))
+
+
 def main() -> int:
     """Play the day; with ``--keep`` leave everything running."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave everything running until ^C")
-    parser.add_argument("--directory", type=Path, default=ROOT / "demo-run", help="where it all lives meanwhile")
+    parser.add_argument("--directory", type=Path, help="where it all lives meanwhile; else demo-run")
     options = parser.parse_args()
-    shutil.rmtree(options.directory, ignore_errors=True)
-    options.directory.mkdir(parents=True)
+    directory: Path = options.directory or usual_directory()
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))  # what was started is ended, too
     print("\n      at    read to")
     line("             relay   what happens", "what latchd did")
-    with Cabinet(options.directory) as cabinet:
+    with Cabinet(directory) as cabinet:
         day = Day(cabinet)
         try:
             day.play()
@@ -211,7 +221,7 @@ def main() -> int:
             if options.keep:
                 keep(cabinet)
         except UnexpectedError as error:
-            print(f"\nNOT AS TOLD: {error}\nlatchd's log: {options.directory / 'latchd.log'}", file=sys.stderr)
+            print(f"\nNOT AS TOLD: {error}\nlatchd's log: {directory / 'latchd.log'}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print()

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from daemon.config.values import LONGEST_SOCKET
 from tests.demo import day
 from tests.demo.peer import PATIENCE, UnexpectedError
 
@@ -104,6 +105,16 @@ def follow(process: subprocess.Popen[str], line: str) -> None:
 def denied_since(instant: datetime, line: str) -> bool:
     event = json.loads(line)
     return event["name"] == "access.denied" and datetime.fromisoformat(event["at"]) > instant
+
+
+def test_a_tree_whose_path_is_too_long_for_sockets_has_its_demo_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(day, "ROOT", Path("/srv/latchd"))
+    assert day.usual_directory() == Path("/srv/latchd/demo-run")
+    monkeypatch.setattr(day, "ROOT", tmp_path / ("x" * LONGEST_SOCKET))
+    monkeypatch.setattr(day.tempfile, "tempdir", str(tmp_path))
+    assert day.usual_directory().parent == tmp_path
 
 
 def test_a_step_that_goes_otherwise_ends_the_demo_with_an_error(
