@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.model import EventName
+from cache.model import EventName, Reason
 from daemon.control.client import ask_one, is_running
 from daemon.doors_process import settle_memory
 from tests.daemon.processes import latchd, log_of, play, until
@@ -44,6 +44,23 @@ def test_told_to_stop_in_the_middle_of_a_strike(bench: Bench, number: signal.Sig
     assert not control(bench).exists()
     assert "Traceback" not in log_of(bench)
     assert "serving Bench, doors: 1" in log_of(bench)
+
+
+def test_a_lockdown_holds_that_was_answered_before_the_process_was_killed(bench: Bench) -> None:
+    with latchd(bench, "doors") as process:
+        until("doors", lambda: is_running(control(bench)))
+        ask_one(control(bench), "door", action="lockdown", door="lobby", because="drill")
+        process.kill()
+        process.wait()
+    with latchd(bench, "doors"):
+        until("doors again", lambda: is_running(control(bench)))
+        door = ask_one(control(bench), "status")["doors"][0]
+        assert (door["mode"], door["because"], door["lock"]) == ("lockdown", "drill", "locked")
+        length, value = card(ADA)
+        play(bench, f"badge lobby-in bits:{value:0{length}b}")
+        denied = until("the denial", lambda: bench.events(EventName.ACCESS_DENIED))
+        assert denied[0].event.reason is Reason.LOCKDOWN
+        assert "main.out1 off" in play(bench, "outputs")
 
 
 def test_a_socket_that_a_killed_process_left_is_replaced_and_a_living_one_refused(bench: Bench) -> None:
