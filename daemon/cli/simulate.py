@@ -33,7 +33,7 @@ def _simulate(file: Path, as_json: bool, trace: bool) -> int:
 def simulate(file: Path, as_json: bool, trace: bool) -> bool:
     """Play one file, and say how it went; whether every expectation held. Raises ``ConfigError``."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")  # as editors on Windows write it
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -330,7 +330,7 @@ class World:
 
 def _load(file: Path) -> Any:
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = json.loads(file.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise ValueError(f"{file.name}: this is no JSON: {error}") from None
     if not isinstance(document, dict):

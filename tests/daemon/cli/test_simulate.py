@@ -40,6 +40,12 @@ def test_held() -> None:
     assert (result.exit_code, result.stderr) == (0, "")
 
 
+def test_a_file_as_an_editor_on_windows_writes_it(play: Path) -> None:
+    lines = play.read_text().splitlines()[:-1]
+    play.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    assert simulate(play).exit_code == 0
+
+
 def test_unmet(play: Path) -> None:
     result = simulate(play)
     assert result.exit_code == 1
