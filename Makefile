@@ -18,8 +18,9 @@ venv: $(STAMP)  ## .venv with the locked dependencies, latchd and latchctl
 # The lock carries hashes and is complete, so exactly the listed files are installed and nothing is resolved anew:
 # pip 23 takes `pydantic[email]` in a dependency for something else than the pinned pydantic, and refuses it as soon
 # as a newer one is out. hatchling and editables are in the lock too: the project itself needs no further download.
+# Where python3-venv is missing, Debian's python3 says so and leaves an environment without pip: hence `test -x pip`.
 $(STAMP): requirements/dev.txt pyproject.toml LICENSE README.md
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --require-hashes --no-deps -r requirements/dev.txt
 	$(PIP) check
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
