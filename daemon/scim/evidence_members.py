@@ -12,9 +12,12 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from cache.reconcile import missing
-from daemon.scim.fetch import filtered_members
+from daemon.scim.fetch import filtered_members, missed_groups
 from daemon.scim.probe import Probe
 from daemon.scim.wire import Fetch
+
+ASKED_SINGLY = 20
+"""Members that are nobody known, up to which each is asked for by itself."""
 
 Ended = dict[str, frozenset[str]]
 """By group id, the people whose membership has ended."""
@@ -40,21 +43,27 @@ def _lost(probe: Probe) -> Mapping[str, frozenset[str]]:
 
 
 def _by_groups(probe: Probe, lost: Mapping[str, frozenset[str]]) -> Fetch[Ended]:
-    """Read the groups again, with those nested in them; then ask who contradicts."""
+    """Read the groups again, with those nested in them; then ask who contradicts.
+
+    A member that is nobody known may be a group that the list missed. A few are asked for; many are people who
+    left long ago, as some servers keep them, and then the list of groups is read again instead.
+    """
+    groups, people = probe.snapshot.groups, probe.snapshot.people
     read: dict[str, bool] = {}
+    if len(groups.unknown(lost, people)) > ASKED_SINGLY:
+        yield from missed_groups(probe.snapshot)
+        probe.snapshot.changed()
+        read = dict.fromkeys(groups.unknown(lost, people), True)
     again = set()
     for group_id in sorted(lost):
         if (yield from _whole(probe, group_id, read)):
             again.add(group_id)
-    ended = {group_id: people for group_id, people in _lost(probe).items() if group_id in again}
+    ended = {group_id: gone for group_id, gone in _lost(probe).items() if group_id in again}
     return (yield from _uncontradicted(probe, ended))
 
 
 def _whole(probe: Probe, group_id: str, read: dict[str, bool]) -> Fetch[bool]:
-    """Read one group again, with every group in it; whether all of them told who is in them.
-
-    A member that is nobody known may be a group that the list missed, so it is asked for, too. ``read`` remembers.
-    """
+    """Read one group again, with every group in it; whether all told who is in them. ``read`` remembers."""
     whole, todo, seen = True, [group_id], {group_id}
     while todo:
         one = todo.pop()

@@ -206,6 +206,18 @@ class _Reader:
         self.snapshot.warnings.extend(listing.warnings)
 
 
+def missed_groups(snapshot: Snapshot) -> Fetch[None]:
+    """Read the list of groups once more, and take what the first reading missed."""
+
+    def take(id_: str, group: Mapping[str, object]) -> None:
+        if id_ not in snapshot.groups.all:
+            snapshot.groups.take(id_, group)
+
+    parameters = (GROUP_ATTRIBUTES,) if snapshot.road == "attributes" else ()
+    listing = Listing("Groups", take, min(GROUP_PAGE, snapshot.page_size), parameters)
+    yield from read_list(listing, snapshot.paging == "cursor")
+
+
 def filtered_members(snapshot: Snapshot, group_id: str) -> Fetch[set[str]]:
     """The people whom a filter on Users finds in a group. Only of use once ``NOBODY`` was found in none."""
     if '"' in group_id or "\\" in group_id:

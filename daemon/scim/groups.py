@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -108,6 +108,15 @@ class Groups:
             for member in (read.members if read is not None else ())
             if member.is_group is not False and (member.is_group or people.person_id(member.value) is None)
         ]
+
+    def unknown(self, group_ids: Collection[str], people: People) -> set[str]:
+        """What groups and those in them hold that was read neither as a person nor as a group."""
+        todo, seen = list(group_ids), set(group_ids)
+        while todo:
+            inner = {id_ for id_ in self.inner(todo.pop(), people) if id_ not in seen}
+            seen |= inner
+            todo += inner
+        return seen - self.all.keys()
 
     def resolved(self, people: People) -> dict[str, Group]:
         """The chosen groups with their members, nested groups opened to ``MAX_DEPTH``; cycles are harmless."""

@@ -268,6 +268,34 @@ def test_members_of_a_nested_group_that_a_list_misses_stay(site: Site) -> None:
     assert site.sync(old).groups[staff].members == {ada, bob}
 
 
+def test_years_of_leavers_in_a_group_do_not_keep_anybody_in_it(site: Site) -> None:
+    ada, bob = site.server.create_user("ada"), site.server.create_user("bob")
+    staff = site.server.create_group("Staff", [ada, bob, *(f"leaver-{number}" for number in range(1500))])
+    old = site.sync(Directory())
+    site.server.remove_member(staff, bob)
+    assert site.confirm(old).members == {staff: {bob}}
+    assert len(site.asked) < 20
+    assert "next time" not in site.warnings
+
+
+def test_a_nested_group_that_a_list_misses_is_found_among_many_who_are_nobody(site: Site) -> None:
+    ada, bob = site.server.create_user("ada"), site.server.create_user("bob")
+    inner = site.server.create_group("Inner", [bob])
+    staff = site.server.create_group("Staff", [ada, inner, *(f"leaver-{number}" for number in range(100))])
+    site.keys = {"groups": ["Staff"]}
+    old = site.sync(Directory())
+    hidden, lists = hide(inner), 0
+
+    def first_list_only(path: str, query: Mapping[str, str], status: int, document: Any) -> tuple[int, Any]:
+        nonlocal lists
+        lists += path == "Groups" and query.get("startIndex") == "1"
+        return hidden(path, query, status, document) if lists == 1 else (status, document)
+
+    site.change = first_list_only
+    assert site.sync(old).groups[staff].members == {ada, bob}
+    assert lists == 2
+
+
 def test_members_whom_no_road_shows_are_kept(site: Site) -> None:
     ada, bob = site.server.create_user("ada"), site.server.create_user("bob")
     site.server.create_group("Staff", [ada, bob])
