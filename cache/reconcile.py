@@ -116,10 +116,12 @@ def plan(
     now: datetime,
     recent: tuple[Removal, ...] = (),
     bindings: Mapping[str, Binding] | None = None,
+    waiting: Quarantine | None = None,
 ) -> Plan:
     """What applies now and what is held back (module docstring; ``cache.brake`` has the rules of holding back).
 
-    ``recent`` are the removals of the last 24 hours and ``bindings`` what the cache has, both from the store.
+    ``recent`` are the removals of the last 24 hours, ``bindings`` what the cache has, and ``waiting`` what is held
+    back already: all from the store.
     ``old`` is what the cache holds, loaded from it.
     """
     whole = changes(old, new, evidence)
@@ -127,7 +129,7 @@ def plan(
     if first and policy.require_first_approval and whole:
         braked = Braked(Delta(), whole, ("the first sync needs approval",))
     else:
-        braked = brake(old, whole, policy.limits, recent)
+        braked = brake(old, whole, policy.limits, recent, None if waiting is None else waiting.delta)
     applied = braked.applied
     rebinding, warnings = bind(policy.references, bindings or {}, _heads_after(old, applied))
     held = _quarantine(old, braked.held, braked.reasons, now)

@@ -110,7 +110,8 @@ class SyncService:
         now = self.clock()
         policy = Policy(self.settings.limits, self.references, self.settings.require_first_approval)
         bindings = self.store.bindings()
-        wanted = plan(old, new, evidence, policy, now, self.store.recent_removals(now), bindings)
+        recent, waiting = self.store.recent_removals(now), self.store.quarantine()
+        wanted = plan(old, new, evidence, policy, now, recent, bindings, waiting)
         report = replace(report, warnings=(*report.warnings, *wanted.warnings))
         self._report = report
         return self._preview(wanted, report) if dry_run else self._apply(wanted, report, now)
@@ -134,7 +135,9 @@ class SyncService:
             # What equals a part of what was read is shared with it: the memory of one directory, not of two.
             old = self.store.load(snapshot.directory())
             tell("what is missing", 0)
-            return snapshot, old, drive(confirm(snapshot, old, seen_at), http, deadline)
+            held = self.store.quarantine()
+            waiting = frozenset() if held is None else held.delta.people_removed
+            return snapshot, old, drive(confirm(snapshot, old, seen_at, waiting), http, deadline)
 
     def _preview(self, wanted: Plan, report: SyncReport) -> SyncOutcome:
         changes = bool(wanted.delta or wanted.quarantine)

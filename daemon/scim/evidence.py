@@ -21,16 +21,22 @@ from daemon.scim.probe import Probe
 from daemon.scim.wire import Fetch, OutageError, OutageKind
 
 
-def confirm(snapshot: Snapshot, old: Directory, seen_at: datetime | None = None) -> Fetch[Evidence]:
+def confirm(
+    snapshot: Snapshot,
+    old: Directory,
+    seen_at: datetime | None = None,
+    waiting: frozenset[str] = frozenset(),
+) -> Fetch[Evidence]:
     """Look into every absence of ``snapshot`` against ``old``; what is found to exist is added to the snapshot.
 
-    ``seen_at`` is when the last sync ended that saw memberships, if it is known. An outage meanwhile ends the
-    questions, not the sync: the rest is unproven. Only a refusal of our token is passed on as ``OutageError``.
+    ``seen_at`` is when the last sync ended that saw memberships, if it is known; ``waiting`` are people whose
+    removal is held back already, who are asked for last. An outage meanwhile ends the questions, not the sync: the
+    rest is unproven. Only a refusal of our token is passed on as ``OutageError``.
     """
     probe = Probe(snapshot, old)
     found = _Found()
     try:
-        yield from _people(probe, found)
+        yield from _people(probe, found, waiting)
         yield from _groups(probe, found)
         found.ended = yield from ended_memberships(probe, seen_at)
     except OutageError as error:
@@ -51,10 +57,10 @@ class _Found:
     ended: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-def _people(probe: Probe, found: _Found) -> Fetch[None]:
-    """Everybody of the cache who was not read."""
+def _people(probe: Probe, found: _Found, waiting: frozenset[str]) -> Fetch[None]:
+    """Everybody of the cache who was not read; a leaver of today before a thousand whose removal waits."""
     here = probe.snapshot.people.people
-    absent = sorted(probe.old.people.keys() - here.keys())
+    absent = sorted(probe.old.people.keys() - here.keys(), key=lambda id_: (id_ in waiting, id_))
     if not absent:
         return
     if not (yield from probe.answers("Users", here)):

@@ -266,7 +266,7 @@ class World:
         evidence = Evidence(gone.people, gone.groups, gone.members)
         policy = Policy(self._settings.limits, self.site.references, self._settings.require_first_approval)
         recent, bindings = self.store.recent_removals(now), self.store.bindings()
-        wanted = plan(old, new, evidence, policy, now, recent, bindings)
+        wanted = plan(old, new, evidence, policy, now, recent, bindings, self.store.quarantine())
         self.store.apply(wanted, now)
         report = snapshot.report(new)
         cards = (f"{card.person}: {card.text}" for card in report.unusable)

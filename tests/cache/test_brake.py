@@ -113,6 +113,42 @@ def test_one_person_in_several_groups_of_their_own_is_one_person() -> None:
     assert brake(old, whole, STRICT, ()).applied == whole
 
 
+def test_one_person_never_waits_behind_others() -> None:
+    old = site(30, 30)
+    crowd = frozenset(old.groups["g0"].members)
+    late = crowd | {"u1-0"}
+    waiting = brake(old, Delta(people_removed=crowd), Limits(), ()).held
+    parts = brake(old, Delta(people_removed=late), Limits(), (), waiting)
+    assert (parts.applied.people_removed, parts.held.people_removed) == ({"u1-0"}, crowd)
+    assert parts.passed == (Removal(Scope.PEOPLE, 1),)
+    two = brake(old, Delta(people_removed=late | {"u1-1"}), Limits(), (), waiting)
+    assert two.held.people_removed == late | {"u1-1"}, "two are counted with those who wait"
+
+    most = Delta(members_removed={"g0": crowd - {"u0-0", "u0-1"}})
+    waiting = brake(old, most, Limits(), ()).held
+    parts = brake(old, Delta(members_removed={"g0": crowd - {"u0-1"}}), Limits(), (), waiting)
+    assert (parts.applied.members_removed, parts.held) == ({"g0": {"u0-0"}}, waiting)
+
+
+def test_one_person_never_waits_behind_emptied_groups() -> None:
+    old = site(3, 3, 3)
+    first = Delta(members_removed={"g0": old.groups["g0"].members, "g1": frozenset({"u1-0", "u1-1", "u1-2"})})
+    waiting = brake(old, first, Limits(), ()).held
+    assert waiting.members_removed == first.members_removed
+    later = Delta(members_removed={**first.members_removed, "g2": frozenset({"u2-0"})})
+    parts = brake(old, later, Limits(), (), waiting)
+    assert (parts.applied.members_removed, parts.held) == ({"g2": {"u2-0"}}, waiting)
+
+
+def test_what_waits_is_judged_anew_each_time() -> None:
+    old = site(30, 30)
+    few = Delta(people_removed=frozenset({"u0-0", "u0-1", "u0-2"}))
+    lately = (Removal(Scope.PEOPLE, 9),)
+    waiting = brake(old, few, Limits(), lately).held
+    assert waiting.people_removed == few.people_removed
+    assert brake(old, few, Limits(), (), waiting).applied == few, "the day is over"
+
+
 def test_what_passes_is_remembered_and_what_waits_is_not() -> None:
     old = site(30, 30)
     few = Delta(people_removed=frozenset({"u0-0", "u0-1"}))

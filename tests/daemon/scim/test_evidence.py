@@ -188,6 +188,16 @@ def test_more_than_may_be_asked_for_wait_for_the_next_sync(site: Site, monkeypat
     assert "next time" in site.warnings
 
 
+def test_a_leaver_of_today_is_asked_for_before_those_who_wait(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe_module, "MAX_PROBES", 3)
+    people = [site.server.create_user(f"user{number}") for number in range(9)]
+    old = site.sync(Directory())
+    for person in people[:6]:
+        site.server.delete(f"Users/{person}")
+    assert people[5] not in site.confirm(old).people
+    assert people[5] in site.confirm(old, waiting=frozenset(people[:5])).people
+
+
 # ------------------------------------------------------------------ groups
 
 
