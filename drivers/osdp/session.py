@@ -73,6 +73,12 @@ class Session:
         return self.step not in (Step.PROBE, Step.SERVE)
 
     @property
+    def repeats_at_once(self) -> bool:
+        """Whether it has just answered and was not understood: what it said may be a card."""
+        flight = self._exchange.flight
+        return flight is not None and flight.attempts == 1 and self._trouble is Trouble.GARBLED
+
+    @property
     def secure(self) -> bool:
         """Whether a session under the reader's own key stands."""
         return self._exchange.channel is not None and self.step is Step.SERVE
@@ -169,7 +175,7 @@ class Session:
             data = self._exchange.open(frame, HANDSHAKE_BLOCKS.get(self.step))
         except SecureError:
             if not frame.block:
-                return self._missed(Trouble.FOREIGN, now)
+                return self.no_reply(Trouble.FOREIGN, now)
             # Whole and of another session, or of one that we have not: sending it again would not help.
             self._trouble = Trouble.FOREIGN
             return self._restart(now) + self._silence(now)
@@ -182,10 +188,6 @@ class Session:
             self._heard = now
         return self._advance(flight, frame.code, data, now)
 
-    def no_reply(self, trouble: Trouble, now: float) -> list[DeviceEvent]:
-        """The turn is over without a good answer."""
-        return self._missed(trouble, now)
-
     def lost_port(self, now: float, why: str) -> list[DeviceEvent]:
         """The bus itself is gone. When it is back everything starts at once, without any pause."""
         self.patience.forget()
@@ -193,8 +195,6 @@ class Session:
             self.why_offline = why
             return []
         return self._go_offline(now, why)
-
-    # -------------------------------------------------------------- commands
 
     def _put_next(self, now: float) -> None:
         """Send the command that the step asks for."""
@@ -249,7 +249,7 @@ class Session:
             return self._identified(code, data, now)
         identity = messages.identity(code, data)
         if identity is None:
-            return self._missed(Trouble.GARBLED, now)
+            return self.no_reply(Trouble.GARBLED, now)
         if self._claimed is not None and identity.device != self._claimed.device:
             self.patience.stranger()
         self._claimed = identity
@@ -322,11 +322,11 @@ class Session:
     def _refused(self, nak: int, now: float, flight: InFlight, *, in_clear: bool) -> list[DeviceEvent]:
         """NAK, 7.2."""
         if nak == NakCode.CHECK:  # the command was damaged on its way: the session is as it was
-            return self._missed(Trouble.GARBLED, now)
+            return self.no_reply(Trouble.GARBLED, now)
         if in_clear or nak == NakCode.SEQUENCE:
             return self._restart(now) + self._silence(now)
         if self.step in (Step.PROBE, Step.IDENTIFY):
-            return self._missed(Trouble.GARBLED, now)
+            return self.no_reply(Trouble.GARBLED, now)
         self._exchange.done()
         self.patience.due = now
         match self.step:
@@ -348,7 +348,7 @@ class Session:
             "the reader refuses the secure channel: it does not know it, or not with this key", now
         )
 
-    def _missed(self, trouble: Trouble, now: float) -> list[DeviceEvent]:
+    def no_reply(self, trouble: Trouble, now: float) -> list[DeviceEvent]:
         """No good answer: the same frame again, at once and then with pauses, and at last from the start."""
         flight = self._exchange.flight
         self._trouble = trouble

@@ -268,6 +268,21 @@ def test_a_relay_command_overtakes_the_turns_of_others() -> None:
 # ------------------------------------------------------------------ a bad wire
 
 
+def test_a_garbled_answer_is_asked_for_again_before_the_others_have_their_turn() -> None:
+    models = [ModelReader(address=address, key=KEY) for address in range(8)]
+    bench = wire(*models)
+    bench.run(10.0)
+    hear = models[3].hear
+    models[3].queue.append((Reply.RAW, raw_card(CARD)))
+    models[3].hear = lambda data: hear(data)[:-1] + b"?" if data[1] == 3 else b""  # type: ignore[method-assign]
+    bench.sent.clear()
+    bench.run(0.5)
+    first = next(at for at, (_, frame) in enumerate(bench.sent) if frame[1] == 3)
+    assert [frame[1] == 3 for _, frame in bench.sent[first : first + 3]] == [True, True, False], "once"
+    models[3].hear = hear  # type: ignore[method-assign]
+    assert len(of(CardRead, bench.run(1.0))) == 1
+
+
 @pytest.mark.parametrize(("loss", "flip"), [(0.002, 0.0), (0.0, 0.002), (0.0, 0.005), (0.005, 0.005)])
 @pytest.mark.parametrize("seed", range(2))
 def test_through_noise_no_card_is_lost_doubled_or_invented(loss: float, flip: float, seed: int) -> None:
