@@ -99,6 +99,14 @@ def test_what_is_public_is_documented(path: Path) -> None:
     assert bare == []
 
 
+@pytest.mark.parametrize("folder", ["benchmarks", "tests/peers", "tests/demo"])
+def test_no_script_hides_a_package(folder: str) -> None:
+    """A script's folder comes first where Python looks for modules, so none there may bear a package's name."""
+    scripts = {path.stem for path in (ROOT / folder).glob("*.py")}
+    assert scripts, "else this test sees nothing"
+    assert scripts & {*HOUSES, "tests", *sys.stdlib_module_names} == set()
+
+
 # ------------------------------------------------------------------ pages
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")

@@ -5,7 +5,7 @@ devices gone for a second, and back; three rounds. Each callback of the loop is 
 limit is 5 ms. On a machine that has other work, the first figure is also how long the driver had to wait for
 the processor; the second is what it used of it. The share is that of the whole process while everything is away.
 
-    python benchmarks/drivers.py
+    python benchmarks/holdups.py
 """
 
 from __future__ import annotations
