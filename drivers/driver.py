@@ -198,6 +198,12 @@ class PortError(OSError):
     """A port cannot be opened: absent, forbidden, or held by another process, which the message names."""
 
 
+def ends_by_itself(settings: Any) -> str:
+    """For devices that time their outputs themselves, so that a strike ends without the daemon."""
+    del settings
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class DriverType:
     """A driver as the registry knows it: its name, the settings it reads from the site file, its factory.
@@ -206,7 +212,8 @@ class DriverType:
     ``[board.NAME]`` and ``[reader.NAME]`` beside ``driver`` and ``bus``. ``None``: has no such table.
     With ``recording`` its settings, those of the bus if it has one, have ``record`` and ``record_cleartext``.
     ``lines`` tells which outputs and inputs a device has, so that the site file is checked before a
-    device is opened: ``lines(settings) -> (outputs, inputs)``.
+    device is opened: ``lines(settings) -> (outputs, inputs)``. ``unattended(settings)`` says in words what
+    becomes of a strike on that device when the daemon is killed in the middle of it; nothing: it ends by itself.
     """
 
     name: str
@@ -217,3 +224,4 @@ class DriverType:
     create: Callable[[Any, Mapping[str, Any], Context], Driver]
     simulated: bool = False
     recording: RecordingSupport | None = None
+    unattended: Callable[[Any], str] = ends_by_itself

@@ -18,7 +18,7 @@ from daemon import clock
 from daemon.cli.common import counted, duration
 from daemon.cli.target import Target
 from daemon.config.devices import Bus
-from daemon.config.site import Site
+from daemon.config.site import Site, unattended_locks
 from daemon.control.client import ask_one, is_running
 from daemon.control.reports import CacheReport, StatusReport, SyncReport, cache_report, sync_report
 from daemon.paths import Paths
@@ -67,7 +67,7 @@ def diagnose(target: Target) -> Iterator[Finding]:
 
 def _controller(site: Site) -> Iterator[Finding]:
     """What can be seen without a daemon."""
-    checks: tuple[Callable[[Site], Iterator[Finding]], ...] = (_ports, _state, _cache, _journal)
+    checks: tuple[Callable[[Site], Iterator[Finding]], ...] = (_ports, _locks, _state, _cache, _journal)
     for check in checks:
         yield from _guarded(check.__name__.strip("_"), check(site))
     yield from _clock()
@@ -98,6 +98,11 @@ def _ports(site: Site) -> Iterator[Finding]:
                 yield Finding(f"bus {bus.name}", "fault", f"{path} does not exist: is the adapter plugged in?")
             else:
                 yield Finding(f"bus {bus.name}", "ok", f"{path} exists")
+
+
+def _locks(site: Site) -> Iterator[Finding]:
+    for door, why in unattended_locks(site):
+        yield Finding(f"door {door}", "note", f"if the daemon is killed during a strike: {why}")
 
 
 def _opened_by(bus: Bus) -> Iterator[str]:

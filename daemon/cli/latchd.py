@@ -15,6 +15,7 @@ from daemon.cli.common import config_option, counted, json_option, print_json, r
 from daemon.cli.replay import replay
 from daemon.cli.supervise import supervise
 from daemon.config.load import Scope, load_site
+from daemon.config.site import unattended_locks
 from daemon.control.protocol import plain
 from daemon.secrets import read_secret
 
@@ -37,6 +38,8 @@ def check_config(file: Path, without_secrets: bool) -> None:
         f"{file} is good: {counted(len(site.tables.door), 'door')}, "
         f"{counted(len(site.devices.readers), 'reader')}, {counted(len(site.levels), 'access level')}"
     )
+    for door, why in unattended_locks(site):
+        click.echo(f"note: door.{door}: if the daemon is killed during a strike: {why}")
 
 
 @latchd.command(short_help="The process that opens doors.")

@@ -52,6 +52,17 @@ class Site:
         return self.tables.site.name
 
 
+def unattended_locks(site: Site) -> Iterator[tuple[str, str]]:
+    """Each door whose lock may stay released when the daemon is killed during a strike, and why in words."""
+    types = {
+        device: (bus.type, settings) for bus in site.devices.buses for device, settings in bus.devices.items()
+    }
+    for door, table in site.tables.door.items():
+        kind, settings = types[table.lock.device]
+        if why := kind.unattended(settings):
+            yield door, f"{table.lock}: {why}"
+
+
 def build_site(tables: SiteTables, devices: Devices) -> Site:
     """The domain values of tables that have been checked."""
     zone = ZoneInfo(tables.site.timezone)

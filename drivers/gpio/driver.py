@@ -123,6 +123,11 @@ def _replay(
     return replay_board(recording, name, settings.chip, points)
 
 
+def _unattended(settings: GpioChip) -> str:
+    del settings
+    return "GPIO times nothing: the line stays on until the daemon is there again; use a board with timed pulses"
+
+
 DRIVER = DriverType(
     name="gpio",
     bus_settings=None,
@@ -131,4 +136,5 @@ DRIVER = DriverType(
     lines=_lines,
     create=_create,
     recording=RecordingSupport(_replay),
+    unattended=_unattended,
 )

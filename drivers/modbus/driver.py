@@ -14,7 +14,7 @@ from drivers.modbus.board import Board
 from drivers.modbus.bus import Bus
 from drivers.modbus.codec import RtuFraming, TcpFraming
 from drivers.modbus.link import ModbusDriver, OpenPort
-from drivers.modbus.profile import Profile
+from drivers.modbus.profile import OnLoss, Profile
 from drivers.modbus.replay import replay
 from drivers.modbus.store import load_profile, sized
 from drivers.modbus.tcp import connect
@@ -107,6 +107,14 @@ def _lines(settings: ModbusBoard) -> tuple[frozenset[str], frozenset[str]]:
     return settings.load().lines()
 
 
+def _unattended(settings: ModbusBoard) -> str:
+    profile = settings.load()
+    if profile.outputs is None or profile.outputs.pulse is not None or profile.safe_state.on_loss is OnLoss.OFF:
+        return ""
+    note = profile.safe_state.note or "A relay that is on stays on until the daemon has started again."
+    return f"{profile.name}: {note}"
+
+
 def _rtu_bus(bus: ModbusBus, devices: Mapping[str, Any]) -> Bus:
     bits = 1 + 8 + (bus.parity != "N") + bus.stopbits
     char_time = bits / bus.baudrate
@@ -165,6 +173,7 @@ RTU = DriverType(
     lines=_lines,
     create=_create_rtu,
     recording=_replay(_rtu_bus),
+    unattended=_unattended,
 )
 TCP = DriverType(
     name="modbus-tcp",
@@ -174,4 +183,5 @@ TCP = DriverType(
     lines=_lines,
     create=_create_tcp,
     recording=_replay(_tcp_bus),
+    unattended=_unattended,
 )

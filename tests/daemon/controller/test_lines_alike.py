@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from cache.model import ClockQuality, Event, Found, Freshness, Moment
+from daemon.cli.latchd import latchd
 from daemon.config.load import read_site
+from daemon.config.site import unattended_locks
 from daemon.controller.controller import Controller
 from daemon.controller.effects import Effects
 from daemon.controller.rules import controller_rules
@@ -113,3 +117,27 @@ def test_each_line_belongs_to_the_driver_that_its_name_says() -> None:
         "osdp reader": "osdp",
         "mixed": "osdp",
     }
+
+
+def test_a_lock_that_a_killed_daemon_leaves_released_is_told() -> None:
+    notes = {kind: dict(unattended_locks(Story(*lines).site)).get("lobby", "") for kind, lines in KINDS.items()}
+    assert "main.out1: relay-4-input-4: " in notes["modbus"]
+    assert "Not for strikes" in notes["mixed"]
+    assert "GPIO times nothing" in notes["gpio board"]
+    assert "GPIO times nothing" in notes["gpio lines"]
+    assert notes["osdp reader"] == ""
+    timed = SITE.replace("relay-4-input-4", "waveshare-8ch").replace("LOCK", "main.out1")
+    timed = timed.replace("CONTACT", "main.in1").replace("REX", "main.in2")
+    assert not list(unattended_locks(read_site(timed, "site.toml", None)))
+
+
+def test_check_config_tells_it_too(tmp_path: Path) -> None:
+    file = tmp_path / "site.toml"
+    lock, contact, rex = KINDS["gpio lines"]
+    file.write_text(SITE.replace("LOCK", lock).replace("CONTACT", contact).replace("REX", rex))
+    result = CliRunner().invoke(latchd, ["check-config", "--without-secrets", str(file)])
+    assert result.exit_code == 0
+    (note,) = [line for line in result.output.splitlines() if line.startswith("note: ")]
+    assert note.startswith(
+        "note: door.lobby: if the daemon is killed during a strike: gpio:/dev/gpiochip0.22: GPIO"
+    )
