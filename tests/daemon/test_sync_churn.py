@@ -103,18 +103,21 @@ def town(folder: Path, *, cursor: bool) -> Iterator[tuple[Town, Store, SyncServi
 
 
 def live(town: Town, store: Store, service: SyncService, syncs: int) -> int:
-    """So many syncs; how many residents the lists missed although they were there."""
-    missed = 0
+    """So many syncs; how often a list missed somebody although they were there."""
+    missed = outages = 0
     for turn in range(syncs):
         outcome = service.run_once()
-        assert outcome.complete, outcome.text
+        if not outcome.complete:  # too many moved out of sight for the list to be believed: rightly no sync at all
+            assert outcome.kind == "incomplete", outcome.text
+            outages += 1
         cache = store.load()
         for number, one in enumerate(town.residents):
             assert holds(cache, town.staff, one, number), f"sync {turn}: resident {number} lost access"
         for group, one in zip(town.own, town.residents, strict=False):
             assert cache.groups[group].members == {one}, f"sync {turn}: a group lost its member"
-        assert outcome.report is not None
-        missed += sum("changed while it was read" in warning for warning in outcome.report.warnings)
+        warnings = outcome.report.warnings if outcome.report else ()
+        missed += sum("changed while it was read" in warning for warning in warnings)
+    assert outages <= syncs // 6
     return missed
 
 

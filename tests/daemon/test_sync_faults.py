@@ -102,7 +102,7 @@ def play(company: Company, modes: list[Mode], folder: Path) -> tuple[SyncOutcome
         company.proxy.set(*modes)
         outcome = service.run_once()
         status, cache = service.status(), store.load()
-        told = frozenset(company.proxy.deactivated)
+        told = [one for one, active in company.proxy.told.items() if not active]
         company.proxy.set()
 
         stay = list(range(2, 20))

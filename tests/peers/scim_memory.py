@@ -17,7 +17,7 @@ from daemon.scim.fetch import Snapshot, read_directory
 from daemon.scim.settings import ScimSettings
 from daemon.scim.wire import Fetch, OutageError, Request, Response
 from tests.peers.scim_faults.engine import LIST, Mode, answer
-from tests.peers.scim_server import LATCHD_URN, group_document, user_document
+from tests.peers.scim_server import group_document, user_document
 from tests.peers.scim_site import card, card_mapper
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -110,8 +110,7 @@ def sync_in_memory(
     def get(request: Request) -> Response:
         exchange = answer(modes, server.ask, memory, request.path, dict(request.parameters))
         document = None if exchange.body is not None else exchange.document
-        if "filter" not in exchange.query:  # of a filtered list latchd wants ids, and asks for nothing else
-            _listen(exchange.path, exchange.status, document, told)
+        told.update(exchange.told())
         return Response(exchange.status or 500, document)
 
     try:
@@ -134,18 +133,6 @@ def converse(fetch: Fetch[Any], get: Any) -> Any:
         return end.value
 
 
-def _listen(path: str, status: int | None, document: Any, told: dict[str, bool]) -> None:
-    if not path.startswith("Users") or status != 200 or not isinstance(document, dict):
-        return
-    rows = document.get("Resources") or document.get("RESOURCES") or [document]
-    for row in rows if isinstance(rows, list) else []:
-        if isinstance(row, dict):
-            low = {str(key).casefold(): value for key, value in row.items()}
-            active = low.get("active", True)
-            if isinstance(low.get("id"), str | int) and active in (True, False, "True", "False"):
-                told[str(low["id"])] = active is True or active == "True"
-
-
 def holds(cache: Directory, group_id: str, user_id: str, number: int) -> bool:
     """Whether a person has everything that opens the doors of a group: active, in it, with an active card."""
     person, group = cache.people.get(user_id), cache.groups.get(group_id)
@@ -164,6 +151,3 @@ def holds(cache: Directory, group_id: str, user_id: str, number: int) -> bool:
 def card_attribute(number: int) -> str:
     """The compact string of an H10301 card of facility 1."""
     return f"H10301:1:{number}"
-
-
-__all__ = ["LATCHD_URN", "MemoryScim", "Result", "card_attribute", "converse", "holds", "sync_in_memory"]

@@ -7,7 +7,7 @@ a real server by ``proxy`` (HTTP on loopback) or of a directory in memory by ``a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,6 +56,23 @@ class Exchange:
             return [self.document]
         found = self.document.get("Resources", [])
         return found if isinstance(found, list) else []
+
+    def told(self) -> Iterator[tuple[str, bool]]:
+        """What the answer says of anybody's ``active`` in a way that can be understood.
+
+        Of a filtered list latchd wants ids, and asks for nothing else.
+        """
+        document = self.document
+        if self.kind != "Users" or "filter" in self.query or self.body is not None or self.status != 200:
+            return
+        rows = (
+            document.get("Resources", document.get("RESOURCES", [document])) if isinstance(document, dict) else []
+        )
+        for row in rows if isinstance(rows, list) else []:
+            low = {str(key).casefold(): value for key, value in row.items()} if isinstance(row, dict) else {}
+            active = low.get("active", True)
+            if isinstance(low.get("id"), str | int) and active in (True, False, "True", "False"):
+                yield str(low["id"]), active in (True, "True")
 
     def number(self, name: str, default: int) -> int:
         """An integer of the query."""

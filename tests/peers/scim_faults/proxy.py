@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import requests
 
-from tests.peers.scim_faults.engine import Exchange, Mode, answer
+from tests.peers.scim_faults.engine import Mode, answer
 
 
 @dataclass(slots=True)
@@ -24,28 +24,14 @@ class FaultProxy:
     modes: tuple[Mode, ...] = ()
     memory: dict[str, Any] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
-    deactivated: set[str] = field(default_factory=set)
-    """Who was said to be inactive, in a way that can be understood, since the modes were set."""
+    told: dict[str, bool] = field(default_factory=dict)
+    """What was last said of anybody's ``active`` since the modes were set."""
 
     def set(self, *modes: Mode) -> None:
         """Other modes from now on, with nothing remembered."""
         self.modes = modes
         self.memory = {}
-        self.deactivated = set()
-
-    def listen(self, done: Exchange) -> None:
-        """Hear what the client is told of people's ``active``."""
-        if done.kind != "Users" or done.body is not None or "filter" in done.query:
-            return
-        for row in done.resources:
-            if not isinstance(row, dict):
-                continue
-            low = {str(key).casefold(): value for key, value in row.items()}
-            id_, active = str(low.get("id")), low.get("active", True)
-            if active in (False, "False"):
-                self.deactivated.add(id_)
-            elif active in (True, "True"):
-                self.deactivated.discard(id_)
+        self.told = {}
 
 
 @contextmanager
@@ -65,7 +51,7 @@ def fault_proxy(upstream: str, token: str) -> Iterator[FaultProxy]:
             proxy.requests.append(self.path)
             query = dict(parse_qsl(parts.query, keep_blank_values=True))
             done = answer(proxy.modes, ask, proxy.memory, path, query, **dict(self.headers.items()))
-            proxy.listen(done)
+            proxy.told.update(done.told())
             body = done.body
             if body is None:
                 body = b"" if done.document is None else json.dumps(done.document).encode()
