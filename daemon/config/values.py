@@ -16,6 +16,8 @@ from drivers.settings import Duration
 LONGEST_SOCKET = 107
 """Bytes of the path of a Unix socket: unix(7), less the zero at its end."""
 
+LEAST_SIZE = 1_000_000
+
 GPIO = "gpio:"
 """How a line of a chip is named directly."""
 
@@ -71,11 +73,12 @@ def parse_weekdays(text: str) -> tuple[int, ...]:
 
 
 def parse_size(text: object) -> int:
-    """Bytes from ``512MB``; kB, MB and GB are powers of 1000."""
+    """Bytes from ``512MB``; kB, MB and GB are powers of 1000. What is smaller than 1 MB could hold no history."""
     match = _SIZE.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
-        raise ValueError('expected a size such as "512MB"')
-    return int(match[1]) * _SIZE_UNITS[match[2]]
+    size = 0 if match is None else int(match[1]) * _SIZE_UNITS[match[2]]
+    if size < LEAST_SIZE:
+        raise ValueError('expected a size such as "512MB", at least "1MB"')
+    return size
 
 
 def parse_count(text: object) -> int:
