@@ -13,6 +13,10 @@ from drivers.gpio.lines import LineChange, LinePlan, Lines
 RETRY = 1.0
 """Seconds between attempts to request lines that cannot be had: a chip behind USB returns by itself."""
 
+LOOK = 1.0
+"""Seconds between looks whether the chip is there: older kernels, Debian 12's too, do not wake who waits for edges
+when it vanishes."""
+
 
 class LineLink:
     """The lines of one device. ``on_open`` is called when they are there, ``on_changes`` with their edges."""
@@ -102,7 +106,9 @@ class LineLink:
         loop.add_reader(self._lines.fd, self.poll)
         self._context.emit(DeviceOnline(self.device, self._context.clock(), self._plan.chip))
         self._on_open()
-        return await self._lost
+        while not (await asyncio.wait((self._lost,), timeout=LOOK))[0]:
+            self.poll()
+        return self._lost.result()
 
     def _lose(self, error: OSError) -> None:
         if self._lost is not None and not self._lost.done():

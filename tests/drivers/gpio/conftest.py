@@ -1,4 +1,4 @@
-"""A chip that returns is found quickly here; the second between attempts is for the field."""
+"""A chip that goes or returns is found quickly here; the seconds between two looks are for the field."""
 
 from __future__ import annotations
 
@@ -10,3 +10,4 @@ from drivers.gpio import link
 @pytest.fixture(autouse=True)
 def _quick_retry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "RETRY", 0.01)
+    monkeypatch.setattr(link, "LOOK", 0.01)

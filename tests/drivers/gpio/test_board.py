@@ -157,7 +157,7 @@ def test_the_registry_makes_it() -> None:
     assert not driver.status()[0].online
 
 
-@pytest.mark.parametrize("discovery", ["switch", "levels"])
+@pytest.mark.parametrize("discovery", ["switch", "levels", "look"])
 def test_a_chip_that_is_found_gone_in_the_middle_of_something_is_offline(
     discovery: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,6 +172,8 @@ def test_a_chip_that_is_found_gone_in_the_middle_of_something_is_offline(
         if discovery == "switch":
             rig.chip.gone = True  # and its descriptor does not tell
             rig.driver.send(Hold(LOCK))
+        elif discovery == "look":
+            rig.chip.gone = True  # and nothing is to be done
         else:  # between an edge and the look at the level
             monkeypatch.setattr(rig.chip.requests[0], "get_values", vanish)
             rig.chip.drive(5, False)
