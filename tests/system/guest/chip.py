@@ -9,13 +9,18 @@ CONFIG = Path("/sys/kernel/config/gpio-sim")
 
 
 class SimulatedChip:
-    """A chip with so many lines. ``path`` is its device; lines are pulled down at first."""
+    """A chip with so many lines, which are pulled down at first.
+
+    ``path`` is its device, whose number may be another when it returns; ``name`` leads there always, as a name
+    that udev gives.
+    """
 
     def __init__(self, name: str, lines: int) -> None:
         """Make it; one of this name that exists already is taken as it is."""
         if not CONFIG.parent.is_mount():
             subprocess.run(["mount", "-t", "configfs", "none", CONFIG.parent], check=True)
         self._place = CONFIG / name
+        self.name = f"/run/gpio-{name}"
         if not self._place.exists():
             bank = self._place / "bank0"
             bank.mkdir(parents=True)
@@ -28,6 +33,8 @@ class SimulatedChip:
         chip = (self._place / "bank0" / "chip_name").read_text().strip()
         device = (self._place / "dev_name").read_text().strip()
         self.path = f"/dev/{chip}"
+        Path(self.name).unlink(missing_ok=True)
+        Path(self.name).symlink_to(self.path)
         self._lines = Path("/sys/devices/platform", device, chip)
 
     def pull_file(self, line: int) -> Path:
@@ -45,6 +52,7 @@ class SimulatedChip:
     def unplug(self) -> None:
         """The chip vanishes, as one behind USB does."""
         (self._place / "live").write_text("0")
+        Path(self.name).unlink()
 
     def replug(self) -> None:
         """It returns, with its lines as at first."""
