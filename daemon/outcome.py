@@ -75,6 +75,22 @@ class SyncOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldBack:
+    """What the brake holds back. ``token`` names exactly this diff: an operator accepts what they have seen."""
+
+    token: str
+    reasons: tuple[str, ...]
+    diff: tuple[str, ...]
+    since: datetime
+    rejected: bool
+
+    @classmethod
+    def of(cls, held: Quarantine | None) -> HeldBack | None:
+        """A quarantine in words, without the rows that it is made of."""
+        return None if held is None else cls(held.token, held.reasons, held.diff, held.since, held.rejected)
+
+
+@dataclass(frozen=True, slots=True)
 class SyncStatus:
     """What ``latchctl sync status`` shows. ``progress`` is what is being read now and how many of it so far."""
 
@@ -84,7 +100,7 @@ class SyncStatus:
     next_at: datetime | None
     report: SyncReport | None
     last: SyncOutcome | None
-    quarantine: Quarantine | None
+    quarantine: HeldBack | None
     hold: str | None
     generations: tuple[Generation, ...]
 

@@ -23,7 +23,7 @@ from cache.sidecar import SyncState
 from cache.store import Store
 from daemon.http import Deadline, ScimHttp
 from daemon.oauth import SecretReader, TokenSource, token_source
-from daemon.outcome import Outcome, SyncOutcome, SyncStatus, failure_words
+from daemon.outcome import HeldBack, Outcome, SyncOutcome, SyncStatus, failure_words
 from daemon.scim.cards import CardMapper
 from daemon.scim.evidence import confirm
 from daemon.scim.fetch import NO_ROAD, Snapshot, read_directory
@@ -272,7 +272,7 @@ class SyncService:
             next_at=self.next_at,
             report=self._report,
             last=self._last,
-            quarantine=self.store.quarantine(),
+            quarantine=HeldBack.of(self.store.quarantine()),
             hold=self.store.held(),
             generations=self.store.generations(),
         )

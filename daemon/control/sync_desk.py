@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from daemon.control.peers import Role
 from daemon.control.server import Call, Command, answers
 from daemon.errors import ControlError
-from daemon.outcome import SyncStatus
+from daemon.outcome import HeldBack, SyncStatus
 from daemon.sync_loop import SyncLoop
 
 T = TypeVar("T")
@@ -25,16 +25,6 @@ class Progress:
 
     what: str
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class HeldBack:
-    """What the brake holds back. ``token`` names exactly this diff: an operator accepts what they have seen."""
-
-    token: str
-    reasons: tuple[str, ...]
-    diff: tuple[str, ...]
-    rejected: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +76,7 @@ class SyncDesk:
         yield {"outcome": await running}
 
     async def _diff(self, _: Call) -> HeldBack | None:
-        status = await asyncio.to_thread(self._service.status)
-        held = status.quarantine
-        return None if held is None else HeldBack(held.token, held.reasons, held.diff, held.rejected)
+        return (await asyncio.to_thread(self._service.status)).quarantine
 
     async def _accept(self, call: Call) -> Done:
         token = _token(call)

@@ -26,6 +26,9 @@ _EMPTY_PAGES = 20
 """Pages in a row without anything new that a cursor may pass through (RFC 9865 §2.1 allows empty ones)."""
 
 _MAX_PAGES = 100_000
+MAX_RESOURCES = 1_000_000
+"""More than any directory that a door controller is for; a list without an end would else fill the memory."""
+
 _MENTIONED = 5
 """Skipped resources of one list that are mentioned one by one."""
 
@@ -90,6 +93,10 @@ class Listing:
                 continue
             self._take(found, resource)
             here.add(found)
+        if self.have > MAX_RESOURCES:
+            raise OutageError(
+                OutageKind.TOO_LARGE, f"/{self.path}: more than {MAX_RESOURCES:,} resources are too many"
+            )
         self.rows += len(resources)
         self.nameless += nameless
         return len(here) + nameless

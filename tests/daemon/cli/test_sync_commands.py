@@ -122,6 +122,7 @@ def test_a_mass_removal_waits_for_an_operator(stage: Stage) -> None:
     code, outcome = stage.now()
     assert (code, outcome["outcome"]) == (10, "quarantined")
     held = stage.json("diff")
+    assert stage.json("status")["quarantine"] == held, "who looks sees words, and no keys of cards"
     assert any("User 3" in line for line in held["diff"])
     assert "held back" in stage.run("status").stdout
 

@@ -221,6 +221,13 @@ def test_a_page_of_nothing_but_malformed_resources_is_passed_over() -> None:
     assert Reading(answer, 2).taken == ["1", "2"]
 
 
+def test_a_list_without_an_end_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.scim.paging.MAX_RESOURCES", 50)
+    endless = healthy(10**6)
+    assert outage(endless, 20).kind is OutageKind.TOO_LARGE
+    assert outage(cursors(10**6), 20, cursor=True).kind is OutageKind.TOO_LARGE
+
+
 # ------------------------------------------------------------------ pages
 
 
