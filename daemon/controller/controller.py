@@ -63,7 +63,6 @@ class Controller:
         self._offline: set[str] = set()
         self._identities: dict[str, str] = {}
         self._clock: Moment | None = None
-        self._freshness = Freshness()
         self._staleness: dict[str, Staleness] = {}
         self._staleness_from = self._staleness_until = NEVER
 
@@ -272,8 +271,8 @@ class Controller:
 
     def watch_cache(self, freshness: Freshness, now: Moment) -> Effects:
         """Take note of how old the cache is: doors for which it grows too old are recorded, then and in time."""
-        if freshness != self._freshness:
-            self._freshness = freshness
+        if freshness != self.around.freshness:
+            self.around.freshness = freshness
             self._staleness_from = NEVER
         self._watch_staleness(now)
         return self._out.take()
@@ -283,11 +282,11 @@ class Controller:
         if self._staleness_from <= now.utc < self._staleness_until:
             return
         policies = {unit.setup.rules.staleness for unit in self.units.values()}
-        changes = [next_change(policy, self._freshness, now.utc) for policy in policies]
+        changes = [next_change(policy, self.around.freshness, now.utc) for policy in policies]
         self._staleness_from = now.utc
         self._staleness_until = min((change for change in changes if change is not None), default=NEVER)
         for name, unit in self.units.items():
-            state = staleness(unit.setup.rules.staleness, self._freshness, now.utc)
+            state = staleness(unit.setup.rules.staleness, self.around.freshness, now.utc)
             if state is not self._staleness.setdefault(name, Staleness.FRESH):
                 self._staleness[name] = state
                 self._out.events.append(Event(EventName.CACHE_STALE, door=name, level=state.value))

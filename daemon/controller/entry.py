@@ -85,7 +85,7 @@ class Entry:
         try:
             key = self._around.key_of(read.length, read.value)
         except ValueError as error:
-            self._settle(refusal(Reason.BAD_FRAME, str(error)), Ask(), read.length, now)
+            self._settle(self._refusal(Reason.BAD_FRAME, str(error)), Ask(), read.length, now)
             return
         self._step(CardShown(key), now, read.length)
 
@@ -124,7 +124,10 @@ class Entry:
             )
             return decide(request, found, self.unit.setup.rules, state, now)
         except Exception as error:  # noqa: BLE001 - an internal failure is a denial, whatever it was
-            return refusal(Reason.INTERNAL_ERROR, f"the decision failed: {type(error).__name__}: {error}")
+            return self._refusal(Reason.INTERNAL_ERROR, f"the decision failed: {type(error).__name__}: {error}")
+
+    def _refusal(self, reason: Reason, text: str) -> Decision:
+        return refusal(reason, text, self._around.freshness)
 
     def _settle(self, decision: Decision, ask: Ask, bits: int, now: Moment) -> None:
         first = self._session.first_decision

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from cache.keys import card_key
-from cache.model import Found, Moment
+from cache.model import Found, Freshness, Moment
 from cache.pin import compare_pin, find_pin
 from cache.request import AccessState, PinEntry, PinResult
 from cache.rules import Area
@@ -46,12 +46,16 @@ class ControllerRules:
 
 
 class Surroundings:
-    """Shared by the entries of all doors; ``find`` is the read-only lookup of the cache."""
+    """Shared by the entries of all doors; ``find`` is the read-only lookup of the cache.
+
+    ``freshness`` is what was last known of the cache, for what is refused before anybody was looked up.
+    """
 
     def __init__(self, rules: ControllerRules, find: Find, out: Collected) -> None:
         self.rules = rules
         self.space = Space(rules.areas, rules.zone)
         self.units: dict[str, DoorUnit] = {}
+        self.freshness = Freshness()
         self._find = find
         self._out = out
 

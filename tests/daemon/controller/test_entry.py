@@ -57,6 +57,7 @@ def test_every_grant_and_every_denial_carries_its_trace(bench: Bench) -> None:
     for event in told:
         assert event.trace, event
         assert event.trace[-1].passed is (event.name is EventName.ACCESS_GRANTED), event
+        assert event.generation == 7
         assert event.reason is Reason.INTERNAL_ERROR or "generation 7" in event.trace[0].text
 
 
@@ -73,7 +74,7 @@ def test_what_fails_inside_is_a_denial(bench: Bench) -> None:
 @pytest.mark.parametrize("length", [0, -1, 10**6])
 def test_a_frame_that_no_card_has_is_refused(bench: Bench, length: int) -> None:
     effects = bench.send(CardRead("lobby-in", length, 1, bench.monotonic))
-    assert effects.events[0].reason is Reason.BAD_FRAME
+    assert (effects.events[0].reason, effects.events[0].generation) == (Reason.BAD_FRAME, 7)
     assert lights(effects.commands) == [(Colour.RED, 1.0, True)]
 
 
