@@ -23,7 +23,7 @@ SITE_KEY_BYTES = 32
 
 
 def read_secret(reference: SecretReference, environment: Mapping[str, str] = os.environ) -> bytes:
-    """The secret that ``reference`` names, without a newline at its end. ``ConfigError`` says what to do."""
+    """The secret that ``reference`` names, a text without its last newline. ``ConfigError`` says what to do."""
     kind, colon, name = reference.partition(":")
     if not colon or not name or kind not in ("credential", "file", "env"):
         raise ConfigError('expected a reference to a secret: "credential:NAME", "file:PATH" or "env:NAME"')
@@ -58,13 +58,23 @@ def _read_file(path: Path, kind: str) -> bytes:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     if len(content) > MAX_SECRET:
         raise ConfigError(f"{path} is larger than any secret ({MAX_SECRET} bytes at most)")
-    return content.removesuffix(b"\n").removesuffix(b"\r")
+    return content if _is_raw(content) else content.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def _is_raw(content: bytes) -> bool:
+    """Whether it is no text: then its last byte may well be that of a newline, and belongs to it."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def decode_key(content: bytes, length: int) -> bytes:
-    """A key of ``length`` bytes, given raw, in hexadecimal or in base64."""
-    if len(content) == length:
-        return content
+    """A key of ``length`` bytes, given raw, in hexadecimal or in base64; a newline may follow."""
+    for raw in (content, content.removesuffix(b"\n"), content.removesuffix(b"\r\n")):
+        if len(raw) == length:
+            return raw
     text = content.strip()
     for decode in (bytes.fromhex, _base64):
         try:

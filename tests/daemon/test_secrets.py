@@ -51,6 +51,17 @@ def test_a_key_is_raw_hexadecimal_or_base64(encode: object) -> None:
     assert decode_key(encode(key), 32) == key  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r", b" ", b"\n\n"])
+@pytest.mark.parametrize("newline", [b"", b"\n", b"\r\n"])
+def test_a_raw_key_may_end_with_any_byte(tmp_path: Path, end: bytes, newline: bytes) -> None:
+    """One random key in 256 ends with the byte of a newline, and is a key all the same."""
+    key = bytes([0xFE] * (32 - len(end))) + end
+    file = tmp_path / "site.key"
+    file.write_bytes(key + newline)
+    file.chmod(0o600)
+    assert decode_key(read_secret(SecretReference(f"file:{file}")), 32) == key
+
+
 def test_a_key_of_another_length_is_refused_without_showing_it() -> None:
     with pytest.raises(ConfigError, match="32 bytes") as refused:
         decode_key(b"too short", 32)
