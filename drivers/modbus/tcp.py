@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 
 from drivers.driver import PortError, Tap
@@ -81,5 +82,6 @@ async def connect(host: str, port: int, tap: Tap, reply_timeout: float) -> TcpPo
     except TimeoutError as error:
         raise PortError(errno.ETIMEDOUT, f"{name}: no answer within {patience:g} s") from error
     except OSError as error:
-        raise PortError(error.errno or errno.EIO, f"{name}: {error.strerror or error}") from error
+        number = error.errno or errno.EIO  # asyncio's own words for it are no help
+        raise PortError(number, f"{name}: {os.strerror(number)}; check the board's address and port") from error
     return TcpPort(name, connection, tap)
