@@ -22,11 +22,13 @@ MAC_LENGTH = 4
 HEADER_LENGTH = 5
 SHORTEST_FRAME = HEADER_LENGTH + 2
 
+# The control byte, 5.9: sequence number, whether a CRC ends the frame, whether it has a security block.
 _SEQUENCE = 0x03
 _CRC = 0x04
 _SECURE = 0x08
 _CRC_START = 0x1D0F
 _FIRST_BLOCK_WITH_MAC = 0x15
+"""Security blocks SCS_15 to SCS_18, D.1.3."""
 
 
 class FrameError(ValueError):

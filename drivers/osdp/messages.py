@@ -93,6 +93,7 @@ STANDARD_REPORT = b"\x00"
 TICK = 0.1
 """Seconds of one count in OUT, LED and BUZ."""
 
+# Colours and times of LED, 6.9; a text has a row of 32 characters where the capability says no more, 6.11 and B.
 _COLOURS = {Colour.OFF: 0, Colour.RED: 1, Colour.GREEN: 2, Colour.AMBER: 3, Colour.BLUE: 4}
 _BLINK_TICKS = 3
 _STEADY_TICKS = 10
@@ -195,6 +196,7 @@ class Card:
 MAX_CARD_BITS = 512
 """Longest card accepted: above every format in use, below anything that could burden the lookup."""
 
+# ASCII but for the two that have no number, 7.13.
 _KEYS = {0x7F: "*", 0x0D: "#"} | {ord(key): key for key in "0123456789*#"}
 _IDENTITY_LENGTH = 12
 
