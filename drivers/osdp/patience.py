@@ -59,20 +59,24 @@ class Patience:
         self._slowest = max(delay, FADING * (self._slowest or 0.0))
         self._full_at = float("-inf")
 
-    def missed(self, attempts: int, now: float) -> None:
+    def missed(self, attempts: int, now: float, *, silent: bool = True) -> None:
         """A frame got no good answer for the ``attempts``-th time: at once again, then with pauses."""
-        if self._quick and now >= self._full_at:
+        if not silent:
+            self._full_at = float("-inf")  # who answers, if only garbled, is there and gets its full time
+        elif self._quick and now >= self._full_at:
             self._full_at = now + FULL_LOOK
         self.due = now if attempts < IMMEDIATE_ATTEMPTS else now + RETRY_PAUSE
 
-    def not_found(self, now: float, *, offline: bool) -> None:
-        """A look for the reader found nothing."""
+    def not_found(self, now: float, *, offline: bool, silent: bool = True) -> None:
+        """A look for the reader found nothing, or nothing that could be understood."""
         self._refused_until = float("-inf")
         if not offline:
             self._looks += 1
-            self.missed(self._looks, now)
+            self.missed(self._looks, now, silent=silent)
             return
-        if now >= self._full_at:
+        if not silent:
+            self._full_at = float("-inf")
+        elif now >= self._full_at:
             self._full_at = now + (FULL_LOOK if self._quick else self._next_back_off())
         self.absent = True
         self.due = now + QUICK_INTERVAL

@@ -351,17 +351,16 @@ class Session:
     def no_reply(self, trouble: Trouble, now: float) -> list[DeviceEvent]:
         """No good answer: the same frame again, at once and then with pauses, and at last from the start."""
         flight = self._exchange.flight
-        self._trouble = trouble
-        self.retries += 1
+        self._trouble, self.retries = trouble, self.retries + 1
         if flight is None or self.step is Step.PROBE:
             self._exchange.restart()
             self.step = Step.PROBE
-            self.patience.not_found(now, offline=self.online is False)
+            self.patience.not_found(now, offline=self.online is False, silent=trouble is Trouble.SILENT)
         else:
             flight.attempts += 1
             if flight.attempts >= ATTEMPTS:
                 self._restart(now)
-            self.patience.missed(flight.attempts, now)
+            self.patience.missed(flight.attempts, now, silent=trouble is Trouble.SILENT)
         return self._silence(now)
 
     def _restart(self, now: float) -> list[DeviceEvent]:

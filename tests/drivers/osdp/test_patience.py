@@ -52,6 +52,17 @@ def test_any_good_answer_gives_the_full_time_again() -> None:
     assert patience.reply_delay(100.1) == REPLY_DELAY
 
 
+def test_who_answers_garbled_is_there_and_has_its_full_time() -> None:
+    patience = after(0.003)
+    patience.missed(1, 100.0)
+    patience.missed(2, 100.1, silent=False)
+    assert patience.reply_delay(100.1) == REPLY_DELAY
+    patience.not_found(101.0, offline=True)
+    assert patience.reply_delay(101.1) == SHORTEST_DELAY
+    patience.not_found(101.1, offline=True, silent=False)
+    assert patience.reply_delay(101.2) == REPLY_DELAY
+
+
 def test_one_slow_answer_is_remembered_for_a_while() -> None:
     patience = after(0.1)
     patience.missed(1, 0.0)
