@@ -2,10 +2,10 @@
 
 Sans-I/O: give ``receive`` what arrived, write out what ``bytes_to_send`` gives, call ``handle_deadline`` at
 ``deadline``. One exchange is under way at a time, as the standard demands (SIA OSDP 2.2, 5.1). Turns go round
-in order; relay commands go first, then an answer that was garbled is asked for once more; a reader that is being
-set up may have every other turn, and looks for absent readers are short and rare, so that they cost the others
-little. A scan is a guest: it has the line for one short exchange, if need be at another speed, and then the
-readers have it for at least as long.
+in order; relay commands go first, then an answer that was garbled is asked for once more, and a reader that was
+asked a question is polled as well; one that is being set up may have every other turn, and looks for absent
+readers are short and rare, so that they cost the others little. A scan is a guest: it has the line for one short
+exchange, if need be at another speed, and then the readers have it for at least as long.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class Bus:
             return None
         chosen = next((session for session in due if session.outbox.urgent and session.online), None)
         if chosen is None:
-            chosen = next((session for session in due if session.repeats_at_once), None)
+            chosen = next((session for session in due if session.goes_on), None)
         if chosen is None and not self._setting_up:
             chosen = next((session for session in due if session.handshaking), None)
         if chosen is None:

@@ -43,6 +43,8 @@ class Service:
         self._questions: deque[Cmd] = deque()
         self._ask_at: dict[Cmd, float] = {}
         self._polled_last = False
+        self.owes_poll = False
+        """Whether the last turn went to a question: a card must not wait a whole round for it."""
         self._polls_first = 0
         self._complained: set[str] = set()
         self.polls = 0
@@ -88,10 +90,10 @@ class Service:
             return waiting
         self._ask(*(question for question, at in self._ask_at.items() if now >= at))
         if self._questions and self._polled_last and not self._polls_first:
-            self._polled_last = False
+            self._polled_last, self.owes_poll = False, True
             question = self._questions.popleft()
             return Outgoing(question, messages.STANDARD_REPORT if question is Cmd.CAP else b"", "question")
-        self._polled_last = True
+        self._polled_last, self.owes_poll = True, False
         self._polls_first = max(0, self._polls_first - 1)
         self.polls += 1
         return _POLL

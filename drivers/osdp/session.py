@@ -73,10 +73,12 @@ class Session:
         return self.step not in (Step.PROBE, Step.SERVE)
 
     @property
-    def repeats_at_once(self) -> bool:
-        """Whether it has just answered and was not understood: what it said may be a card."""
+    def goes_on(self) -> bool:
+        """Whether it has the next turn too: a garbled answer may be a card, or a question took a poll's turn."""
         flight = self._exchange.flight
-        return flight is not None and flight.attempts == 1 and self._trouble is Trouble.GARBLED
+        if flight is None:
+            return self.step is Step.SERVE and self.service.owes_poll
+        return flight.attempts == 1 and self._trouble is Trouble.GARBLED
 
     @property
     def secure(self) -> bool:
@@ -139,9 +141,8 @@ class Session:
         weak = "; it answers to the default key" if self._knows_default_key else ""
         if self.online is not True:
             return self.why_offline + weak
-        channel = (
-            "secure channel" if self.secure else "clear text" if self._clear else "secure channel is being renewed"
-        )
+        renewed = "secure channel" if self.secure else "secure channel is being renewed"
+        channel = "clear text" if self._clear else renewed
         return f"{channel}, {self.service.polls} polls, {self.retries} retries, {self.identity}{weak}"
 
     def send(self, command: Command, now: float) -> None:

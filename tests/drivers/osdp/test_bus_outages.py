@@ -233,7 +233,7 @@ def test_a_reader_that_is_cut_off_holds_up_the_others_in_full_length_once() -> N
     bench.run(0.05)
     assert longest_wait(bench, 0, 0.5) < REPLY_DELAY / 2, "beyond the one wait that is under way now"
     assert longest_wait(bench, 0, 9.0) < REPLY_DELAY / 2
-    assert bench.bus.sessions[1].online is False
+    assert {session.address: session.online for session in bench.bus.sessions} == {0: True, 1: False}
     assert longest_wait(bench, 0, 30.0) > REPLY_DELAY, "every half a minute it gets its full time"
 
 
@@ -246,6 +246,18 @@ def test_a_reader_that_becomes_slow_while_it_is_missed_is_found_again() -> None:
     model.restart()
     assert bench.run(3.0) == []
     assert bench.bus.sessions[0].secure
+
+
+def test_a_question_takes_no_poll_from_its_reader() -> None:
+    models = [ModelReader(address=address, key=KEY) for address in range(8)]
+    bench = wire(*models)
+    bench.run(40.0)
+    bench.sent.clear()
+    bench.run(35.0)
+    said = [(frame[1], frame[7]) for _, frame in bench.sent]
+    questions = [at for at, (address, code) in enumerate(said[:-1]) if address == 3 and code != Cmd.POLL]
+    assert {said[at][1] for at in questions} == {Cmd.LSTAT, Cmd.RSTAT, Cmd.ISTAT, Cmd.OSTAT}
+    assert {said[at + 1] for at in questions} == {(3, Cmd.POLL)}
 
 
 def test_a_reader_with_a_wrong_key_does_not_disturb_the_others() -> None:
