@@ -129,7 +129,7 @@ def test_nobody_who_stays_loses_anything(cursor: bool, tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("cursor", [False, True], ids=["index", "cursor"])
 def test_nobody_who_stays_loses_anything_in_200_syncs(cursor: bool, tmp_path: Path) -> None:
     with town(tmp_path, cursor=cursor) as (made, store, service):

@@ -158,7 +158,7 @@ def test_faults_combined(index: Company, cursor: Company, modes: list[Mode], by_
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @settings(max_examples=100, deadline=None, suppress_health_check=slow)
 @given(combinations, st.booleans())
 def test_many_faults_combined(index: Company, cursor: Company, modes: list[Mode], by_cursor: bool) -> None:

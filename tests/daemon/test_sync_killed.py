@@ -138,6 +138,6 @@ def test_a_sync_that_is_killed_leaves_one_generation_or_the_next(victim: Victim)
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_sync_that_is_killed_many_times(victim: Victim) -> None:
     attack(victim, 25)
