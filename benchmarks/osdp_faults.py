@@ -1,9 +1,9 @@
 """What an OSDP bus does while things go wrong: noise, cuts, unplugged, restarted, doubled, wrong key, clock steps.
 
-    python -m benchmarks.osdp_faults [--only NAME] [--seconds 60] [--together]
+    python -m benchmarks.osdp_faults [--only NAME] [--seconds 60] [--alone]
 
-One trial after the other, five quarters of a minute each, as ``tests/peers/osdp_trial.py`` tells them;
-with ``--together`` all at once, which a machine of two cores just bears. The last line says what must not be.
+All trials at once, which a machine of two cores just bears, or one after the other with ``--alone``.
+``tests/peers/osdp_trial.py`` says what happens in them. The last line says what must not be.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ async def trial(name: str, seconds: float) -> Verdict:
         return verdict
 
 
-async def all_of(names: Sequence[str], seconds: float, *, together: bool) -> list[Verdict]:
-    if together:
-        return list(await asyncio.gather(*(trial(name, seconds) for name in names)))
-    return [await trial(name, seconds) for name in names]
+async def all_of(names: Sequence[str], seconds: float, *, alone: bool) -> list[Verdict]:
+    if alone:
+        return [await trial(name, seconds) for name in names]
+    return list(await asyncio.gather(*(trial(name, seconds) for name in names)))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=SEGMENTS, action="append", help="may be repeated")
     parser.add_argument("--seconds", type=float, default=60.0, help="of trouble in each trial")
-    parser.add_argument("--together", action="store_true")
+    parser.add_argument("--alone", action="store_true", help="one after the other")
     options = parser.parse_args()
     print("OSDP with faults: 9600 baud, secure channel, a card at each reader about every half second")
     names = options.only or list(SEGMENTS)
-    verdicts = asyncio.run(all_of(names, options.seconds, together=options.together))
+    verdicts = asyncio.run(all_of(names, options.seconds, alone=options.alone))
     wrong = [f"{verdict.name}: {what}" for verdict in verdicts for what in complaints(verdict)]
     print("; ".join(wrong) or "nothing to complain of")
     return bool(wrong)

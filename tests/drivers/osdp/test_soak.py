@@ -12,7 +12,7 @@ from tests.peers.osdp_trial import SEGMENTS, Verdict, complaints
 SECONDS = 60.0
 SLACK = 1.0
 """Seconds: seven buses, fourteen readers and another test share two processors. ``benchmarks/osdp_faults.py``
-gives none, and runs them one after the other."""
+gives none."""
 
 
 @pytest.mark.soak
