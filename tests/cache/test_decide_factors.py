@@ -168,3 +168,13 @@ def test_a_pin_alone_is_refused_by_the_rule_of_credentials(entry: PinEntry | Non
 def test_a_lockout_of_pins_alone_ends_at_its_instant() -> None:
     over = AccessState(pin_locked_until=NOW.utc)
     assert ask((PIN_HOLDER,), state=over, card=False, pin=ALONE).outcome is Outcome.GRANT
+
+
+def test_a_factor_that_is_missing_is_asked_for_by_its_rule() -> None:
+    alone = ask((PIN_HOLDER,), state=PIN_DOOR, card=False, pin=ALONE)
+    assert (alone.reason, alone.trace[-1].rule) == (Reason.PIN_REQUIRED, "pin")
+    others = replace(LOBBY, two_person=TwoPersonRule(frozenset({"Vault"})))
+    assert (ask(rules=others).reason, ask(rules=others).trace[-1].rule) == (
+        Reason.SECOND_PERSON_REQUIRED,
+        "two_person",
+    )

@@ -242,3 +242,27 @@ def test_a_year_of_edges_is_walked_in_full() -> None:
         at = next_edge(busy, {}, BERLIN, at)
         count += 1
     assert count == 261 * 4 + 1  # 261 weekdays in 2026, and the edge that ends the walk
+
+
+def test_of_two_exceptions_on_a_day_the_strictest_window_wins_also_the_one_from_the_day_before() -> None:
+    day, before = date(2026, 3, 3), date(2026, 3, 2)
+    whole = Interval(600, 600)  # equal times: until the same time of the next day
+    plan = DoorPlan(
+        exceptions=(
+            DoorException((ModeWindow(whole, Mode.BLOCKED),), frozenset({before})),
+            DoorException((ModeWindow(Interval(540, 660), Mode.CARD_AND_PIN),), frozenset({day})),
+            DoorException((ModeWindow(Interval(540, 720), Mode.UNLOCKED),), frozenset({day})),
+        )
+    )
+    expected = [
+        ("2026-03-02T09:59", Mode.LOCKED),
+        ("2026-03-02T10:00", Mode.BLOCKED),
+        ("2026-03-02T23:59", Mode.BLOCKED),
+        ("2026-03-03T09:59", Mode.BLOCKED),
+        ("2026-03-03T10:00", Mode.CARD_AND_PIN),
+        ("2026-03-03T11:00", Mode.UNLOCKED),
+        ("2026-03-03T12:00", Mode.LOCKED),
+    ]
+    assert [(at, scheduled_mode(plan, BERLIN, berlin(at)).mode) for at, _ in expected] == expected
+    found = scheduled_mode(plan, BERLIN, berlin("2026-03-03T10:00"))
+    assert (found.cause, found.name) == (ModeCause.EXCEPTION, "exception")

@@ -92,3 +92,18 @@ def test_what_goes_away_twice_is_told_twice_with_its_name(bench: Any) -> None:
     assert len(told) == 16
     assert {reader for _, reader in told} == {"in", "out"}
     assert door.state.offline == door.state.tampered == frozenset()
+
+
+def test_a_fault_names_its_line_and_kind(bench: Any) -> None:
+    door = bench()
+    door.rex("short")
+    door.rex("off")
+    door.contact("cut")
+    door.contact("closed")
+    told = [(e.event.name, dict(e.event.detail)) for e in door.effects if isinstance(e, Record)]
+    assert told == [
+        ("input.fault", {"input": "rex", "state": "short"}),
+        ("input.clear", {"input": "rex"}),
+        ("input.fault", {"input": "contact", "state": "cut"}),
+        ("input.clear", {"input": "contact"}),
+    ]
