@@ -110,7 +110,7 @@ def write_until_cut(machine: Machine, disk: Path, cut: int) -> dict[str, int]:
     durable = {"event": 0, "generation": 0}
     stop = None
     with booted(machine, CACHE / f"power-{cut}.log", AS_INIT, "suite=power_suite", disks=[disk]) as guest:
-        for line in guest.lines(60):
+        for line in guest.lines(LONGEST):
             if line.kind == "durable":
                 durable[line.name] = int(line.text)
             if stop is None and all(durable.values()):
@@ -166,7 +166,10 @@ def main() -> int:
     for name in sys.argv[1:] or SUITES:
         start = time.monotonic()
         print(f"{name}:", flush=True)
-        total += SUITES[name](machine)
+        try:
+            total += SUITES[name](machine)
+        except (BuildError, TimeoutError) as fault:
+            show(Line("failed", name, str(fault)), total)
         print(f"  {time.monotonic() - start:.0f} s", flush=True)
     print(f"{time.monotonic() - began:.0f} s in all")
     print(f"{total['passed']} passed, {total['failed']} failed")
