@@ -69,6 +69,7 @@ LOCKED_OUT = replace(PIN_DOOR, pin_locked_until=NOW.utc + timedelta(seconds=90))
 def test_card_and_pin(state: AccessState, entry: PinEntry | None, expected: tuple[Outcome, Reason, str]) -> None:
     decision = ask(state=state, pin=entry)
     assert said(decision) == expected
+    assert decision.trace[-1].rule == "pin"
     assert decision.duress is (entry is not None and entry.result is PinResult.DURESS)
 
 
