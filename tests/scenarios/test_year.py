@@ -1,8 +1,7 @@
-"""A whole year of badges in less than a minute, every one of them as worked out beforehand."""
+"""A whole year of badges, each of them as worked out beforehand; benchmarks/year.py tells how long it takes."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -10,21 +9,16 @@ import pytest
 from daemon.cli.simulate import HELD, simulate_all
 from tests.scenarios.year import BADGES, badges, write
 
-LIMIT = 60.0
-"""Seconds; it takes about ten."""
-
-
 FIRST = ("2026-01-01T01:13:00+01:00", 4, 31)
 LAST = ("2026-12-31T23:56:00+01:00", 7, 10)
 
 
 @pytest.mark.soak
-def test_a_year_at_ten_doors_takes_less_than_a_minute(tmp_path: Path) -> None:
+@pytest.mark.timeout(300)
+def test_a_year_at_ten_doors_goes_as_worked_out(tmp_path: Path) -> None:
     scenario = write(tmp_path)
     assert scenario.read_text().count("\nbadge ") == BADGES == 10_000
-    begin = time.monotonic()
     assert simulate_all((scenario,), as_json=False, trace=False) == HELD
-    assert time.monotonic() - begin < LIMIT
 
 
 def test_the_year_is_the_same_on_every_machine_and_has_everything_in_it() -> None:
