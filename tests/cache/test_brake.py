@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TypeVar
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +14,8 @@ from cache.limits import CountLimit, Limits, MemberLimit
 from cache.model import Directory, Group, Person
 from cache.plan import Delta, Removal, Scope
 from tests.cache.directories import directories
+
+T = TypeVar("T")
 
 NONE = CountLimit(percent=0, count=0)
 STRICT = Limits(people=NONE, groups=NONE, members=MemberLimit(percent=0, above=0), credentials=NONE)
@@ -38,15 +43,15 @@ def removals(draw: st.DrawFn) -> tuple[Directory, Delta]:
     """A directory, and any removals of what is in it."""
     old = draw(directories())
 
-    def some(found: object) -> frozenset[object]:
-        return frozenset(one for one in found if draw(st.booleans()))  # type: ignore[attr-defined]
+    def some(found: Iterable[T]) -> frozenset[T]:
+        return frozenset(one for one in found if draw(st.booleans()))
 
     members = {id_: some(sorted(group.members)) for id_, group in old.groups.items()}
     return old, Delta(
-        people_removed=some(sorted(old.people)),  # type: ignore[arg-type]
-        groups_removed=some(sorted(old.groups)),  # type: ignore[arg-type]
-        members_removed={id_: gone for id_, gone in members.items() if gone},  # type: ignore[misc]
-        credentials_removed=some((one.key, one.person_id) for one in old.credentials),  # type: ignore[arg-type]
+        people_removed=some(sorted(old.people)),
+        groups_removed=some(sorted(old.groups)),
+        members_removed={id_: gone for id_, gone in members.items() if gone},
+        credentials_removed=some((one.key, one.person_id) for one in old.credentials),
     )
 
 
