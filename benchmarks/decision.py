@@ -16,7 +16,9 @@ import sys
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -85,15 +87,19 @@ def measure(path: Path, people: int) -> None:
         bare = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
         query = "SELECT * FROM credential WHERE key = ?"
         nobody = Found((), lookup.freshness())
+
+        def fetch(one: bytes) -> list[Any]:
+            return bare.execute(query, (one,)).fetchall()
+
         for number in (chance.randrange(people) for _ in range(ROUNDS)):
             one, found = key(number), lookup.find(key(number))
             calls: dict[str, Callable[[], object]] = {
-                "decision": lambda number=number: decision(controller, lookup, number),  # type: ignore[misc]
-                "key": lambda number=number: key_of(35, number),  # type: ignore[misc]  # bound on purpose
-                "find": lambda one=one: lookup.find(one),  # type: ignore[misc]
-                "rules": lambda found=found: rules_say(controller, found),  # type: ignore[misc]
-                "nobody": lambda: rules_say(controller, nobody),
-                "select": lambda one=one: bare.execute(query, (one,)).fetchall(),  # type: ignore[misc]
+                "decision": partial(decision, controller, lookup, number),
+                "key": partial(key_of, 35, number),
+                "find": partial(lookup.find, one),
+                "rules": partial(rules_say, controller, found),
+                "nobody": partial(rules_say, controller, nobody),
+                "select": partial(fetch, one),
             }
             for name, call in calls.items():
                 took[name].append(timed(call))
