@@ -23,13 +23,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.lookup import GROUPS, SITE_KEY, fill, key, quantiles, timed
-from cache.decide import decide
-from cache.lookup import Lookup
+from cache.directory.lookup import Lookup
 from cache.model import Decision, Found, Moment, Outcome
-from cache.request import AccessRequest
 from daemon.config.load import read_site
-from daemon.controller.controller import Controller
-from daemon.controller.rules import controller_rules
+from daemon.decision.decide import decide
+from daemon.decision.request import AccessRequest
+from daemon.doors.controller.controller import Controller
+from daemon.doors.controller.rules import controller_rules
 
 ROUNDS = 8_000
 LEVELS = 50

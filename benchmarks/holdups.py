@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from daemon.doors_process import settle_memory
+from daemon.processes.doors import settle_memory
 from drivers.events import Buzz, Colour, Command, Led, Pulse, Release
 from tests.drivers.conformance import DriverConformance, Rig, eventually, running
 from tests.drivers.gpio.test_gpio_conformance import TestGpioBoard, TestWiegandReader

@@ -20,11 +20,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from cache.changes import Binding, Delta, GroupHead, Plan, Rebinding
+from cache.directory.lookup import Lookup
+from cache.directory.store import Store
 from cache.keys import card_key
-from cache.lookup import Lookup
 from cache.model import Credential, Person
-from cache.plan import Binding, Delta, GroupHead, Plan, Rebinding
-from cache.store import Store
 
 SITE_KEY = bytes(32)
 GROUPS = 200

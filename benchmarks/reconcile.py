@@ -18,10 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from cache.directory.store import Store
 from cache.keys import card_key
 from cache.model import Credential, Directory, Group, Person
-from cache.reconcile import Evidence, Policy, missing, plan
-from cache.store import Store
+from cache.reconcile.reconcile import Evidence, Policy, missing, plan
 
 GROUPS = 200
 EACH = 5

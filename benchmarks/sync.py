@@ -55,7 +55,7 @@ def bare(url: str) -> None:
 
 def whole(url: str, database: Path) -> None:
     """One sync as ``latchd sync --once`` does it."""
-    from cache.store import Store
+    from cache.directory.store import Store
     from tests.peers.scim_site import sync_service
 
     with Store(database) as store:

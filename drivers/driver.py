@@ -12,9 +12,9 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from typing import Any, NewType, Protocol, runtime_checkable
 
+from drivers.cards.formats import CardFormats, built_in_formats
 from drivers.events import Command, DeviceEvent
 from drivers.recording import RecordingSupport
-from drivers.wiegand.formats import CardFormats, built_in_formats
 
 SecretReference = NewType("SecretReference", str)
 """``credential:NAME``, ``file:PATH`` or ``env:NAME``: where a secret is, never the secret itself."""

@@ -19,11 +19,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from drivers.cards.formats import built_in_formats
+from drivers.cards.tables import table_of
 from drivers.driver import Context, DeviceStatus, Driver, DriverType, DriverUsageError
 from drivers.events import Command, DeviceEvent
 from drivers.recording import Filter, Kind, Line, command_words, event_words, header
-from drivers.wiegand.formats import built_in_formats
-from drivers.wiegand.settings import table_of
 
 log = logging.getLogger(__name__)
 

@@ -21,12 +21,12 @@ ENTRY_POINT_GROUP = "latchd.drivers"
 
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
-        "gpio": "drivers.gpio.driver:DRIVER",
+        "gpio": "drivers.gpio.board:DRIVER",
         "modbus-rtu": "drivers.modbus.driver:RTU",
         "modbus-tcp": "drivers.modbus.driver:TCP",
         "osdp": "drivers.osdp.driver:DRIVER",
         "sim": "drivers.sim.driver:DRIVER",
-        "wiegand": "drivers.gpio.wiegand_reader:DRIVER",
+        "wiegand": "drivers.gpio.wiegand:DRIVER",
     }
 )
 

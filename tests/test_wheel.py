@@ -69,7 +69,7 @@ def test_the_wheel_holds_the_code_and_its_data_and_no_more(wheel: Path) -> None:
         if path.is_file() and path.suffix != ".pyc"
     }
     assert inside == sources
-    assert {"cache/schema/cache_v1.sql", "drivers/wiegand/formats.json", "daemon/py.typed"} <= inside
+    assert {"cache/schema/cache_v1.sql", "drivers/cards/formats.json", "daemon/py.typed"} <= inside
 
 
 @pytest.mark.parametrize("command", ["latchd", "latchctl"])

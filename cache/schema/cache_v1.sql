@@ -1,5 +1,5 @@
 -- cache.db, version 1: the directory as the last complete sync left it.
--- Written by cache/store.py only; docs/storage.md explains every table.
+-- Written by cache/directory/store.py only; docs/storage.md explains every table.
 PRAGMA application_id = 1818518371;  -- "ldcc"
 PRAGMA user_version = 1;
 

@@ -1,5 +1,5 @@
 -- journal.db, version 1: what happened at the doors.
--- Written by cache/journal.py only; docs/storage.md explains every table.
+-- Written by cache/journal/journal.py only; docs/storage.md explains every table.
 PRAGMA application_id = 1818518378;  -- "ldcj"
 PRAGMA user_version = 1;
 

@@ -11,17 +11,17 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from cache.directory.lookup import Lookup
 from cache.errors import LatchdError
-from cache.journal_reader import JournalReader
-from cache.lookup import Lookup
-from daemon import clock
+from cache.journal.reader import JournalReader
 from daemon.cli.common import counted, duration
 from daemon.cli.target import Target
 from daemon.config.devices import Bus
+from daemon.config.paths import Paths
 from daemon.config.site import Site, unattended_locks
 from daemon.control.client import ask_one, is_running
 from daemon.control.reports import CacheReport, StatusReport, SyncReport, cache_report, sync_report
-from daemon.paths import Paths
+from daemon.doors import clock
 
 State = Literal["ok", "note", "fault"]
 

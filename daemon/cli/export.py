@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from daemon.cli.answers import items, recorded_events
+from daemon.cli.offline import items, recorded_events
 from daemon.cli.render import read_item
 from daemon.cli.target import Target
 from daemon.control.client import ask_one, is_running

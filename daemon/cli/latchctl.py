@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import TypeAdapter
 
-from daemon.cli.answers import recorded_events
 from daemon.cli.common import DEFAULT_CONFIG, json_option, print_json, printable_all, run, show, table
 from daemon.cli.export import export
+from daemon.cli.offline import recorded_events
 from daemon.cli.reader import reader
 from daemon.cli.render import doors_text, event_text, status_text
 from daemon.cli.sync import sync
@@ -27,7 +27,7 @@ from daemon.control.reports import (
     cache_report,
     sync_report,
 )
-from daemon.controller.orders import DoorAction
+from daemon.doors.controller.orders import DoorAction
 
 if TYPE_CHECKING:
     from daemon.config.site import Site
@@ -73,10 +73,10 @@ def status(target: Target, as_json: bool) -> None:
 def _status_from_files(site: Site) -> StatusReport:
     from importlib.metadata import version
 
-    from cache.journal_reader import JournalReader
-    from cache.lookup import Lookup
-    from daemon import clock
-    from daemon.paths import Paths
+    from cache.directory.lookup import Lookup
+    from cache.journal.reader import JournalReader
+    from daemon.config.paths import Paths
+    from daemon.doors import clock
 
     paths, now = Paths.of(site), clock.now()
     with Lookup(paths.cache) as lookup, JournalReader(paths.journal) as journal:

@@ -13,11 +13,11 @@ import click
 
 from daemon.cli.common import config_option, counted, json_option, print_json, run, start_logging
 from daemon.cli.replay import replay
-from daemon.cli.supervise import supervise
 from daemon.config.load import Scope, load_site
+from daemon.config.secrets import read_secret
 from daemon.config.site import unattended_locks
 from daemon.control.protocol import plain
-from daemon.secrets import read_secret
+from daemon.processes.supervise import supervise
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,7 +46,7 @@ def check_config(file: Path, without_secrets: bool) -> None:
 @config_option
 def doors(config: Path) -> None:
     """Run the process that opens doors; it never touches the network."""
-    from daemon.doors_process import serve_doors
+    from daemon.processes.doors import serve_doors
 
     asyncio.run(serve_doors(load_site(config, scope=Scope.DOORS)))
 
@@ -59,7 +59,7 @@ def doors(config: Path) -> None:
 def sync(config: Path, once: bool, dry_run: bool, as_json: bool) -> None:
     """Run the process that reads people and groups from the SCIM server; it never touches a device."""
     from daemon.cli.sync import outcome_lines, show_progress
-    from daemon.sync_process import serve_sync, sync_service
+    from daemon.processes.sync import serve_sync, sync_service
 
     site = load_site(config, scope=Scope.SYNC)
     if (dry_run or as_json) and not once:

@@ -10,15 +10,15 @@ from pathlib import Path
 import click
 
 from daemon.cli.common import json_option, print_json
+from daemon.config.secrets import read_secret
 from daemon.errors import ConfigError
-from daemon.secrets import read_secret
 from drivers import recording as form
+from drivers.cards.formats import built_in_formats
+from drivers.cards.layout import CardError, LayoutError
+from drivers.cards.tables import CardFormatTable
 from drivers.driver import Context, DriverType, DriverUsageError, SecretReference
 from drivers.recording import Recording, RecordingError, Replayed, comparable, event_words
 from drivers.registry import BrokenDriverError, UnknownDriverError, load
-from drivers.wiegand.formats import built_in_formats
-from drivers.wiegand.layout import CardError, LayoutError
-from drivers.wiegand.settings import CardFormatTable
 
 Secret = Callable[[SecretReference], bytes]
 

@@ -11,7 +11,7 @@ import click
 from daemon.cli.common import duration, json_option, local_time, print_json, printable_all, show
 from daemon.cli.target import Target
 from daemon.control.client import ask, ask_one
-from daemon.outcome import EXIT_CODES, Outcome
+from daemon.sync.outcome import EXIT_CODES, Outcome
 
 SLOW = 900.0
 """Seconds of silence to bear with: one slow page of a slow server."""

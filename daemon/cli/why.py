@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from daemon.cli.answers import SILENCE, items, offline
 from daemon.cli.common import json_option, print_json, show
+from daemon.cli.offline import SILENCE, items, offline
 from daemon.cli.target import Target
 from daemon.control.client import ask_one, is_running
 

@@ -10,9 +10,9 @@ from daemon.config.devices import Devices
 from daemon.config.faults import Fault
 from daemon.config.lines import Path
 from daemon.config.tables import DoorTable, SiteTables, check_days, check_week
+from drivers.cards.formats import built_in_formats
+from drivers.cards.layout import CardError, LayoutError
 from drivers.events import Point
-from drivers.wiegand.formats import built_in_formats
-from drivers.wiegand.layout import CardError, LayoutError
 
 OUTSIDE = "outside"
 """The area that always exists: where nobody is counted."""

@@ -17,10 +17,10 @@ from daemon.config.devices import Devices, read_devices
 from daemon.config.faults import Fault, parse
 from daemon.config.gpio import gpio_boards
 from daemon.config.lines import Path, key_lines, nearest_line
+from daemon.config.secrets import SITE_KEY_BYTES, decode_key, read_secret
 from daemon.config.site import Site, build_site
 from daemon.config.tables import SiteTables
 from daemon.errors import ConfigError
-from daemon.secrets import SITE_KEY_BYTES, decode_key, read_secret
 from drivers.driver import SEALED, SecretReference
 
 MAX_SITE_FILE = 4 * 1024 * 1024

@@ -20,7 +20,6 @@ from cache.model import (
     Schedule,
     StalenessPolicy,
 )
-from cache.schedule import instant_of
 from daemon.config.devices import Devices
 from daemon.config.tables import (
     AccessExceptionTable,
@@ -31,7 +30,8 @@ from daemon.config.tables import (
     Week,
 )
 from daemon.config.values import parse_date, parse_weekdays
-from drivers.wiegand.formats import CardFormats, built_in_formats
+from daemon.decision.schedule import instant_of
+from drivers.cards.formats import CardFormats, built_in_formats
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from cache.model import ClockPolicy
-from cache.recurrence import parse_recurrence
+from daemon.config.bounds import DEBOUNCE
 from daemon.config.values import (
     Count,
     Debounce,
@@ -30,11 +30,11 @@ from daemon.config.values import (
     parse_date,
     parse_weekdays,
 )
-from daemon.door.debounce import DEFAULT_PERIOD
+from daemon.decision.recurrence import parse_recurrence
 from daemon.scim.settings import ScimSettings
+from drivers.cards.tables import CardFormatTable
 from drivers.driver import SecretReference
 from drivers.settings import STRICT, Duration
-from drivers.wiegand.settings import CardFormatTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -80,7 +80,7 @@ class ContactTable:
 
     input: Line
     sense: Literal["nc", "no"] = "nc"
-    debounce: Debounce = DEFAULT_PERIOD
+    debounce: Debounce = DEBOUNCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -91,7 +91,7 @@ class RexTable:
     sense: Literal["nc", "no"] = "no"
     release: bool = True
     time: Duration = 3.0
-    debounce: Debounce = DEFAULT_PERIOD
+    debounce: Debounce = DEBOUNCE
 
     @field_validator("time")
     @classmethod

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, PlainValidator
 
 from cache.model import Interval
-from daemon.door.debounce import LONGEST_PERIOD
+from daemon.config.bounds import LONGEST_DEBOUNCE
 from drivers.events import Point
 from drivers.settings import Duration
 
@@ -125,8 +125,8 @@ def parse_date(text: str) -> date:
 
 def check_debounce(seconds: float) -> float:
     """A longer period could miss a pulse of 100 ms."""
-    if seconds > LONGEST_PERIOD:
-        raise ValueError(f"debounce is at most {LONGEST_PERIOD * 1000:g}ms: a pulse of 100ms must be seen")
+    if seconds > LONGEST_DEBOUNCE:
+        raise ValueError(f"debounce is at most {LONGEST_DEBOUNCE * 1000:g}ms: a pulse of 100ms must be seen")
     return seconds
 
 

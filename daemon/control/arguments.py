@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from cache.event_filter import EVERYTHING, EventFilter
+from cache.journal.filter import EVERYTHING, EventFilter
 from cache.model import EventName
 from daemon.errors import RequestError
 

@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from cache.model import Decision, Event, Freshness, Moment, Record
-from cache.staleness import age
+from daemon.decision.staleness import age
 
 if TYPE_CHECKING:  # latchctl shows these reports without the parts that they are about
-    from cache.sidecar import SyncState
-    from daemon.controller.unit import DoorUnit
+    from cache.directory.sync_state import SyncState
+    from daemon.doors.controller.door import DoorUnit
     from drivers.driver import DeviceStatus
 
 

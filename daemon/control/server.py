@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cache.errors import LatchdError
 from daemon.control import protocol
-from daemon.control.peers import Peer, Permissions, Role
+from daemon.control.permissions import Peer, Permissions, Role
 from daemon.control.protocol import Request
 from daemon.errors import ControlError, NotPermittedError
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from cache.keys import MAX_CARD_BITS, card_key
 from cache.model import Credential, CredentialKind, CredentialState
+from daemon.scim.card_file import SideFile
 from daemon.scim.pins import PinError, read_pins
 from daemon.scim.resource import get, lookup, text
 from daemon.scim.settings import ENTERPRISE_URN, LATCHD_URN, CredentialRule
-from daemon.scim.sidefile import SideFile
-from drivers.wiegand import layout
-from drivers.wiegand.formats import CardFormats
+from drivers.cards import layout
+from drivers.cards.formats import CardFormats
 
 MAX_CARDS = 64
 """Cards of one person; more are reported and left out."""

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cache.model import Directory
-from cache.reconcile import Evidence
+from cache.reconcile.reconcile import Evidence
 from daemon.scim.evidence_members import ended_memberships
+from daemon.scim.exchange import Fetch, OutageError, OutageKind
 from daemon.scim.fetch import Snapshot
 from daemon.scim.probe import Probe
-from daemon.scim.wire import Fetch, OutageError, OutageKind
 
 
 def confirm(

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from cache.reconcile import missing
+from cache.reconcile.reconcile import missing
+from daemon.scim.exchange import Fetch
 from daemon.scim.fetch import filtered_members, missed_groups
 from daemon.scim.probe import Probe
-from daemon.scim.wire import Fetch
 
 ASKED_SINGLY = 20
 """Members that are nobody known, up to which each is asked for by itself."""

@@ -1,7 +1,7 @@
 """One whole fetch of a directory: capabilities, groups, users, and a road by which memberships can be read. Pure.
 
 The result is everything that was read; what its absences mean is for ``daemon.scim.evidence`` and
-``cache.reconcile`` to say.
+``cache.reconcile.reconcile`` to say.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 
 from cache.model import Directory
 from daemon.scim.cards import CardMapper
+from daemon.scim.exchange import Fetch, OutageError, OutageKind, Request
 from daemon.scim.groups import Chooser, Groups
 from daemon.scim.paging import Listing, Take, read_list, read_page
 from daemon.scim.people import People
 from daemon.scim.report import SyncReport, summarise
 from daemon.scim.resource import MalformedError, boolean, get, lookup
 from daemon.scim.settings import ScimSettings
-from daemon.scim.wire import Fetch, OutageError, OutageKind, Request
 
 GROUP_PAGE = 20
 """Groups on one page at most: their members come whole, however many they are."""

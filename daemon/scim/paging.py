@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from daemon.scim.exchange import Fetch, OutageError, OutageKind, Request, Response, refuse
 from daemon.scim.resource import MalformedError, get, identifier, text
-from daemon.scim.wire import Fetch, OutageError, OutageKind, Request, Response, refuse
 
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:listresponse"
 

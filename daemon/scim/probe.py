@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 from cache.model import Directory
+from daemon.scim.exchange import Fetch, OutageError, OutageKind, Request, Response
 from daemon.scim.fetch import GROUP_ATTRIBUTES, Snapshot
 from daemon.scim.resource import MalformedError, identifier
-from daemon.scim.wire import Fetch, OutageError, OutageKind, Request, Response
 
 MAX_PROBES = 1000
 """Single requests of one sync; the rest waits for the next one, which is only ever the case beyond the brake."""

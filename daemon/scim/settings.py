@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from cache.limits import Limits
+from cache.reconcile.limits import Limits
 from daemon.scim.filters import FilterError, parse_filter
 from drivers.driver import SecretReference
 from drivers.settings import STRICT, Duration

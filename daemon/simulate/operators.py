@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from daemon.controller.orders import DoorAction, OperatorOrder
+from daemon.doors.controller.orders import DoorAction, OperatorOrder
 from daemon.simulate.scenario import known_name
 from daemon.simulate.world import World
 from drivers.settings import parse_duration

@@ -11,8 +11,8 @@ from datetime import datetime
 from cache.model import EventName, Mode, Reason
 from daemon.errors import ConfigError
 from daemon.simulate.vocabulary import EVENT_FIELDS, FORMS
-from drivers.bench import KEYS
 from drivers.settings import parse_duration
+from drivers.simulated import KEYS
 
 MOST_FAULTS = 12
 """Lines that a report shows at most: a file that is no scenario at all has as many faults as lines."""

@@ -11,32 +11,32 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cache.changes import Quarantine
+from cache.directory.lookup import Lookup
+from cache.directory.store import Store
 from cache.errors import CacheError
-from cache.journal import Journal, Retention
-from cache.lookup import Lookup
+from cache.journal.journal import Journal, Retention
 from cache.model import Event, Moment, Record, Stamp
-from cache.plan import Quarantine
-from cache.reconcile import Evidence, Policy, disconnect, missing, plan
-from cache.store import Store
-from daemon.clock import passed, quality_of
+from cache.reconcile.reconcile import Evidence, Policy, disconnect, missing, plan
+from daemon.config.paths import Paths
 from daemon.config.site import Site
-from daemon.controller.controller import Controller
-from daemon.controller.effects import Effects
-from daemon.controller.rules import controller_rules
-from daemon.controller.unit import DoorUnit
-from daemon.paths import Paths
+from daemon.doors.clock import passed, quality_of
+from daemon.doors.controller.controller import Controller
+from daemon.doors.controller.door import DoorUnit
+from daemon.doors.controller.effects import Effects
+from daemon.doors.controller.rules import controller_rules
+from daemon.doors.sync_events import SyncNews
+from daemon.scim.card_file import SideFile, parse_side_file
 from daemon.scim.cards import CardMapper
 from daemon.scim.fetch import directory_of
 from daemon.scim.settings import ScimSettings
-from daemon.scim.sidefile import SideFile, parse_side_file
 from daemon.simulate.clock import VirtualClock
 from daemon.simulate.expectations import Happened
 from daemon.simulate.scenario import known_name
-from daemon.sync_news import SyncNews
-from drivers.bench import Bench, SimDevice
 from drivers.events import CardRead, DeviceEvent, InputState
+from drivers.simulated import Bench, SimDevice
+from drivers.wiegand.decode import ReaderRules, interpret
 from drivers.wiegand.frame import Frame
-from drivers.wiegand.reader import ReaderRules, interpret
 
 SITE_KEY = bytes(32)
 """A scenario needs no secret: its cards are in its own files."""

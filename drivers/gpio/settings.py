@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from drivers.settings import STRICT
-from drivers.wiegand.reader import SHORTEST_CARD
+from drivers.wiegand.decode import SHORTEST_CARD
 
 Offset = Annotated[int, Field(ge=0, le=1023)]
 """A line's number on its chip, as gpioinfo prints it."""

@@ -17,7 +17,7 @@ from drivers.events import Command, DeviceEvent
 from drivers.osdp.frame import MARK, MAX_FRAME, SHORTEST_FRAME, Damage, Frame, FrameReader
 from drivers.osdp.scan import Scan
 from drivers.osdp.session import Session
-from drivers.osdp.steps import Trouble
+from drivers.osdp.states import Trouble
 
 CHARACTER_BITS = 10
 """8N1 on the wire: start bit, eight data bits, stop bit (5.2)."""

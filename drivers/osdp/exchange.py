@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from drivers.osdp.frame import Frame, encode
 from drivers.osdp.messages import Reply
-from drivers.osdp.outbox import Outgoing
+from drivers.osdp.queue import Outgoing
 from drivers.osdp.secure import SecureChannel, SecureError
 
 _FIRST_SEQUENCE = 0

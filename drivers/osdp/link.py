@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from drivers.driver import Context, DeviceStatus, DriverUsageError, PortError
 from drivers.events import Buzz, Command, DeviceEvent, Led
 from drivers.osdp.bus import Bus
+from drivers.osdp.commissioning import Technician
 from drivers.osdp.settings import OsdpBus
-from drivers.osdp.technician import Technician
 from drivers.serialport import Port, open_beside
 
 REOPEN_PAUSE = (0.1, 0.5)

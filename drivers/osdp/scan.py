@@ -16,10 +16,10 @@ from drivers.osdp.exchange import Exchange
 from drivers.osdp.frame import HIGHEST_ADDRESS, Frame
 from drivers.osdp.handshake import Handshake
 from drivers.osdp.messages import Cmd, MessageError, Reply
-from drivers.osdp.patience import REPLY_DELAY
 from drivers.osdp.secure import Scs, SecureError
 from drivers.osdp.settings import BAUDRATES
-from drivers.osdp.steps import Trouble
+from drivers.osdp.states import Trouble
+from drivers.osdp.timing import REPLY_DELAY
 
 ATTEMPTS = 2
 """How often a place is asked that gave a garbled answer; a silent one is asked once."""

@@ -1,7 +1,7 @@
 """One reader as the control panel sees it: found, proved, asked, lost and found again (SIA OSDP 2.2, 5 and D).
 
 Sans-I/O, and the bus decides when it is this reader's turn: ``frame_to_send`` gives the frame, then exactly one
-of ``reply`` and ``no_reply`` tells how it went. The steps are the table of ``drivers.osdp.steps``.
+of ``reply`` and ``no_reply`` tells how it went. The steps are the table of ``drivers.osdp.states``.
 
 A frame that got no good answer is sent again as it was, sequence number included (5.9), so that the reader can
 repeat its answer instead of doing the thing twice. A NAK in clear ends the session and starts it anew.
@@ -19,13 +19,13 @@ from drivers.osdp.exchange import Exchange, InFlight
 from drivers.osdp.frame import Frame
 from drivers.osdp.handshake import Handshake, KeyChange
 from drivers.osdp.messages import Cmd, Identity, NakCode, Reply
-from drivers.osdp.outbox import KEY_SLOT, Outbox, Outgoing
-from drivers.osdp.patience import ATTEMPTS, BUSY_PAUSE, OFFLINE_AFTER, Patience
+from drivers.osdp.polling import Service
+from drivers.osdp.queue import KEY_SLOT, Outbox, Outgoing
 from drivers.osdp.reports import Reports
 from drivers.osdp.secure import SecureError
-from drivers.osdp.service import Service
 from drivers.osdp.settings import OsdpReader
-from drivers.osdp.steps import DEFAULT_KEY_ALARM, HANDSHAKE_BLOCKS, NO_KEY, Step, Trouble
+from drivers.osdp.states import DEFAULT_KEY_ALARM, HANDSHAKE_BLOCKS, NO_KEY, Step, Trouble
+from drivers.osdp.timing import ATTEMPTS, BUSY_PAUSE, OFFLINE_AFTER, Patience
 
 _SECURITY_NAKS = (NakCode.NO_SECURE_CHANNEL, NakCode.SECURITY_NOT_MET)
 

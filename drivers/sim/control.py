@@ -8,9 +8,9 @@ The answer is ``ok``, or the outputs as ``DEVICE.LINE on|off`` with blanks betwe
 
 from __future__ import annotations
 
-from drivers.bench import Bench
 from drivers.driver import DriverUsageError
 from drivers.events import DeviceEvent, InputState, Point
+from drivers.simulated import Bench
 
 _SWITCH = {"on": True, "off": False}
 _INPUT = {state.value: state for state in InputState}

@@ -17,13 +17,13 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from drivers.bench import Bench, SimDevice
 from drivers.driver import Context, DeviceStatus, DriverType, PortError
 from drivers.events import Command, DeviceEvent, InputState, Point
 from drivers.recording import Recording, RecordingSupport, Replayed
 from drivers.settings import STRICT
 from drivers.sim.control import obey
 from drivers.sim.replay import cleartext, replay
+from drivers.simulated import Bench, SimDevice
 
 LINE_LIMIT = 1024
 """Bytes of one control line: room for 128 bits and the longest name, and a bound."""

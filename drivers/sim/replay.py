@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from drivers.bench import Bench
 from drivers.events import DeviceEvent
 from drivers.recording import Kind, Line, Recording, RecordingError, Replayed, read_command
 from drivers.sim.control import obey
+from drivers.simulated import Bench
 
 
 def cleartext(bus: Any, devices: Mapping[str, Any]) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cache.lookup import Lookup
-from cache.store import Store
+from cache.directory.lookup import Lookup
+from cache.directory.store import Store
 from tests.cache.directories import NOW
 
 

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from cache.database import CACHE, JOURNAL, Family
-from cache.journal import Journal
-from cache.journal_reader import JournalReader
-from cache.lookup import Lookup
+from cache.changes import Binding, Delta, GroupHead, Plan, Quarantine, Rebinding, Removal, Scope
+from cache.directory.lookup import Lookup
+from cache.directory.store import Store
+from cache.journal.journal import Journal
+from cache.journal.reader import JournalReader
 from cache.model import (
     Credential,
     CredentialState,
@@ -33,8 +34,7 @@ from cache.model import (
     RuleResult,
     Stamp,
 )
-from cache.plan import Binding, Delta, GroupHead, Plan, Quarantine, Rebinding, Removal, Scope
-from cache.store import Store
+from cache.sqlite import CACHE, JOURNAL, Family
 
 FIXTURES = Path(__file__).parent / "fixtures"
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)

@@ -1,7 +1,7 @@
 """Writes the golden corpus: ``python -m tests.corpus.make``.
 
 The answers are written by hand, line by line, in schedules.py, clocks.py, people.py, doors.py and reads.py; only
-those of zones.py are worked out, by tests/cache/naive_schedule.py.
+those of zones.py are worked out, by tests/daemon/decision/naive_schedule.py.
 """
 
 from __future__ import annotations

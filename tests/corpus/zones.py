@@ -1,4 +1,4 @@
-"""Schedules at random in many zones; the answers are worked out by tests/cache/naive_schedule.py."""
+"""Schedules at random in many zones; the answers are worked out by tests/daemon/decision/naive_schedule.py."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cache.model import AccessException, AccessLevel, Interval, Schedule
-from tests.cache.naive_schedule import NaiveLevel
 from tests.corpus.layout import Tables, file, level, site
+from tests.daemon.decision.naive_schedule import NaiveLevel
 
 
 def files() -> dict[str, Tables]:

@@ -13,18 +13,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cache.journal_reader import JournalReader
+from cache.changes import Binding, Delta, GroupHead, Plan, Rebinding
+from cache.directory.store import Store
+from cache.journal.reader import JournalReader
 from cache.keys import card_key
 from cache.model import Credential, EventName, Person, Record
-from cache.plan import Binding, Delta, GroupHead, Plan, Rebinding
-from cache.store import Store
 from daemon.config.load import load_site
 from daemon.config.site import Site
-from daemon.doors import Doors
+from daemon.doors.loop import Doors
+from drivers.cards.formats import built_in_formats
 from drivers.driver import Context, Driver, DriverType
 from drivers.events import DeviceEvent, DeviceOnline, Point
 from drivers.sim.driver import SimDriver
-from drivers.wiegand.formats import built_in_formats
 
 PATIENCE = 20.0
 """Seconds to wait for what takes milliseconds: a loaded machine is no failure."""

@@ -26,7 +26,7 @@ import psutil
 
 from daemon.control.client import ask_one, is_running
 from daemon.errors import ControlError
-from drivers.wiegand.formats import built_in_formats
+from drivers.cards.formats import built_in_formats
 from tests.demo.peer import PATIENCE, Peer, UnexpectedError
 from tests.demo.wire import BOARD_BAUD, READER_BAUD
 from tests.peers.scim_server import ScimClient, ScimServer, start_scim_server

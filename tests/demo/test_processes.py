@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from daemon.outcome import EXIT_CODES, Outcome
+from daemon.sync.outcome import EXIT_CODES, Outcome
 from tests.demo.cabinet import Cabinet
 from tests.demo.peer import Peer
 

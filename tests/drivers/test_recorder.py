@@ -17,7 +17,7 @@ from drivers import recorder
 from drivers.driver import Context, DeviceStatus, DriverUsageError, SecretReference
 from drivers.events import CardRead, Command, Hold, Point
 from drivers.gpio.settings import WiegandReader
-from drivers.gpio.wiegand_reader import DRIVER as WIEGAND
+from drivers.gpio.wiegand import DRIVER as WIEGAND
 from drivers.osdp.driver import DRIVER as OSDP
 from drivers.osdp.frame import encode
 from drivers.osdp.messages import Cmd

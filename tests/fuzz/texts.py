@@ -17,18 +17,18 @@ from daemon.cli.replay import events_of
 from daemon.config.load import read_site
 from daemon.control.protocol import Request, decode_answer, decode_request
 from daemon.errors import ConfigError, ControlError
-from daemon.scim import wire
+from daemon.scim import exchange
 from daemon.scim.cards import CardMapper
+from daemon.scim.exchange import OutageError, Response
 from daemon.scim.filters import FilterError, parse_filter
 from daemon.scim.paging import Listing, read_page
 from daemon.scim.people import People
 from daemon.scim.resource import MalformedError, read_group
 from daemon.scim.settings import LATCHD_URN, CredentialRule
-from daemon.scim.wire import OutageError, Response
+from drivers.cards.formats import built_in_formats
+from drivers.cards.layout import CardError, LayoutError
 from drivers.driver import DriverUsageError
 from drivers.recording import RecordingError, event_words, parse
-from drivers.wiegand.formats import built_in_formats
-from drivers.wiegand.layout import CardError, LayoutError
 from tests.fuzz.engine import LONGEST, Harness
 
 ROOT = Path(__file__).parents[2]
@@ -132,7 +132,7 @@ class ScimDocument(Harness):
         except (ValueError, RecursionError):  # the HTTP shell's part
             return 1
         try:
-            resources = read_page(wire.Request("Users"), Response(200, document)).resources
+            resources = read_page(exchange.Request("Users"), Response(200, document)).resources
         except OutageError:
             resources = [document]
         people = People(CardMapper(RULES, built_in_formats(), bytes(32)))

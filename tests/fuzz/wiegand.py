@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from importlib import resources
 from itertools import pairwise
 
+from drivers.cards.formats import built_in_formats
 from drivers.events import CardRead, KeyPress, ReadError
-from drivers.wiegand.formats import built_in_formats
+from drivers.wiegand.decode import Keypad, ReaderRules, interpret
 from drivers.wiegand.frame import MAX_PENDING, Edge, Frame, FrameDecoder
-from drivers.wiegand.reader import Keypad, ReaderRules, interpret
 from tests.fuzz.engine import Harness, Odds
 
 GAPS = (2_000_000, 1_000_000, 300_000, 100_000, 99_999, 20_000_000, 20_000_001, 30_000_000, 5_000, 500_000)
@@ -83,7 +83,7 @@ class WiegandFormats(Harness):
     def __init__(self) -> None:
         super().__init__()
         self._formats = built_in_formats()
-        self._tables = json.loads(resources.files("drivers.wiegand").joinpath("formats.json").read_bytes())
+        self._tables = json.loads(resources.files("drivers.cards").joinpath("formats.json").read_bytes())
         self._rules = [
             ReaderRules(),
             ReaderRules(formats=tuple(self._formats.values())),

@@ -10,10 +10,10 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cache.changes import Plan
+from cache.directory.store import Store
 from cache.model import Directory
-from cache.plan import Plan
-from cache.reconcile import Evidence, changes, missing
-from cache.store import Store
+from cache.reconcile.reconcile import Evidence, changes, missing
 from tests.cache.numbered import large
 
 

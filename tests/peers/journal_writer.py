@@ -13,8 +13,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cache.journal import Journal, Retention
-from cache.journal_writer import JournalWriter
+from cache.journal.journal import Journal, Retention
+from cache.journal.writer import JournalWriter
 from cache.model import Event, EventName, Moment, Record, Stamp
 
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from cache.limits import Limits
+from cache.changes import patched
 from cache.model import CredentialState, Directory
-from cache.plan import patched
-from cache.reconcile import Policy, plan
+from cache.reconcile.limits import Limits
+from cache.reconcile.reconcile import Policy, plan
 from daemon.scim.evidence import confirm
+from daemon.scim.exchange import Fetch, OutageError, Request, Response
 from daemon.scim.fetch import Snapshot, read_directory
 from daemon.scim.settings import ScimSettings
-from daemon.scim.wire import Fetch, OutageError, Request, Response
 from tests.peers.scim_faults.engine import LIST, Mode, answer
 from tests.peers.scim_server import group_document, user_document
 from tests.peers.scim_site import card, card_mapper

@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from cache.directory.store import Store
 from cache.keys import card_key
-from cache.store import Store
 from daemon.scim.cards import CardMapper
 from daemon.scim.settings import ScimSettings
-from daemon.sync import SyncService
-from drivers.wiegand.formats import built_in_formats
+from daemon.sync.service import SyncService
+from drivers.cards.formats import built_in_formats
 from tests.peers.scim_server import TOKEN
 
 SITE_KEY = bytes(range(32))

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from drivers.cards.formats import built_in_formats
 from drivers.driver import Context, Driver, DriverType, SecretReference
 from drivers.events import (
     Buzz,
@@ -32,18 +33,17 @@ from drivers.events import (
     Pulse,
     ReadError,
 )
-from drivers.gpio.driver import DRIVER as GPIO
-from drivers.gpio.driver import GpioDriver
+from drivers.gpio.board import DRIVER as GPIO
+from drivers.gpio.board import GpioDriver
 from drivers.gpio.settings import GpioChip, GpioInput, GpioOutput, WiegandReader
-from drivers.gpio.wiegand_reader import DRIVER as WIEGAND
-from drivers.gpio.wiegand_reader import WiegandDriver
+from drivers.gpio.wiegand import DRIVER as WIEGAND
+from drivers.gpio.wiegand import WiegandDriver
 from drivers.modbus.driver import RTU, TCP, ModbusBoard, ModbusBus, ModbusTcpBus
 from drivers.osdp.driver import DRIVER as OSDP
 from drivers.osdp.settings import OsdpBus, OsdpReader
 from drivers.recorder import recordable
 from drivers.sim.driver import DRIVER as SIM
 from drivers.sim.driver import SimBoard, SimBus, SimReader
-from drivers.wiegand.formats import built_in_formats
 from tests.drivers.gpio.fake_chip import FakeChip
 from tests.drivers.modbus.rigs import BoardProcess, Wire
 from tests.peers.osdp_bench import Peers

@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 FILES = sorted(HERE.glob("*.scenario"))
 
 NOT_TO_BE_SHOWN = {
-    EventName.JOURNAL_GAP: "a scenario's disk is never full; tests/cache/test_journal_writer.py fills one",
+    EventName.JOURNAL_GAP: "a scenario's disk is never full; tests/cache/journal/test_writer.py fills one",
     Reason.INTERNAL_ERROR: "the site file and the directory cannot make the decision fail",
 }
 """What no scenario can show, and why."""

@@ -22,8 +22,8 @@ from build import Machine, build
 from machine import Line, booted
 from steps import CACHE, BuildError, run
 
-from cache.journal_reader import JournalReader
-from cache.store import Store
+from cache.directory.store import Store
+from cache.journal.reader import JournalReader
 from tests.cache.numbered import same
 from tests.peers.cache_writer import generation
 from tests.peers.osdp_bench import LibosdpReader, Peers

@@ -25,7 +25,7 @@ from pathlib import Path
 
 user, group, role, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
 sys.path.insert(0, folder + "/code")
-from cache.database import CACHE, open_reader, open_writer
+from cache.sqlite import CACHE, open_reader, open_writer
 
 CACHE.script("cache_v1.sql")  # imports what only root may be able to read, when Python lies in root's home
 

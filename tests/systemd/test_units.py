@@ -221,7 +221,7 @@ ssl.create_default_context()
 connection = sqlite3.connect(":memory:")
 connection.create_function("twice", 1, lambda value: 2 * value)
 assert connection.execute("SELECT twice(21)").fetchone() == (42,)
-from daemon.clock import kernel_synchronised
+from daemon.doors.clock import kernel_synchronised
 kernel_synchronised()
 print("lives")
 """

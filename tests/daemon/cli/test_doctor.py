@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cache.journal import Journal
+from cache.changes import Delta, Plan, Quarantine, Rebinding
+from cache.directory.store import Store
+from cache.journal.journal import Journal
 from cache.model import ClockQuality, Event, EventName, Moment, Stamp
-from cache.plan import Delta, Plan, Quarantine, Rebinding
-from cache.store import Store
-from daemon import clock
 from daemon.cli import doctor, target
 from daemon.cli.doctor import Finding, diagnose
 from daemon.cli.latchctl import latchctl
 from daemon.cli.target import Target
 from daemon.control.client import is_running
-from tests.daemon.processes import latchd, play, until
+from daemon.doors import clock
 from tests.daemon.simulated import SITE, Bench
+from tests.daemon.spawned import latchd, play, until
 
 NOW = datetime.now(UTC)
 Usage = namedtuple("Usage", "total used free")

@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlite_utils import Database
 
-from daemon import clock
 from daemon.cli.export import TABLES
 from daemon.cli.latchctl import latchctl
+from daemon.doors import clock
 from daemon.errors import RequestError
 from tests.daemon.control.served import DIRECTORY, Served, card, fill_cache, serving, write_site
 

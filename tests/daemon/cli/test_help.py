@@ -15,7 +15,7 @@ from cache.model import EventName
 from daemon.cli.common import INTERNAL_ERROR, INTERRUPTED, USAGE_ERROR
 from daemon.cli.latchctl import latchctl
 from daemon.cli.latchd import latchd
-from daemon.outcome import EXIT_CODES
+from daemon.sync.outcome import EXIT_CODES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from cache.journal import Journal
+from cache.journal.journal import Journal
 from cache.model import ClockQuality, Event, EventName, Moment, Stamp
 from daemon.cli import latchctl as program
 from daemon.cli.latchctl import MOST_NEWEST, NEWEST, latchctl

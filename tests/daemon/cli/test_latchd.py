@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.processes import environment, until
+from tests.daemon.spawned import environment, until
 
 IN_OPEN = 0x20
 """Of inotify(7): a file was opened."""

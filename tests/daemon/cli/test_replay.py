@@ -16,14 +16,14 @@ from pydantic import TypeAdapter
 
 from daemon.cli.latchd import latchd
 from daemon.errors import ConfigError
+from drivers.cards.formats import built_in_formats
+from drivers.cards.tables import CardFormatTable
 from drivers.driver import Context
 from drivers.events import CardRead, DeviceEvent
 from drivers.gpio.settings import WiegandReader
-from drivers.gpio.wiegand_reader import DRIVER as WIEGAND
-from drivers.gpio.wiegand_reader import WiegandDriver
+from drivers.gpio.wiegand import DRIVER as WIEGAND
+from drivers.gpio.wiegand import WiegandDriver
 from drivers.recorder import recordable
-from drivers.wiegand.formats import built_in_formats
-from drivers.wiegand.settings import CardFormatTable
 from tests.drivers.conformance import eventually
 from tests.drivers.gpio.fake_chip import FakeChip
 

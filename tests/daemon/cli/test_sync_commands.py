@@ -168,7 +168,7 @@ TROUBLES = (
     "sent_away",
     "gone",
 )
-"""Modes in front of the server that need no pauses; tests/daemon/test_sync_faults.py has them all."""
+"""Modes in front of the server that need no pauses; tests/daemon/sync/test_faults.py has them all."""
 
 
 def test_the_status_names_each_trouble(stage: Stage) -> None:

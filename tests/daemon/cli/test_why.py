@@ -9,8 +9,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from daemon import clock
 from daemon.cli.latchctl import latchctl
+from daemon.doors import clock
 from daemon.errors import RequestError
 from tests.daemon.control.served import ADA, DIRECTORY, GRACE, fill_cache, serving, write_site
 

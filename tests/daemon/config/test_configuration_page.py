@@ -13,14 +13,14 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from pydantic import TypeAdapter
 
-from cache.limits import CountLimit, Limits, MemberLimit
+from cache.reconcile.limits import CountLimit, Limits, MemberLimit
 from daemon.config import tables
 from daemon.config.load import load_site, read_site
 from daemon.config.tables import SiteTables
 from daemon.scim.settings import CredentialRule, OAuthSettings, ScimSettings
+from drivers.cards.tables import CardCheck, CardFields, CardFormatTable
 from drivers.gpio.settings import GpioInput, GpioOutput
 from drivers.registry import BUILT_IN, load
-from drivers.wiegand.settings import CardCheck, CardFields, CardFormatTable
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "configuration.md").read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ from datetime import date
 import pytest
 
 from cache.model import Interval
+from daemon.config.bounds import LONGEST_DEBOUNCE
 from daemon.config.values import (
     LONGEST_SOCKET,
     check_debounce,
@@ -21,7 +22,6 @@ from daemon.config.values import (
     parse_time_of_day,
     parse_weekdays,
 )
-from daemon.door.debounce import LONGEST_PERIOD
 from drivers.events import Point
 
 Parser = Callable[[str], object]
@@ -97,6 +97,6 @@ def test_a_count_may_be_written_as_a_number() -> None:
 
 
 def test_a_debounce_that_could_miss_a_pulse_is_refused() -> None:
-    assert check_debounce(LONGEST_PERIOD) == LONGEST_PERIOD
+    assert check_debounce(LONGEST_DEBOUNCE) == LONGEST_DEBOUNCE
     with pytest.raises(ValueError, match="100ms must be seen"):
-        check_debounce(LONGEST_PERIOD + 0.001)
+        check_debounce(LONGEST_DEBOUNCE + 0.001)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import clock
+from daemon.doors import clock
 from tests.daemon.control.served import DIRECTORY, Ask, Served, fill_cache, serving, write_site
 
 

@@ -10,19 +10,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from cache.directory.store import Store
 from cache.keys import card_key
 from cache.model import Credential, Directory, Group, Person
-from cache.reconcile import Evidence, Policy, plan
-from cache.store import Store
+from cache.reconcile.reconcile import Evidence, Policy, plan
 from daemon.config.load import load_site
+from daemon.config.paths import Paths
 from daemon.control.client import ask
-from daemon.control.desk import Desk
-from daemon.control.peers import Permissions
+from daemon.control.doors_commands import Desk
+from daemon.control.permissions import Permissions
 from daemon.control.server import ControlServer
-from daemon.doors import Doors
-from daemon.paths import Paths
+from daemon.doors.loop import Doors
+from drivers.cards.formats import built_in_formats
 from drivers.events import CardRead
-from drivers.wiegand.formats import built_in_formats
 
 SITE_KEY = bytes(range(32))
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cache.changes import patched
 from cache.model import Directory
-from cache.plan import patched
-from cache.reconcile import Evidence, changes
+from cache.reconcile.reconcile import Evidence, changes
 from daemon.scim.evidence import confirm
+from daemon.scim.exchange import Request, Response
 from daemon.scim.fetch import Snapshot, read_directory
-from daemon.scim.wire import Request, Response
 from tests.peers.scim_memory import MemoryScim, converse
 from tests.peers.scim_site import card_mapper, scim_settings
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from cache.keys import card_key
 from cache.model import CredentialState
+from daemon.scim.card_file import parse_side_file
 from daemon.scim.cards import MAX_CARDS, CardMapper, Cards
 from daemon.scim.settings import CredentialRule
-from daemon.scim.sidefile import parse_side_file
-from drivers.wiegand.formats import built_in_formats
+from drivers.cards.formats import built_in_formats
 from tests.daemon.scim.test_resource import anything
 from tests.peers.scim_site import SITE_KEY, card
 

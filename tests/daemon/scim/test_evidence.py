@@ -10,8 +10,8 @@ import pytest
 import daemon.scim.probe as probe_module
 from cache.model import Directory
 from daemon.scim.evidence import confirm
+from daemon.scim.exchange import OutageError, OutageKind
 from daemon.scim.fetch import read_directory
-from daemon.scim.wire import OutageError, OutageKind
 from tests.daemon.scim.missing import Site, hide, refuse_single, whole
 from tests.peers.scim_memory import converse
 from tests.peers.scim_site import card_mapper, scim_settings

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import daemon.scim.probe as probe_module
+from cache.changes import patched
 from cache.model import Directory
-from cache.plan import patched
-from cache.reconcile import Policy, plan
+from cache.reconcile.reconcile import Policy, plan
 from tests.daemon.scim.missing import Site, hide, refuse_single, whole
 from tests.peers.scim_memory import NOW
 

@@ -1,6 +1,6 @@
 """Whatever a server does wrong: nobody who is still there loses access, nobody keeps it who is known to be out.
 
-The same table of faults as in tests/daemon/test_sync_faults.py, here without HTTP, alone and combined.
+The same table of faults as in tests/daemon/sync/test_faults.py, here without HTTP, alone and combined.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from daemon.scim.exchange import OutageError, OutageKind, Request, Response
 from daemon.scim.fetch import NO_ROAD, Snapshot, directory_of, read_directory
 from daemon.scim.resource import MalformedError
-from daemon.scim.wire import OutageError, OutageKind, Request, Response
 from tests.daemon.scim.test_resource import anything
 from tests.peers.scim_faults.engine import LIST, Change, Mode, answer
 from tests.peers.scim_faults.members import (

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.scim.exchange import OutageError, OutageKind, Request, Response
 from daemon.scim.paging import Listing, read_list, read_page
 from daemon.scim.resource import MalformedError
-from daemon.scim.wire import OutageError, OutageKind, Request, Response
 from tests.peers.scim_faults.engine import LIST
 
 Answer = Callable[[dict[str, str]], Response]

@@ -8,10 +8,10 @@ import pytest
 
 from cache.keys import pin_key
 from cache.model import CredentialKind
+from daemon.scim.card_file import parse_side_file
 from daemon.scim.cards import CardMapper, Cards
 from daemon.scim.settings import CredentialRule
-from daemon.scim.sidefile import parse_side_file
-from drivers.wiegand.formats import built_in_formats
+from drivers.cards.formats import built_in_formats
 
 KEY = bytes(range(32))
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from daemon.outcome import EXIT_CODES, Outcome, SyncOutcome
+from daemon.scim.exchange import OutageKind
 from daemon.scim.fetch import NO_ROAD
 from daemon.scim.report import SyncReport
 from daemon.scim.settings import Road, ScimSettings
-from daemon.scim.wire import OutageKind
+from daemon.sync.outcome import EXIT_CODES, Outcome, SyncOutcome
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "scim.md").read_text(encoding="utf-8")

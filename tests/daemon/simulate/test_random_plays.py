@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from cache.model import EventName, Mode, ModeCause
-from cache.request import Position
-from daemon.controller.unit import DoorUnit
-from daemon.door.modes import ModeState, forget_past
-from daemon.door.session import Lockout
-from daemon.door.table import Lock
+from daemon.decision.request import Position
+from daemon.doors.controller.door import DoorUnit
+from daemon.doors.door.modes import ModeState, forget_past
+from daemon.doors.door.session import Lockout
+from daemon.doors.door.table import Lock
 from daemon.simulate.expectations import Happened
 from daemon.simulate.runner import Player
 from daemon.simulate.scenario import parse

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cache.journal_reader import JournalReader
+from cache.journal.reader import JournalReader
 from daemon.simulate.world import COMMIT_DELAY
 from tests.daemon.simulate.conftest import Play
 

@@ -15,7 +15,7 @@ import pytest
 
 from drivers.driver import DriverUsageError, PortError
 from drivers.events import DeviceOffline, Hold, InputChanged, InputState, Point, Pulse, Release
-from drivers.gpio.driver import DRIVER, GpioDriver
+from drivers.gpio.board import DRIVER, GpioDriver
 from drivers.gpio.lines import LinePlan, Lines
 from drivers.gpio.settings import GpioChip, GpioInput, GpioOutput
 from tests.drivers.conformance import eventually, running

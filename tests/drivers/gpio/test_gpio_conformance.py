@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from drivers.events import Point
-from drivers.gpio.driver import GpioDriver
+from drivers.gpio.board import GpioDriver
 from drivers.gpio.settings import GpioChip, GpioInput, GpioOutput, WiegandReader
-from drivers.gpio.wiegand_reader import WiegandDriver
+from drivers.gpio.wiegand import WiegandDriver
 from tests.drivers.conformance import DriverConformance, Rig
 from tests.drivers.gpio.fake_chip import FakeChip
 

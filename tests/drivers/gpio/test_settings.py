@@ -7,7 +7,7 @@ import json
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from drivers.gpio.driver import DRIVER
+from drivers.gpio.board import DRIVER
 from drivers.gpio.settings import GpioChip, GpioInput, GpioOutput, WiegandReader
 
 

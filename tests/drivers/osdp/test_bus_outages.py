@@ -20,8 +20,8 @@ from drivers.events import (
 from drivers.osdp.bus import LATENCY
 from drivers.osdp.frame import MAX_FRAME, encode
 from drivers.osdp.messages import Cmd, Reply
-from drivers.osdp.patience import OFFLINE_AFTER, REPLY_DELAY, RETRY_PAUSE, SHORTEST_DELAY
 from drivers.osdp.secure import Scs
+from drivers.osdp.timing import OFFLINE_AFTER, REPLY_DELAY, RETRY_PAUSE, SHORTEST_DELAY
 from tests.drivers.osdp.panel import CARD, CLEAR, KEY, REQUIRED, of, settled, wire
 from tests.peers.osdp_model import ModelReader, ModelWire, raw_card
 

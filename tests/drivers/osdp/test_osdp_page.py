@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from daemon.cli.reader import reader
-from drivers.osdp import outbox, patience, service, steps, technician
+from drivers.osdp import commissioning, polling, queue, states, timing
 from drivers.osdp.bus import INTER_CHARACTER
 from drivers.osdp.link import REOPEN_PAUSE
 from drivers.osdp.settings import BAUDRATES, OsdpBus, OsdpReader
@@ -43,46 +43,46 @@ def seconds(value: float) -> str:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("wait for an answer", [f"{patience.REPLY_DELAY * 1000:.0f} ms"]),
+        ("wait for an answer", [f"{timing.REPLY_DELAY * 1000:.0f} ms"]),
         ("silence that ends a frame in its middle", [f"{INTER_CHARACTER * 1000:.0f} ms"]),
         (
             "same frame again",
             [
-                f"at once {patience.IMMEDIATE_ATTEMPTS - 1} times",
-                f"every {seconds(patience.RETRY_PAUSE)}",
-                f"after {patience.ATTEMPTS} attempts",
+                f"at once {timing.IMMEDIATE_ATTEMPTS - 1} times",
+                f"every {seconds(timing.RETRY_PAUSE)}",
+                f"after {timing.ATTEMPTS} attempts",
             ],
         ),
-        ("offline", [seconds(patience.OFFLINE_AFTER)]),
+        ("offline", [seconds(timing.OFFLINE_AFTER)]),
         (
             "a reader that is missed and was always quick",
             [
-                f"{patience.SHORTEST_DELAY * 1000:.0f} to {patience.QUICK_DELAY * 1000:.0f} ms",
-                f"every {seconds(patience.FULL_LOOK)}",
+                f"{timing.SHORTEST_DELAY * 1000:.0f} to {timing.QUICK_DELAY * 1000:.0f} ms",
+                f"every {seconds(timing.FULL_LOOK)}",
             ],
         ),
         (
             "look for an absent reader",
             [
-                f"every {seconds(patience.QUICK_INTERVAL)}",
+                f"every {seconds(timing.QUICK_INTERVAL)}",
                 "after 1, 2, 4, 8",
-                f"every {seconds(patience.BACK_OFF[1])}",
+                f"every {seconds(timing.BACK_OFF[1])}",
             ],
         ),
         (
             "a refused reader",
             [
-                f"every {seconds(patience.REFUSED_INTERVAL)}",
+                f"every {seconds(timing.REFUSED_INTERVAL)}",
                 "after 1, 2, 4, 8",
-                f"every {seconds(patience.BACK_OFF[1])}",
+                f"every {seconds(timing.BACK_OFF[1])}",
             ],
         ),
-        ("questions in a new session", [f"after {service.POLLS_FIRST} polls"]),
+        ("questions in a new session", [f"after {polling.POLLS_FIRST} polls"]),
         ("port gone", [seconds(pause) for pause in REOPEN_PAUSE]),
-        ("relay command not sent", [seconds(outbox.RELAY_PATIENCE)]),
+        ("relay command not sent", [seconds(queue.RELAY_PATIENCE)]),
         (
             "inputs; outputs, local status, reader head",
-            [seconds(service.INPUT_INTERVAL), seconds(service.STATUS_INTERVAL)],
+            [seconds(polling.INPUT_INTERVAL), seconds(polling.STATUS_INTERVAL)],
         ),
     ],
 )
@@ -94,7 +94,7 @@ def test_the_times_are_those_of_the_code(row: str, words: list[str]) -> None:
 
 def test_the_words_for_the_technician_are_those_of_the_code() -> None:
     shown = re.findall(r"^- \*\*(.+?)\*\*|\*\*(answers arrive .+?|refuses .+?)\*\*", PAGE, re.MULTILINE)
-    code = "\n".join(path.read_text() for path in Path(steps.__file__).parent.glob("*.py"))
+    code = "\n".join(path.read_text() for path in Path(states.__file__).parent.glob("*.py"))
     assert len(shown) > 4
     for words in (one or other for one, other in shown):
         assert words in code
@@ -103,4 +103,4 @@ def test_the_words_for_the_technician_are_those_of_the_code() -> None:
 def test_every_command_for_keys_and_readers_is_told() -> None:
     told = set(re.findall(r"latchctl reader (\w+)", PAGE))
     assert told == set(reader.commands) - {"text"}
-    assert f"after {technician.KEY_CHANGE_TIME:.0f} s" in PAGE
+    assert f"after {commissioning.KEY_CHANGE_TIME:.0f} s" in PAGE

@@ -13,7 +13,7 @@ from drivers.osdp.frame import Frame, encode
 from drivers.osdp.handshake import Handshake
 from drivers.osdp.messages import Cmd, NakCode, Reply
 from drivers.osdp.session import Session
-from drivers.osdp.steps import Step
+from drivers.osdp.states import Step
 from tests.drivers.osdp.panel import CARD, INSTALL, KEY, REQUIRED, entropy, of, settled, wire
 from tests.peers.osdp_model import ModelReader, ModelWire, raw_card
 
@@ -167,9 +167,9 @@ def test_what_was_on_its_way_when_the_session_ended_is_sent_in_the_next_one() ->
 
 
 def test_the_table_of_the_steps_names_each_of_them_once() -> None:
-    from drivers.osdp import steps
+    from drivers.osdp import states
 
-    rows = [line.split()[0] for line in (steps.__doc__ or "").splitlines() if line and line.split()[0].isupper()]
+    rows = [line.split()[0] for line in (states.__doc__ or "").splitlines() if line and line.split()[0].isupper()]
     assert rows == [step.name for step in Step]
 
 

@@ -22,7 +22,7 @@ from wire import frame, play
 from cache.errors import LatchdError
 from daemon.control.client import ask, ask_one
 from daemon.errors import ControlError
-from drivers.wiegand.formats import built_in_formats
+from drivers.cards.formats import built_in_formats
 
 HERE = Path(__file__).parent
 CONTROL = Path("/run/latchd/control.sock")

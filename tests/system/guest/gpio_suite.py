@@ -21,6 +21,7 @@ from chip import SimulatedChip
 from report import attempt, check, power_off, say
 from wire import HELD_UP, Group, Played, frame, held_up, judge, play
 
+from drivers.cards.formats import built_in_formats
 from drivers.driver import Context, Driver, DriverType
 from drivers.events import (
     CardRead,
@@ -37,7 +38,6 @@ from drivers.events import (
 )  # fmt: skip
 from drivers.gpio.settings import GpioChip, GpioInput, GpioOutput, WiegandReader
 from drivers.registry import load
-from drivers.wiegand.formats import built_in_formats
 
 LINES = {"front": (0, 1), "yard": (2, 3)}
 CONTACT, REX, LOCK, SIREN = 4, 5, 6, 7

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from report import say
 
-from cache.journal import Journal
+from cache.journal.journal import Journal
 from cache.model import Event, EventName, Moment, Stamp
 
 PLACE = Path("/mnt")

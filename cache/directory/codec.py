@@ -1,0 +1,124 @@
+"""How a delta is kept in cache.db (undo, quarantine): compressed JSON with sorted, short rows."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from cache.changes import Delta, GroupHead, Quarantine
+from cache.model import Credential, CredentialKind, CredentialState, Person
+
+
+def to_seconds(instant: datetime | None) -> int | None:
+    """Whole seconds since 1970-01-01 UTC, rounded down."""
+    return None if instant is None else int(instant.timestamp() // 1)
+
+
+def from_seconds(seconds: int | None) -> datetime | None:
+    """The instant of ``to_seconds``, in UTC."""
+    return None if seconds is None else instant(seconds)
+
+
+def instant(seconds: int) -> datetime:
+    """Seconds since 1970-01-01 as an instant in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def canonical(delta: Delta) -> list[Any]:
+    """The delta as JSON values, in one order whatever the order of its sets."""
+    return [
+        sorted(
+            [one.id, int(one.active), one.name, one.user_name, one.external_id, int(one.extended_time)]
+            for one in delta.people
+        ),
+        sorted([one.id, one.name, one.external_id] for one in delta.groups),
+        sorted(_credential_row(one) for one in delta.credentials),
+        _members(delta.members),
+        sorted(delta.people_removed),
+        sorted(delta.groups_removed),
+        _members(delta.members_removed),
+        sorted([key.hex(), person] for key, person in delta.credentials_removed),
+    ]
+
+
+def restore(rows: list[Any]) -> Delta:
+    """The delta of ``canonical``."""
+    people, groups, credentials, members, people_removed, groups_removed, members_removed, cards_removed = rows
+    return Delta(
+        people=tuple(
+            Person(id_, bool(active), name, user_name, external, bool(extended))
+            for id_, active, name, user_name, external, extended in people
+        ),
+        groups=tuple(GroupHead(*row) for row in groups),
+        credentials=tuple(_credential(row) for row in credentials),
+        members={group: frozenset(ids) for group, ids in members},
+        people_removed=frozenset(people_removed),
+        groups_removed=frozenset(groups_removed),
+        members_removed={group: frozenset(ids) for group, ids in members_removed},
+        credentials_removed=frozenset((bytes.fromhex(key), person) for key, person in cards_removed),
+    )
+
+
+def pack(value: Any) -> bytes:
+    """Compressed JSON."""
+    return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 6)
+
+
+def unpack(blob: bytes) -> Any:
+    """What ``pack`` was given; ``ValueError`` when the bytes are damaged."""
+    try:
+        return json.loads(zlib.decompress(blob))
+    except zlib.error as fault:
+        raise ValueError(f"the compressed value is damaged ({fault})") from fault
+
+
+def pack_quarantine(held: Quarantine) -> bytes:
+    """A quarantine as it is kept."""
+    return pack(
+        {
+            "token": held.token,
+            "delta": canonical(held.delta),
+            "reasons": held.reasons,
+            "diff": held.diff,
+            "since": held.since.timestamp(),
+            "rejected": held.rejected,
+        }
+    )
+
+
+def unpack_quarantine(blob: bytes) -> Quarantine:
+    """The quarantine of ``pack_quarantine``."""
+    kept = unpack(blob)
+    return Quarantine(
+        token=kept["token"],
+        delta=restore(kept["delta"]),
+        reasons=tuple(kept["reasons"]),
+        diff=tuple(kept["diff"]),
+        since=datetime.fromtimestamp(kept["since"], UTC),
+        rejected=kept["rejected"],
+    )
+
+
+def _members(members: Mapping[str, frozenset[str]]) -> list[list[Any]]:
+    return sorted([group, sorted(ids)] for group, ids in members.items() if ids)
+
+
+def _credential_row(one: Credential) -> list[Any]:
+    bounds = [to_seconds(one.valid_from), to_seconds(one.valid_until)]
+    return [one.key.hex(), one.person_id, one.kind.value, one.state.value, *bounds, one.label]
+
+
+def _credential(row: list[Any]) -> Credential:
+    key, person, kind, state, start, end, label = row
+    return Credential(
+        bytes.fromhex(key),
+        person,
+        CredentialKind(kind),
+        CredentialState(state),
+        from_seconds(start),
+        from_seconds(end),
+        label,
+    )

@@ -1,0 +1,316 @@
+# ruff: noqa: S608 -- the only parts put into a statement are constants
+"""The read-only side of cache.db: from a credential's key to everything a decision needs, in one statement.
+
+Holds no copy of the directory. Works before sync has ever run (no file: generation 0, nobody) and notices when the
+file appears or is replaced. Whatever cannot be read is a ``CacheError``; the next call tries afresh.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from cache.changes import GroupHead, Quarantine
+from cache.directory import codec
+from cache.directory.rows import CREDENTIAL, PERSON, Generation, credential_of, person_of, read_generations
+from cache.directory.sync_state import SyncState, last_complete, read_sync_state, sync_state_path
+from cache.errors import CacheError
+from cache.model import Credential, Found, Freshness, Holder, Membership, Person
+from cache.sqlite import CACHE, explain, open_reader
+
+_GROUPS = """
+    LEFT JOIN membership ON membership.person = person.row
+    LEFT JOIN access_group ON access_group.row = membership.access_group
+    LEFT JOIN binding ON binding.group_id = access_group.id
+"""
+
+# The newest generation stands first, so that an unknown key still yields one row.
+_FIND = f"""
+    SELECT newest.number, newest.synced_at,
+           {PERSON}, {CREDENTIAL},
+           access_group.id, access_group.name, access_group.by_name, binding.reference
+    FROM (SELECT number, synced_at FROM generation ORDER BY number DESC LIMIT 1) AS newest
+    LEFT JOIN credential ON credential.key = ?
+    LEFT JOIN person ON person.row = credential.person
+    {_GROUPS}
+"""
+
+_MEMBERSHIPS = f"""
+    SELECT access_group.id, access_group.name, access_group.by_name, binding.reference
+    FROM person {_GROUPS} WHERE person.id = ? ORDER BY access_group.name, access_group.id
+"""
+
+_NOBODY = Freshness()
+
+_UNREADABLE = (sqlite3.Error, OSError, CacheError, ValueError, TypeError)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSummary:
+    """An access group as ``latchctl`` lists it, with the words by which the site file means it."""
+
+    group: GroupHead
+    members: int
+    references: frozenset[str]
+
+
+class Lookup:
+    """cache.db, opened read-only on first use. Belongs to one thread; ``clock`` tells the instant in UTC."""
+
+    def __init__(self, path: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """Nothing is opened yet: the file may not exist."""
+        self.path = path
+        self._clock = clock
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._cache_id = ""
+        self._seen: tuple[int, int] | None = None
+        self._opened = 0
+        self._sidecar = str(sync_state_path(path))
+        self._sidecar_mark: tuple[int, int] | None = None
+        self._sync_state = SyncState()
+
+    def close(self) -> None:
+        """Close the file; a later call opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> Self:
+        """The lookup itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    # -------------------------------------------------------------- the fast path
+
+    def find(self, key: bytes) -> Found:
+        """Everyone who holds the credential of this key, in any state, with their access groups.
+
+        Raises ``CacheError`` when the cache cannot be read: the caller denies.
+        """
+        try:
+            connection = self._connection or self._open()
+            rows = [] if connection is None else connection.execute(_FIND, (key,)).fetchall()
+            if not rows:
+                return Found((), _NOBODY)
+            freshness = self._freshness(rows[0][0], rows[0][1])
+            return Found(() if rows[0][2] is None else _holders(key, rows), freshness)
+        except _UNREADABLE as fault:
+            self._fail(fault)
+
+    def freshness(self) -> Freshness:
+        """The generation and when the last complete sync ended, as far as that can be believed."""
+        with self._reading() as connection:
+            row = (
+                connection
+                and connection.execute(
+                    "SELECT number, synced_at FROM generation ORDER BY number DESC LIMIT 1"
+                ).fetchone()
+            )
+            return self._freshness(*row) if row else _NOBODY
+
+    def changed(self) -> bool:
+        """Whether another process has committed, or the file appeared or was replaced, since the last call.
+
+        Cheap enough to ask every second. The first call answers whether there is a file.
+        """
+        self._close_if_replaced()
+        with self._reading() as connection:
+            version = connection.execute("PRAGMA data_version").fetchone()[0] if connection else 0
+        seen = (self._opened, version) if connection else None
+        changed = seen != self._seen
+        self._seen = seen
+        return changed
+
+    # -------------------------------------------------------------- for the technician
+
+    def sync_state(self) -> SyncState:
+        """How the last sync went."""
+        return self._read_sidecar()
+
+    def person(self, id_: str) -> Person | None:
+        """The person of this SCIM id."""
+        row = self._rows(f"SELECT {PERSON} FROM person WHERE id = ?", id_)
+        return person_of(row[0]) if row else None
+
+    def people(self, containing: str = "") -> Iterator[Person]:
+        """People by name; ``containing`` is looked for in name, user name, externalId and id."""
+        text = f"%{containing.replace('!', '!!').replace('%', '!%').replace('_', '!_')}%"
+        columns = ("name", "user_name", "external_id", "id")
+        where = " OR ".join(f"{column} LIKE ?1 ESCAPE '!'" for column in columns)
+        query = f"SELECT {PERSON} FROM person WHERE {where} ORDER BY name, id"
+        return (person_of(row) for row in self._each(query, text))
+
+    def memberships(self, person_id: str) -> tuple[Membership, ...]:
+        """The access groups of a person, by name."""
+        return _memberships(self._rows(_MEMBERSHIPS, person_id))
+
+    def credentials(self, person_id: str) -> tuple[Credential, ...]:
+        """The credentials of a person."""
+        rows = self._rows(
+            f"SELECT credential.key, {CREDENTIAL} FROM credential JOIN person ON person.row = credential.person"
+            " WHERE person.id = ? ORDER BY credential.label, credential.key",
+            person_id,
+        )
+        return tuple(credential_of(row[0], person_id, row[1:]) for row in rows)
+
+    def groups(self) -> tuple[GroupSummary, ...]:
+        """The access groups by name."""
+        counts = dict(self._rows("SELECT access_group, count(*) FROM membership GROUP BY access_group"))
+        references: dict[str, set[str]] = {}
+        for group, reference in self._rows("SELECT group_id, reference FROM binding"):
+            references.setdefault(group, set()).add(reference)
+        return tuple(
+            GroupSummary(
+                GroupHead(id_, name, external_id),
+                counts.get(row, 0),
+                frozenset(references.get(id_, set()) | {id_} | ({name} if by_name else set())),
+            )
+            for row, id_, name, external_id, by_name in self._rows(
+                "SELECT row, id, name, external_id, by_name FROM access_group ORDER BY name, id"
+            )
+        )
+
+    def members(self, group_id: str) -> Iterator[Person]:
+        """The people in an access group, by name."""
+        rows = self._each(
+            f"SELECT {PERSON} FROM access_group JOIN membership ON membership.access_group = access_group.row"
+            " JOIN person ON person.row = membership.person"
+            " WHERE access_group.id = ? ORDER BY person.name, person.id",
+            group_id,
+        )
+        return (person_of(row) for row in rows)
+
+    def counts(self) -> dict[str, int]:
+        """How many people, groups, memberships and credentials there are."""
+        tables = {"people": "person", "groups": "access_group", "memberships": "membership"}
+        tables["credentials"] = "credential"
+        return {
+            name: next((row[0] for row in self._rows(f"SELECT count(*) FROM {table}")), 0)
+            for name, table in tables.items()
+        }
+
+    def generations(self) -> tuple[Generation, ...]:
+        """The latest generations, newest first."""
+        with self._reading() as connection:
+            return () if connection is None else read_generations(connection)
+
+    def quarantine(self) -> Quarantine | None:
+        """What the brake holds back, if anything."""
+        rows = self._rows("SELECT body FROM state WHERE name = 'quarantine'")
+        try:
+            return codec.unpack_quarantine(rows[0][0]) if rows else None
+        except (ValueError, KeyError, TypeError) as fault:
+            raise CacheError(
+                f"{self.path}: the quarantine cannot be read ({fault}); run `latchctl sync now`"
+            ) from fault
+
+    # -------------------------------------------------------------- parts
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        with self._reading() as connection:
+            return [] if connection is None else connection.execute(query, values).fetchall()
+
+    def _each(self, query: str, *values: object) -> Iterator[Any]:
+        with self._reading() as connection:
+            yield from [] if connection is None else connection.execute(query, values)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        """The connection, opened if need be; ``None`` while there is no cache. An error closes it."""
+        try:
+            yield self._connection or self._open()
+        except _UNREADABLE as fault:
+            self._fail(fault)
+
+    def _fail(self, fault: Exception) -> NoReturn:
+        """Close, so that the next call tries afresh, and raise the fault as a ``CacheError``."""
+        self.close()
+        if isinstance(fault, CacheError):
+            raise fault
+        if isinstance(fault, sqlite3.Error | OSError):
+            explain(fault, self.path, CACHE)
+        raise CacheError(f"{self.path}: holds a value that is not understood ({fault}); restore a copy") from fault
+
+    def _open(self) -> sqlite3.Connection | None:
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return None
+        if status.st_size == 0:
+            return None
+        connection = open_reader(self.path, CACHE)
+        self._connection = connection
+        self._file = (status.st_dev, status.st_ino)
+        self._opened += 1
+        self._cache_id = ""
+        return connection
+
+    def _close_if_replaced(self) -> None:
+        if self._connection is None:
+            return
+        try:
+            status = self.path.stat()
+        except OSError:
+            self.close()
+            return
+        if (status.st_dev, status.st_ino) != self._file:
+            self.close()
+
+    def _freshness(self, number: int, synced_at: int) -> Freshness:
+        state = self._read_sidecar()
+        if not self._cache_id and self._connection is not None:
+            row = self._connection.execute("SELECT body FROM state WHERE name = 'cache_id'").fetchone()
+            self._cache_id = bytes(row[0]).decode() if row else ""
+        synced = last_complete(codec.instant(synced_at), self._cache_id, number, state, self._clock())
+        return Freshness(number, synced)
+
+    def _read_sidecar(self) -> SyncState:
+        try:
+            status = os.stat(self._sidecar)
+            mark = (status.st_ino, status.st_mtime_ns)
+        except OSError:
+            mark = None
+        if mark != self._sidecar_mark:
+            self._sync_state = read_sync_state(self.path) if mark else SyncState()
+            self._sidecar_mark = mark
+        return self._sync_state
+
+
+def _holders(key: bytes, rows: list[Any]) -> tuple[Holder, ...]:
+    by_person: dict[str, list[Any]] = {}
+    for row in rows:
+        by_person.setdefault(row[2], []).append(row)
+    return tuple(
+        Holder(
+            person_of(own[0][2:8]),
+            credential_of(key, id_, own[0][8:13]),
+            _memberships([row[13:] for row in own]),
+        )
+        for id_, own in by_person.items()
+    )
+
+
+def _memberships(rows: list[Any]) -> tuple[Membership, ...]:
+    """Rows of (group id, name, by_name, one reference or none) as memberships, a group's rows joined."""
+    groups: dict[str, tuple[str, set[str]]] = {}
+    for id_, name, by_name, reference in rows:
+        if id_ is None:
+            continue
+        if id_ not in groups:
+            groups[id_] = (name, {id_, name} if by_name else {id_})
+        if reference is not None:
+            groups[id_][1].add(reference)
+    return tuple(Membership(id_, name, frozenset(references)) for id_, (name, references) in groups.items())

@@ -1,0 +1,332 @@
+"""The only writer of cache.db: open, load, apply a plan in one transaction, generations, rollback, quarantine.
+
+Every method that writes either does all of it or nothing, also when the process is killed. Whatever SQLite or the
+file system refuses is a ``CacheError``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cache.changes import Binding, Delta, Plan, Quarantine, Rebinding, Removal, Scope
+from cache.directory import codec
+from cache.directory.rows import Generation, load_directory, read_generations, rebind, refresh_names, write_delta
+from cache.directory.sync_state import SyncState, last_complete, read_sync_state, write_sync_state
+from cache.errors import CacheError
+from cache.model import Directory
+from cache.sqlite import CACHE, explained, hold, open_writer, transaction
+
+RESTORABLE = 3
+"""How many generations back a rollback can go."""
+
+REMEMBERED = 100
+"""How many generations are listed."""
+
+WINDOW = timedelta(hours=24)
+"""The rolling time over which the brake adds up removals."""
+
+
+class Store:
+    """cache.db, opened for writing; use as a context manager. One process at a time can hold it."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file. Raises ``CacheError``: newer, damaged, not writable, or held by another."""
+        self.path = path
+        self._release = hold(path, CACHE)
+        try:
+            self._connection = open_writer(path, CACHE)
+        except BaseException:
+            self._release()
+            raise
+        try:
+            self.cache_id = self._identity()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file and let another writer in."""
+        self._connection.close()
+        self._release()
+
+    def __enter__(self) -> Self:
+        """The store itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    # -------------------------------------------------------------- reading
+
+    @property
+    def generation(self) -> int:
+        """The number of the current generation; 0 before the first complete sync."""
+        with self._explained():
+            found = self._connection.execute("SELECT max(number) FROM generation").fetchone()[0]
+        return int(found or 0)
+
+    def load(self, known: Directory | None = None) -> Directory:
+        """The whole directory, to reconcile. What equals a part of ``known`` is shared with it, to save memory."""
+        with self._explained():
+            return load_directory(self._connection, known or Directory())
+
+    def bindings(self) -> dict[str, Binding]:
+        """What each reference of the site file is bound to, tombstones included."""
+        with self._explained():
+            rows = self._connection.execute("SELECT reference, group_id, external_id, name FROM binding")
+            return {row[0]: Binding(*row) for row in rows}
+
+    def recent_removals(self, now: datetime) -> tuple[Removal, ...]:
+        """What was removed in the last 24 hours, added up; a removal dated ahead of ``now`` counts too."""
+        with self._explained():
+            rows = self._connection.execute(
+                "SELECT kind, sum(count), group_id FROM removal WHERE at > ? GROUP BY kind, group_id",
+                (codec.to_seconds(now - WINDOW),),
+            )
+            return tuple(Removal(Scope(kind), count, group) for kind, count, group in rows)
+
+    def generations(self) -> tuple[Generation, ...]:
+        """The latest generations, newest first."""
+        with self._explained():
+            return read_generations(self._connection)
+
+    def quarantine(self) -> Quarantine | None:
+        """What is held back, if anything."""
+        return self._read_quarantine()
+
+    def held(self) -> str | None:
+        """Why syncing is on hold (after a rollback), or ``None``."""
+        text = self._state("hold")
+        return None if text is None else text.decode()
+
+    def sync_state(self) -> SyncState:
+        """How the last sync went, with the time of the last complete one as far as it can be believed."""
+        return read_sync_state(self.path)
+
+    # -------------------------------------------------------------- writing
+
+    def apply(self, plan: Plan, now: datetime, summary: str = "sync", *, complete: bool = True) -> int:
+        """Carry out ``plan`` in one transaction; the number of the generation that then holds.
+
+        Writes nothing at all when nothing changes. The first complete sync makes generation 1 even when empty.
+        ``complete`` is false for a plan that does not come from a complete sync (a disconnect): the cache is then
+        no fresher than before.
+        """
+        with self._explained():
+            number = self.generation
+            held = self._quarantine_to_write(plan.quarantine)
+            changes = bool(plan.delta or plan.rebinding or (complete and number == 0))
+            if not changes and held is None:
+                return number
+            with transaction(self._connection):
+                if held is not None:
+                    self._put("quarantine", held or None)
+                if changes:
+                    synced = now if complete else self._last_complete(now) or codec.instant(0)
+                    number = self._next([(plan.delta, plan.rebinding)], now, synced, summary)
+                    self._count(plan.removals, now)
+            return number
+
+    def rollback(self, number: int, now: datetime, actor: str = "") -> int:
+        """Restore generation ``number`` as a new generation, and put syncing on hold so that it stays.
+
+        ``actor`` is who wanted it; it is kept with the generation.
+
+        Raises ``CacheError`` when that generation is not one of the last three.
+        """
+        with self._explained():
+            current = self.generation
+            undo = dict(
+                self._connection.execute(
+                    "SELECT number, undo FROM generation WHERE number > ? AND undo IS NOT NULL", (number,)
+                )
+            )
+            wanted = range(current, number, -1)
+            if not 0 < number < current or any(step not in undo for step in wanted):
+                raise CacheError(
+                    f"{self.path}: generation {number} cannot be restored; "
+                    "`latchctl sync status` lists those that can"
+                )
+            steps = [step for back in wanted for step in self._unpack(undo[back])]
+            with transaction(self._connection):
+                by = f" by {actor}" if actor else ""
+                self._put("hold", f"generation {number} was restored{by}".encode())
+                return self._next(steps, now, self._synced_at(number), f"rollback to generation {number}{by}")
+
+    def accept(self, token: str, now: datetime, summary: str = "") -> int:
+        """Carry out what is held back under ``token``; ``summary`` says who wanted it.
+
+        Raises ``CacheError`` when that is not held (any more).
+        """
+        held = self._expected(token)
+        with self._explained(), transaction(self._connection):
+            self._put("quarantine", None)
+            synced = self._last_complete(now) or codec.instant(0)
+            return self._next([(held.delta, Rebinding())], now, synced, summary or f"accepted {token}")
+
+    def reject(self, token: str) -> None:
+        """Keep what is held back under ``token`` for good, without asking again while it stays the same."""
+        held = self._expected(token)
+        with self._explained(), transaction(self._connection):
+            self._put("quarantine", codec.pack_quarantine(replace(held, rejected=True)))
+
+    def hold(self, reason: str | None) -> None:
+        """Put syncing on hold for ``reason``, or let it go on (``None``)."""
+        with self._explained(), transaction(self._connection):
+            self._put("hold", None if reason is None else reason.encode())
+
+    def completed(
+        self,
+        now: datetime,
+        text: str,
+        *,
+        road: str = "",
+        warnings: tuple[str, ...] = (),
+        unusable: tuple[str, ...] = (),
+    ) -> SyncState:
+        """Remember that a sync was complete at ``now``, without touching cache.db."""
+        state = SyncState(
+            self.cache_id, self.generation, now, now, "complete", text, road, warnings=warnings, unusable=unusable
+        )
+        write_sync_state(self.path, state)
+        return state
+
+    def failed(self, now: datetime, outcome: str, text: str) -> SyncState:
+        """Remember that a sync failed at ``now``, without touching cache.db; ``outcome`` is a short code."""
+        before = self.sync_state()
+        state = replace(
+            before,
+            cache_id=self.cache_id,
+            generation=self.generation,
+            synced_at=self._last_complete(now),
+            attempted_at=now,
+            outcome=outcome,
+            text=text,
+            failures=before.failures + 1,
+        )
+        write_sync_state(self.path, state)
+        return state
+
+    # -------------------------------------------------------------- parts
+
+    def _identity(self) -> str:
+        """The random name of this cache, made when it is new."""
+        known = self._state("cache_id")
+        if known is None:
+            known = os.urandom(8).hex().encode()
+            with self._explained(), transaction(self._connection):
+                self._put("cache_id", known)
+        return known.decode()
+
+    def _synced_at(self, number: int) -> datetime:
+        row = self._connection.execute("SELECT synced_at FROM generation WHERE number = ?", (number,)).fetchone()
+        return codec.instant(row[0] if row else 0)
+
+    def _last_complete(self, now: datetime) -> datetime | None:
+        with self._explained():
+            number = self.generation
+            committed = self._synced_at(number) if number else None
+        return last_complete(committed, self.cache_id, number, read_sync_state(self.path), now)
+
+    def _next(self, steps: list[tuple[Delta, Rebinding]], now: datetime, synced: datetime, summary: str) -> int:
+        """Write the steps as the next generation, with what leads back. Inside a transaction."""
+        undo: list[tuple[Delta, Rebinding]] = []
+        for delta, rebinding in steps:
+            back = write_delta(self._connection, delta)
+            undo.insert(0, (back, rebind(self._connection, rebinding)))
+        refresh_names(self._connection)
+        number = self.generation + 1
+        times = (codec.to_seconds(synced), codec.to_seconds(now))
+        added = sum(delta.added for delta, _ in steps)
+        removed = sum(delta.removed for delta, _ in steps)
+        self._connection.execute(
+            "INSERT INTO generation VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (number, *times, added, removed, summary, self._pack(undo)),
+        )
+        self._connection.execute(
+            "UPDATE generation SET undo = NULL WHERE number <= ? AND undo IS NOT NULL", (number - RESTORABLE,)
+        )
+        self._connection.execute("DELETE FROM generation WHERE number <= ?", (number - REMEMBERED,))
+        return number
+
+    def _count(self, removals: tuple[Removal, ...], now: datetime) -> None:
+        at = codec.to_seconds(now)
+        self._connection.execute("DELETE FROM removal WHERE at <= ?", (codec.to_seconds(now - WINDOW),))
+        self._connection.executemany(
+            "INSERT INTO removal VALUES (?, ?, ?, ?)",
+            [(at, one.scope.value, one.group_id, one.count) for one in removals],
+        )
+
+    @staticmethod
+    def _pack(steps: list[tuple[Delta, Rebinding]]) -> bytes:
+        return codec.pack(
+            [
+                [
+                    codec.canonical(delta),
+                    [[one.reference, one.group_id, one.external_id, one.name] for one in rebinding.bound],
+                    sorted(rebinding.dropped),
+                ]
+                for delta, rebinding in steps
+            ]
+        )
+
+    @staticmethod
+    def _unpack(blob: bytes) -> list[tuple[Delta, Rebinding]]:
+        return [
+            (codec.restore(delta), Rebinding(tuple(Binding(*row) for row in bound), frozenset(dropped)))
+            for delta, bound, dropped in codec.unpack(blob)
+        ]
+
+    def _quarantine_to_write(self, wanted: Quarantine | None) -> bytes | None:
+        """The bytes to write, empty to delete, or ``None`` when what is kept already says it."""
+        kept = self._read_quarantine()
+        if wanted is None:
+            return None if kept is None else b""
+        if kept is not None and kept.token == wanted.token:
+            return None
+        return codec.pack_quarantine(wanted)
+
+    def _read_quarantine(self) -> Quarantine | None:
+        blob = self._state("quarantine")
+        with self._explained():
+            return None if blob is None else codec.unpack_quarantine(blob)
+
+    def _expected(self, token: str) -> Quarantine:
+        held = self._read_quarantine()
+        if held is None:
+            raise CacheError("nothing is held back; `latchctl sync status` shows how the last sync went")
+        if held.token != token:
+            raise CacheError(
+                f"what is held back has changed: it is now {held.token}, not {token}; "
+                "look at `latchctl sync diff` again"
+            )
+        return held
+
+    def _state(self, name: str) -> bytes | None:
+        with self._explained():
+            row = self._connection.execute("SELECT body FROM state WHERE name = ?", (name,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def _put(self, name: str, body: bytes | None) -> None:
+        if body is None:
+            self._connection.execute("DELETE FROM state WHERE name = ?", (name,))
+        else:
+            self._connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, body))
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        with explained(self.path, CACHE):
+            try:
+                yield
+            except ValueError as fault:
+                raise CacheError(f"{self.path}: a value cannot be kept or read ({fault})") from fault

@@ -1,0 +1,225 @@
+"""The technician's commands to the doors process: what ``latchctl`` asks over the control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+from cache.directory.lookup import Lookup
+from cache.journal.filter import EventFilter
+from cache.journal.reader import JournalReader
+from cache.model import Moment, Record
+from daemon.control.arguments import event_filter
+from daemon.control.permissions import Role
+from daemon.control.questions.explain import Explainer
+from daemon.control.questions.question import Question
+from daemon.control.reports import (
+    DecisionReport,
+    DoorReport,
+    EventReport,
+    JournalReport,
+    StatusReport,
+    cache_report,
+    device_report,
+    door_report,
+    event_report,
+    sync_report,
+)
+from daemon.control.server import Call, Command, answers
+from daemon.doors.controller.door import DoorUnit
+from daemon.doors.controller.orders import DoorAction, OperatorOrder
+from daemon.doors.loop import Doors
+from daemon.errors import RequestError
+from drivers.settings import parse_duration
+
+T = TypeVar("T")
+
+BATCH = 500
+"""Events read at once, so that a long answer holds neither the file nor the memory."""
+
+DURABLE = 2.0
+"""Seconds for which an order's answer waits until the journal holds it; a disk that refuses delays only that."""
+
+
+class Desk:
+    """Answers the commands. Files are read in a thread of its own: the loop never waits for a technician."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+        self._thread = ThreadPoolExecutor(1, "desk")
+        self._journal = JournalReader(doors.paths.journal)
+        self._lookup = Lookup(doors.paths.cache)
+        self._explainer = Explainer(self._lookup, self._journal)
+
+    def commands(self) -> Mapping[str, Command]:
+        """Every command with who may give it."""
+        return {
+            "status": Command(Role.VIEWER, answers(self._status)),
+            "events": Command(Role.VIEWER, self._events),
+            "why": Command(Role.VIEWER, answers(self._why)),
+            "why group": Command(Role.VIEWER, self._why_group),
+            "access": Command(Role.VIEWER, self._access),
+            "door": Command(Role.OPERATOR, answers(self._door)),
+            "forgive": Command(Role.OPERATOR, answers(self._forgive)),
+        }
+
+    async def close(self) -> None:
+        """Close the files, in the thread that opened them."""
+        await self._read(self._journal.close)
+        await self._read(self._lookup.close)
+        self._thread.shutdown()
+
+    async def _read(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+    # -------------------------------------------------------------- status
+
+    async def _status(self, _: Call) -> StatusReport:
+        doors, now = self._doors, self._doors.now()
+        last = doors.writer.last()
+        found = await self._read(lambda: (self._lookup.freshness(), self._lookup.counts()))
+        quarantine = await self._read(self._lookup.quarantine)
+        return StatusReport(
+            site=doors.site.name,
+            version=version("latchd"),
+            running=True,
+            clock=now.quality.value,
+            cache=cache_report(*found, now, doors.cache_trouble),
+            sync=sync_report(await self._read(self._lookup.sync_state), quarantine is not None),
+            journal=JournalReport(last.sequence if last is not None else 0, doors.writer.alarmed),
+            doors=tuple(door_report(unit) for unit in doors.controller.units.values()),
+            devices=tuple(device_report(bus, status) for bus, status in doors.hardware.status()),
+            slowest_turn=round(doors.slowest, 6),
+        )
+
+    # -------------------------------------------------------------- events
+
+    async def _events(self, call: Call) -> AsyncGenerator[EventReport, None]:
+        """The newest ``count`` events, oldest first, or all after ``after``; with ``follow`` for ever."""
+        arguments = call.request.arguments
+        wanted = event_filter(arguments)
+        after, records = await self._read(lambda: self._start(arguments, wanted))
+        for record in records:
+            yield event_report(record)
+        fresh = asyncio.Event()
+        stop = self._doors.listen(fresh.set)
+        try:
+            while True:
+                fresh.clear()
+                batch = await self._read(functools.partial(self._journal.events, after, BATCH, wanted))
+                for record in batch:
+                    yield event_report(record)
+                    after = record.sequence
+                if len(batch) < BATCH:
+                    if not arguments.get("follow"):
+                        return
+                    await fresh.wait()
+        finally:
+            stop()
+
+    def _start(self, arguments: Mapping[str, Any], wanted: EventFilter) -> tuple[int, list[Record]]:
+        """After which record to go on, and the records to show before."""
+        if arguments.get("after") is not None:
+            return int(arguments["after"]), []
+        last = self._journal.last()
+        count = min(int(arguments.get("count", 50)), BATCH)
+        records = self._journal.latest(count, wanted) if count > 0 else []
+        newest = records[-1].sequence if records else 0
+        return max(newest, last.sequence if last is not None else 0), records
+
+    # -------------------------------------------------------------- why, and who may pass
+
+    async def _why(self, call: Call) -> DecisionReport:
+        """What would be decided for a card or a person at a reader, at an instant."""
+        question = self._question(call)
+        return await self._read(functools.partial(question.decision, self._explainer))
+
+    def _why_group(self, call: Call) -> AsyncGenerator[object, None]:
+        """The same for every member of an access group, a chunk of people an item."""
+        return self._chunks(self._question(call).group_decisions(self._explainer))
+
+    def _access(self, call: Call) -> AsyncGenerator[object, None]:
+        """Who may pass a door, or which doors somebody may pass, a chunk of paths and people an item."""
+        return self._chunks(self._question(call).access(self._explainer))
+
+    def _question(self, call: Call) -> Question:
+        doors = self._doors
+        return Question(call.request.arguments, doors.controller, doors.site.formats, doors.now(), running=True)
+
+    async def _chunks(self, chunks: Iterator[object]) -> AsyncGenerator[object, None]:
+        """Each chunk is worked out in the desk's thread when the one before is on its way: nothing piles up."""
+        while (chunk := await self._read(lambda: next(chunks, None))) is not None:
+            yield chunk
+
+    # -------------------------------------------------------------- operators
+
+    async def _door(self, call: Call) -> tuple[DoorReport, ...]:
+        """Order something for one door or for all; each order is recorded with the user of the socket."""
+        doors, now = self._doors, self._doors.now()
+        units = doors.controller.units
+        orders = tuple(door_orders(call.request.arguments, call.peer.user, tuple(units), now))
+        if call.request.arguments.get("until_edge"):
+            orders = tuple(replace(order, until=_next_edge(units[order.door], now)) for order in orders)
+        for order in orders:
+            doors.act(doors.controller.operate(order, now), now)
+        durable = await self._durable()
+        return tuple(replace(door_report(unit), durable=durable) for unit in units.values())
+
+    async def _forgive(self, call: Call) -> None:
+        """Forget where a person is, or everybody in an area: their next entry is no anti-passback violation."""
+        person, area = call.request.arguments.get("person"), call.request.arguments.get("area")
+        controller, now = self._doors.controller, self._doors.now()
+        known = area is not None or controller.knows_where(str(person))
+        if not known and await self._read(lambda: self._lookup.person(str(person))) is None:
+            raise RequestError(f'the cache has no person of the id "{person}"')
+        try:
+            if area is None:
+                effects = controller.forgive(call.peer.user, str(person), now)
+            else:
+                effects = controller.forgive_area(call.peer.user, str(area), now)
+        except ValueError as error:
+            raise RequestError(str(error)) from None
+        self._doors.act(effects, now)
+        await self._durable()
+
+    async def _durable(self) -> bool:
+        """Wait until what was ordered, and carried out, survives a power cut; false when the disk refuses."""
+        return await self._read(functools.partial(self._doors.writer.flush, DURABLE))
+
+
+def _next_edge(unit: DoorUnit, now: Moment) -> datetime:
+    try:
+        return unit.next_edge(now)
+    except ValueError as error:
+        raise RequestError(f"{error}; say a time instead") from None
+
+
+def door_orders(
+    arguments: Mapping[str, Any], actor: str, doors: tuple[str, ...], now: Moment
+) -> Iterator[OperatorOrder]:
+    """The orders that a request means, all of them checked before the first is carried out."""
+    wanted = str(arguments.get("door", ""))
+    if wanted != "all" and wanted not in doors:
+        raise RequestError(f'there is no door "{wanted}"; there are: {", ".join(doors)}, or all')
+    try:
+        action = DoorAction(str(arguments.get("action", "")))
+        length = arguments.get("for")
+        seconds = None if length is None else parse_duration(length)
+    except ValueError as error:
+        raise RequestError(f"door: {error}") from None
+    pulse, edge = action is DoorAction.PULSE, bool(arguments.get("until_edge"))
+    if action in (DoorAction.LOCKDOWN, DoorAction.RELEASE) and (edge or length is not None):
+        raise RequestError(f"door: {action.value} has no end: a lockdown holds until it is released")
+    if edge and (pulse or length is not None):
+        raise RequestError("door: the next edge is an end for unlock, lock and block, and the only one then")
+    until = None if seconds is None or pulse else now.utc + timedelta(seconds=seconds)
+    for door in doors if wanted == "all" else (wanted,):
+        yield OperatorOrder(
+            actor, action, door, until, seconds if pulse else None, str(arguments.get("because") or "")[:500]
+        )

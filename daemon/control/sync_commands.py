@@ -1,0 +1,124 @@
+"""The technician's commands to the sync process: ``latchctl sync …`` over its control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from daemon.control.permissions import Role
+from daemon.control.server import Call, Command, answers
+from daemon.errors import ControlError
+from daemon.sync.outcome import HeldBack, SyncStatus
+from daemon.sync.scheduler import SyncLoop
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a running sync is reading, and how many of it so far."""
+
+    what: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What an operator's command led to."""
+
+    text: str
+    generation: int
+
+
+class SyncDesk:
+    """Answers the commands. Everything that reads or writes a file or the network runs in a thread."""
+
+    def __init__(self, syncing: SyncLoop) -> None:
+        self._syncing = syncing
+        self._service = syncing.service
+
+    def commands(self) -> Mapping[str, Command]:
+        """Every command with who may give it."""
+        return {
+            "sync status": Command(Role.VIEWER, answers(self._status)),
+            "sync diff": Command(Role.VIEWER, answers(self._diff)),
+            "sync now": Command(Role.OPERATOR, self._now),
+            "sync accept": Command(Role.OPERATOR, answers(self._accept)),
+            "sync reject": Command(Role.OPERATOR, answers(self._reject)),
+            "sync rollback": Command(Role.OPERATOR, answers(self._rollback)),
+            "sync resume": Command(Role.OPERATOR, answers(self._resume)),
+            "sync disconnect": Command(Role.OPERATOR, answers(self._disconnect)),
+        }
+
+    async def _status(self, _: Call) -> SyncStatus:
+        return await asyncio.to_thread(self._service.status)
+
+    async def _now(self, call: Call) -> AsyncGenerator[object, None]:
+        """Progress as it comes, then the outcome."""
+        loop, queue = asyncio.get_running_loop(), asyncio.Queue[Progress]()
+
+        def tell(what: str, count: int) -> None:
+            loop.call_soon_threadsafe(queue.put_nowait, Progress(what, count))
+
+        running = asyncio.create_task(self._syncing.now(bool(call.request.arguments.get("dry_run")), tell))
+        while not running.done():
+            following = asyncio.create_task(queue.get())
+            await asyncio.wait((running, following), return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                yield {"progress": following.result()}
+            else:
+                following.cancel()
+        yield {"outcome": await running}
+
+    async def _diff(self, _: Call) -> HeldBack | None:
+        return (await asyncio.to_thread(self._service.status)).quarantine
+
+    async def _accept(self, call: Call) -> Done:
+        token = _token(call)
+        generation = await _act(call, lambda: self._service.accept(token, call.peer.user))
+        return Done("accepted: what was held back has happened", generation)
+
+    async def _reject(self, call: Call) -> Done:
+        token = _token(call)
+        await _act(call, lambda: self._service.reject(token))
+        return Done("rejected: what was held back stays as it is", self._service.store.generation)
+
+    async def _rollback(self, call: Call) -> Done:
+        generation = call.request.arguments.get("generation")
+        if generation is None:
+            earlier = await asyncio.to_thread(self._service.store.generations)
+            generation = next((one.number for one in earlier if one.restorable), None)
+        if not isinstance(generation, int):
+            raise ControlError("there is no generation to go back to: latchctl sync status lists them")
+        restored = await _act(call, lambda: self._service.rollback(generation, call.peer.user))
+        return Done(
+            f"generation {generation} is restored; syncing is on hold until `latchctl sync resume`", restored
+        )
+
+    async def _resume(self, call: Call) -> Done:
+        await _act(call, self._service.resume)
+        return Done("syncing goes on", self._service.store.generation)
+
+    async def _disconnect(self, call: Call) -> Done:
+        reason = str(call.request.arguments.get("reason") or "")
+        generation = await _act(call, lambda: self._service.disconnect(call.peer.user, reason))
+        return Done("every SCIM access group is deleted; syncing is on hold", generation)
+
+
+def _token(call: Call) -> str:
+    token: Any = call.request.arguments.get("token")
+    if not isinstance(token, str) or not token:
+        raise ControlError("say what is meant: latchctl sync diff prints the token of what is held back")
+    return token
+
+
+async def _act(call: Call, function: Callable[[], T]) -> T:
+    """Do it, and leave a trace of who wanted it: this process writes no journal."""
+    done = await asyncio.to_thread(function)
+    log.info("operator %s: %s", call.peer.user, call.request.command)
+    return done

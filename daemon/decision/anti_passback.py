@@ -1,0 +1,48 @@
+"""Anti-passback: whether an entry into an area is a second one without leaving it. Pure.
+
+A position is the area a person was last known to enter. It is forgotten by forgiveness (the caller drops it),
+at the area's reset time, and after the area's ``timed`` seconds. Only the area that the way leads to is asked:
+nobody is kept from leaving an area because of how they came in.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from daemon.decision.door_rules import AntiPassback, Area
+from daemon.decision.request import Position
+from daemon.decision.schedule import instant_of
+
+
+class Passage(StrEnum):
+    """What an entry is, seen from where the person is known to be."""
+
+    FREE = "free"
+    ELSEWHERE = "elsewhere"
+    FORGIVEN = "forgiven"
+    VIOLATION = "violation"
+
+
+def passage(area: Area, position: Position | None, zone: ZoneInfo, now: datetime) -> Passage:
+    """Judge an entry into ``area`` at ``now``; FREE where the area has no anti-passback."""
+    if area.anti_passback is AntiPassback.OFF and area.timed <= 0:
+        return Passage.FREE
+    if position is None or position.area != area.name:
+        return Passage.ELSEWHERE
+    if area.timed > 0 and (now - position.since).total_seconds() >= area.timed:
+        return Passage.FORGIVEN
+    if area.reset is not None and position.since < last_reset(area.reset, zone, now):
+        return Passage.FORGIVEN
+    return Passage.VIOLATION
+
+
+def last_reset(minute: int, zone: ZoneInfo, now: datetime) -> datetime:
+    """The last instant up to ``now`` at which the wall clock reached ``minute`` of the day.
+
+    Where the clock shows that minute twice, the first counts; where it skips it, the instant after the gap.
+    """
+    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    today, yesterday = (instant_of(midnight + timedelta(days=day, minutes=minute), zone) for day in (0, -1))
+    return today if today <= now else yesterday

@@ -1,0 +1,296 @@
+"""The controller: device events and time in, commands and events out. Pure; the same in the real daemon and in
+the scenario runner.
+
+One badge read is: frame -> key -> one read-only lookup -> ``decide`` -> ``machine.step`` -> relay command,
+in one call of ``handle`` without a wait or a write (contract 1 of DESIGN.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+
+from cache.model import Event, EventName, Freshness, Moment, Reason
+from daemon.decision.staleness import Staleness, next_change, staleness
+from daemon.doors.controller.door import DoorUnit
+from daemon.doors.controller.effects import Collected, Effects
+from daemon.doors.controller.orders import OVERRIDE_MODES, DoorAction, OperatorOrder, operator_event
+from daemon.doors.controller.reader import Entry
+from daemon.doors.controller.site_state import ControllerRules, Find, Surroundings
+from daemon.doors.door import modes
+from daemon.doors.door.modes import Order
+from daemon.doors.door.state import BARRED, Pulse, ReaderLink, Tamper
+from drivers.events import (
+    CardRead,
+    DeviceAlarm,
+    DeviceEvent,
+    DeviceOffline,
+    DeviceOnline,
+    InputChanged,
+    KeyPress,
+    ReadError,
+    ReadFault,
+    TamperChanged,
+)
+
+JUMP = timedelta(seconds=2)
+"""The wall clock moved against the monotonic one by more than this: an event, and every schedule is looked at
+anew. NTP slews by 0.5 ms a second at most, so that a slew between two looks stays below."""
+
+IDENTITY = "identity."
+"""Prefix of the names under which the journal keeps who the devices said they are."""
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+"""An instant that does not come."""
+
+NOTHING_KEPT: Mapping[str, str] = MappingProxyType({})
+
+
+class Controller:
+    """All doors of one controller. Belongs to one thread; ``find`` is the read-only lookup of the cache."""
+
+    def __init__(self, rules: ControllerRules, find: Find) -> None:
+        self._out = Collected()
+        self.around = Surroundings(rules, find, self._out)
+        self.units = {name: DoorUnit(setup, self._out, self.around.entered) for name, setup in rules.doors.items()}
+        self.around.units = self.units
+        self.entries = {
+            reader: Entry(reader, unit, self.around, self._out)
+            for unit in self.units.values()
+            for reader in unit.setup.readers
+        }
+        self._offline: set[str] = set()
+        self._identities: dict[str, str] = {}
+        self._clock: Moment | None = None
+        self._staleness: dict[str, Staleness] = {}
+        self._staleness_from = self._staleness_until = NEVER
+
+    # -------------------------------------------------------------- in and out
+
+    def start(
+        self,
+        now: Moment,
+        version: str,
+        kept: Mapping[str, str] = NOTHING_KEPT,
+        newest: datetime | None = None,
+    ) -> Effects:
+        """Every lock off, every mode taken, and the start on record. ``kept`` is what survived, by name.
+
+        What cannot be read of it is on record too, and replaced by the safest: a door is in lockdown, a reader
+        takes no PINs for a while, a position is forgotten. ``newest``: the last instant known to have passed.
+        """
+        self._clock = now
+        self._identities = {n.removeprefix(IDENTITY): who for n, who in kept.items() if n.startswith(IDENTITY)}
+        unreadable = self.around.start(kept)
+        unreadable += [u.state_name for u in self.units.values() if not u.start(now, kept.get(u.state_name))]
+        unreadable += [e.state_name for e in self.entries.values() if not e.start(now, kept.get(e.state_name))]
+        detail = [("version", version), ("clock", now.quality.value)]
+        if unreadable:
+            detail.append(("unreadable", ", ".join(unreadable)))
+        self._out.events.insert(0, Event(EventName.SYSTEM_START, detail=tuple(detail)))
+        if newest is not None and now.utc < newest - JUMP:
+            self._out.events.append(_jump((now.utc - newest).total_seconds()))
+        return self._out.take()
+
+    def stop(self) -> Effects:
+        """The end of the process on record. The drivers switch every output off when they are cancelled."""
+        self._out.events.append(Event(EventName.SYSTEM_STOP))
+        return self._out.take()
+
+    def handle(self, event: DeviceEvent, now: Moment) -> Effects:
+        """One event of a device."""
+        match event:
+            case CardRead(reader):
+                if (entry := self.entries.get(reader)) is not None:
+                    entry.card(event, now)
+            case KeyPress(reader):
+                if (entry := self.entries.get(reader)) is not None:
+                    entry.keys(event, now)
+            case InputChanged(point, state):
+                for unit in self.units.values():
+                    if unit.owns(point):
+                        unit.input_changed(point, state, now)
+            case ReadError():
+                self._read_error(event)
+            case DeviceOnline() | DeviceOffline():
+                self._link(event, now)
+            case TamperChanged(device, active):
+                self._tamper(device, active, now)
+            case DeviceAlarm(device, _, what):
+                detail = (("device", device), ("what", what))
+                self._out.events.append(Event(EventName.INPUT_FAULT, detail=detail))
+        return self._out.take()
+
+    def deadline(self, now: Moment) -> float | None:
+        """The monotonic time at which ``handle_deadline`` is due; ``None``: nothing is under way."""
+        return min(self._deadlines(now), default=None)
+
+    def _deadlines(self, now: Moment) -> Iterator[float]:
+        for entry in self.entries.values():
+            if (due := entry.deadline()) is not None:
+                yield due
+        for unit in self.units.values():
+            if (due := unit.deadline(now)) is not None:
+                yield due
+        if self._staleness_until != NEVER:
+            yield now.monotonic + (self._staleness_until - now.utc).total_seconds()
+
+    def handle_deadline(self, now: Moment) -> Effects:
+        """Serve every timer that has fallen due. To be called about every second too: it watches the clock."""
+        self._watch_clock(now)
+        for unit in self.units.values():
+            unit.handle_deadline(now)
+        for entry in self.entries.values():
+            entry.handle_deadline(now)
+        self.around.expire(now)
+        self._watch_staleness(now)
+        return self._out.take()
+
+    # -------------------------------------------------------------- operators
+
+    def operate(self, order: OperatorOrder, now: Moment) -> Effects:
+        """Carry out what an operator ordered for a door, and put it on record with who and why."""
+        unit = self.units[order.door]
+        by = Order(order.actor, order.reason)
+        refused = self._pulse_is_refused(unit) if order.action is DoorAction.PULSE else ""
+        self._out.events.append(operator_event(order, refused))
+        match order.action:
+            case DoorAction.LOCKDOWN:
+                unit.order(modes.lock_down(unit.ordered, by), now)
+            case DoorAction.RELEASE:
+                unit.order(modes.release(unit.ordered), now)
+            case DoorAction.PULSE if not refused:
+                unit.step(Pulse(order.seconds), now)
+            case DoorAction.UNLOCK | DoorAction.LOCK | DoorAction.BLOCK:
+                mode = OVERRIDE_MODES[order.action]
+                unit.order(modes.override(unit.ordered, mode, by, order.until), now)
+        return self._out.take()
+
+    def _pulse_is_refused(self, unit: DoorUnit) -> str:
+        """By what, in a word or two; empty: it is not. An interlock binds operators like everybody else."""
+        if unit.state.mode in BARRED:
+            return unit.state.mode.value
+        other = self.around.access_state(unit, exiting=False).interlock
+        return f"interlock with {other}" if other is not None else ""
+
+    def knows_where(self, person: str) -> bool:
+        """Whether somebody is in an area, as far as is known; also somebody whom the directory no longer has."""
+        return person in self.around.space.positions
+
+    def forgive(self, actor: str, person: str, now: Moment) -> Effects:
+        """Forget where a person is: their next entry is no anti-passback violation."""
+        self.around.forgive(person, now)
+        detail = (("name", actor), ("action", "forgive"))
+        self._out.events.append(Event(EventName.OPERATOR, person=person, detail=detail))
+        return self._out.take()
+
+    def forgive_area(self, actor: str, area: str, now: Moment) -> Effects:
+        """Forget everybody who is in an area. ``ValueError``: the site file gives that area no rules."""
+        areas = self.around.rules.areas
+        if area not in areas:
+            raise ValueError(f'there is no area "{area}"; there are: {", ".join(areas) or "none"}')
+        self.around.forgive_area(area, now)
+        detail = (("name", actor), ("action", "forgive"), ("area", area))
+        self._out.events.append(Event(EventName.OPERATOR, detail=detail))
+        return self._out.take()
+
+    # -------------------------------------------------------------- devices
+
+    def _read_error(self, error: ReadError) -> None:
+        entry = self.entries.get(error.reader)
+        reason = Reason.PARITY_ERROR if error.fault is ReadFault.PARITY_ERROR else Reason.BAD_FRAME
+        detail = (("bits", error.length), ("fault", error.fault.value), ("note", error.note))
+        door = entry.unit.setup.name if entry is not None else None
+        self._out.events.append(Event(EventName.READ_ERROR, door, error.reader, reason=reason, detail=detail))
+        if entry is not None:
+            entry.refuse()
+
+    def _identify(self, device: str, unique: str) -> None:
+        """Remember which device is in this place, also over a restart; another one in it is an alarm."""
+        known = self._identities.get(device)
+        if not unique or unique == known:
+            return
+        self._identities[device] = self._out.state[IDENTITY + device] = unique
+        if known is not None:
+            reader = device if device in self.around.rules.readers else None
+            detail = (("device", device), ("what", f"another device answers: was {known}, is {unique}"))
+            self._out.events.append(Event(EventName.INPUT_FAULT, reader=reader, detail=detail))
+
+    def _link(self, event: DeviceOnline | DeviceOffline, now: Moment) -> None:
+        online = isinstance(event, DeviceOnline)
+        device = event.device
+        if isinstance(event, DeviceOnline):
+            self._identify(device, event.unique)
+        news = online is (device in self._offline)
+        if online:
+            self._offline.discard(device)
+        else:
+            self._offline.add(device)
+        for unit in self.units.values():
+            if device in unit.setup.readers:
+                unit.step(ReaderLink(device, online), now)
+            if online:
+                unit.device_back(device, now)
+            else:
+                unit.device_lost(device, now)
+        if news and device not in self.entries:
+            self._out.events.append(self._link_event(event))
+
+    def _link_event(self, event: DeviceOnline | DeviceOffline) -> Event:
+        online = isinstance(event, DeviceOnline)
+        if event.device in self.around.rules.readers:
+            return Event(EventName.READER_ONLINE if online else EventName.READER_OFFLINE, reader=event.device)
+        name = EventName.BOARD_ONLINE if online else EventName.BOARD_OFFLINE
+        why = event.why if isinstance(event, DeviceOffline) else event.identity
+        return Event(name, detail=(("board", event.device), ("why", why)))
+
+    def _tamper(self, device: str, active: bool, now: Moment) -> None:
+        entry = self.entries.get(device)
+        if entry is not None:
+            entry.unit.step(Tamper(device, active), now)
+        else:
+            name = EventName.TAMPER_ON if active else EventName.TAMPER_OFF
+            self._out.events.append(Event(name, detail=(("device", device),)))
+
+    # -------------------------------------------------------------- the clock and the cache
+
+    def _watch_clock(self, now: Moment) -> None:
+        before, self._clock = self._clock, now
+        if before is None:
+            return
+        drift = (now.utc - before.utc) - timedelta(seconds=now.monotonic - before.monotonic)
+        jumped, changed = abs(drift) > JUMP, now.quality is not before.quality
+        if jumped:
+            self._out.events.append(_jump(drift.total_seconds()))
+        if changed:
+            self._out.events.append(Event(EventName.CLOCK_QUALITY, detail=(("quality", now.quality.value),)))
+        if jumped or changed:
+            for unit in self.units.values():
+                unit.take_mode(now)
+
+    def watch_cache(self, freshness: Freshness, now: Moment) -> Effects:
+        """Take note of how old the cache is: doors for which it grows too old are recorded, then and in time."""
+        if freshness != self.around.freshness:
+            self.around.freshness = freshness
+            self._staleness_from = NEVER
+        self._watch_staleness(now)
+        return self._out.take()
+
+    def _watch_staleness(self, now: Moment) -> None:
+        """Look at the age of the cache, unless the last look holds until later and the clock was not set back."""
+        if self._staleness_from <= now.utc < self._staleness_until:
+            return
+        policies = {unit.setup.rules.staleness for unit in self.units.values()}
+        changes = [next_change(policy, self.around.freshness, now.utc) for policy in policies]
+        self._staleness_from = now.utc
+        self._staleness_until = min((change for change in changes if change is not None), default=NEVER)
+        for name, unit in self.units.items():
+            state = staleness(unit.setup.rules.staleness, self.around.freshness, now.utc)
+            if state is not self._staleness.setdefault(name, Staleness.FRESH):
+                self._staleness[name] = state
+                self._out.events.append(Event(EventName.CACHE_STALE, door=name, level=state.value))
+
+
+def _jump(seconds: float) -> Event:
+    return Event(EventName.CLOCK_JUMP, detail=(("seconds", round(seconds, 3)),))

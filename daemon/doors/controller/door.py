@@ -1,0 +1,222 @@
+"""One door at work: its state machine, its inputs and its mode, turned into commands and events. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from cache.model import Event, EventName, Mode, Moment
+from daemon.decision.door_rules import Area
+from daemon.decision.schedule import next_mode_edge
+from daemon.doors.controller.effects import Collected
+from daemon.doors.controller.setup import DoorSetup, InputSetup
+from daemon.doors.door import debounce, machine
+from daemon.doors.door.debounce import contact_of, signal_of
+from daemon.doors.door.durable import Durable
+from daemon.doors.door.modes import ModeState, Order, effective, forget_past, lock_down, look_again
+from daemon.doors.door.state import (
+    Contact,
+    ContactRead,
+    CountEntry,
+    DoorEvent,
+    LockDoor,
+    LockRestored,
+    ModeChanged,
+    Record,
+    ReleaseLock,
+    RexRead,
+    Signal,
+    Timer,
+)
+from daemon.doors.door.table import Lock
+from drivers.events import Colour, Hold, InputState, Led, Point, Pulse, Release
+
+MODE_STATE = Durable(ModeState)
+
+UNREADABLE = Order("latchd", "what was ordered before the start could not be read")
+"""Who locks a door down whose kept orders are damaged."""
+
+_BROKEN = (Signal.SHORT, Signal.CUT)
+
+Entered = Callable[["DoorUnit", str, str | None, Moment], None]
+"""The door, the person, the reader they used, and when."""
+
+
+class DoorUnit:
+    """Drives one ``daemon.doors.door.machine``; collects what it asks for in ``out``."""
+
+    def __init__(self, setup: DoorSetup, out: Collected, entered: Entered) -> None:
+        """``entered`` is told who went through, or must be taken to have."""
+        self.setup = setup
+        self._entered = entered
+        self.state = machine.start(setup.config, setup.modes.plan.default)
+        self._out = out
+        self._inputs = {
+            line.point: debounce.Input(line.debounce)
+            for line in (setup.contact, setup.rex, setup.fire)
+            if line is not None
+        }
+        self.ordered = ModeState()
+        self._fire = False
+        self._fire_line = Signal.LOST
+        self._mode_edge: datetime | None = None
+
+    @property
+    def state_name(self) -> str:
+        """Under which name the orders for this door are kept in the journal."""
+        return f"mode.{self.setup.name}"
+
+    def area_behind(self, reader: str | None) -> Area | None:
+        """Where the way of this reader leads: the exit reader's back, any other's onwards; ``None``: outside."""
+        rules = self.setup.rules
+        return rules.from_area if reader is not None and reader == self.setup.exit else rules.to_area
+
+    # -------------------------------------------------------------- time
+
+    def start(self, now: Moment, kept: str | None) -> bool:
+        """Switch the lock off, whatever it held before, and take the mode of this instant.
+
+        ``kept`` is what the journal holds under ``state_name``: a lockdown survives power loss. Where it cannot
+        be read (the answer is then false) it may have been a lockdown, so it is one until somebody releases it.
+        """
+        self._out.commands.append(Release(self.setup.lock))
+        readable = True
+        if kept is not None:
+            try:
+                self.ordered = MODE_STATE.load(kept)
+            except ValueError:
+                readable = False
+                self.order(lock_down(self.ordered, UNREADABLE), now)
+        self.take_mode(now)
+        return readable
+
+    def deadline(self, now: Moment) -> float | None:
+        """The monotonic time at which ``handle_deadline`` is due."""
+        return min(self._deadlines(now), default=None)
+
+    def _deadlines(self, now: Moment) -> Iterator[float]:
+        due = machine.deadline(self.state)
+        if due is not None:
+            yield due
+        for line in self._inputs.values():
+            settles = debounce.deadline(line)
+            if settles is not None:
+                yield settles
+        if self._mode_edge is not None:
+            yield now.monotonic + (self._mode_edge - now.utc).total_seconds()
+
+    def handle_deadline(self, now: Moment) -> None:
+        """Serve every timer that has fallen due."""
+        for point in self._inputs:
+            self._input(point, None, now)
+        if self._mode_edge is not None and self._mode_edge <= now.utc:
+            self.take_mode(now)
+        due = machine.deadline(self.state)
+        if due is not None and due <= now.monotonic:
+            self.step(Timer(), now)
+
+    def order(self, ordered: ModeState, now: Moment) -> None:
+        """Somebody ordered a mode, or is the first one in: it holds from now on and survives a restart."""
+        if ordered == self.ordered:
+            return
+        self.ordered = ordered
+        self._out.state[self.state_name] = MODE_STATE.dump(ordered) if ordered != ModeState() else None
+        self.take_mode(now)
+
+    def next_edge(self, now: Moment) -> datetime:
+        """When the door's schedule changes next. ``ValueError``: it never does."""
+        edge = next_mode_edge(self.setup.modes.plan, self.setup.modes.zone, now.utc)
+        if edge is None:
+            raise ValueError(f"the door {self.setup.name} has no schedule that changes")
+        return edge
+
+    def take_mode(self, now: Moment) -> None:
+        """Find the mode that holds now: at each edge, after each order, and after the wall clock was set."""
+        self.order(forget_past(self.ordered, now.utc), now)
+        found = effective(
+            self.setup.modes, self.ordered, now, fire=self._fire, held=self.state.lock is Lock.UNLOCKED
+        )
+        self._mode_edge = look_again(self.setup.modes, self.ordered, now)
+        before = self.state.mode
+        self.step(ModeChanged(found.mode, found.cause), now)
+        if self.state.mode is not before:
+            for reader in self.setup.readers:
+                self.show_rest(reader)
+
+    # -------------------------------------------------------------- inputs
+
+    def owns(self, point: Point) -> bool:
+        """Whether the input belongs to this door."""
+        return point in self._inputs
+
+    def input_changed(self, point: Point, raw: InputState, now: Moment) -> None:
+        """A raw level of one of this door's inputs."""
+        self._input(point, raw, now)
+
+    def device_lost(self, device: str, now: Moment) -> None:
+        """The device stopped answering: what its inputs are must be learnt anew. The lock stays as it is."""
+        for point, line in self._inputs.items():
+            if point.device == device:
+                self._inputs[point] = debounce.lost(line)
+                if point == _point(self.setup.contact):
+                    self.step(ContactRead(Contact.LOST), now)
+                elif point == _point(self.setup.rex):
+                    self.step(RexRead(Signal.LOST), now)
+
+    def device_back(self, device: str, now: Moment) -> None:
+        """The device answers again: if it carries the lock, say anew what the lock is to be."""
+        if self.setup.lock.device == device:
+            self.step(LockRestored(), now)
+        if device in self.setup.readers:
+            self.show_rest(device)
+
+    def _input(self, point: Point, raw: InputState | None, now: Moment) -> None:
+        self._inputs[point], settled = debounce.step(self._inputs[point], raw, now.monotonic)
+        for level in settled:
+            contact, rex, fire = self.setup.contact, self.setup.rex, self.setup.fire
+            if contact is not None and point == contact.point:
+                self.step(ContactRead(contact_of(level.state, contact.sense)), now, level.at)
+            elif rex is not None and point == rex.point:
+                self.step(RexRead(signal_of(level.state, rex.sense)), now, level.at)
+            elif fire is not None and point == fire.point:
+                self._fire_changed(signal_of(level.state, fire.sense), now)
+
+    def _fire_changed(self, signal: Signal, now: Moment) -> None:
+        """A broken fire line is a fault on record, and neither an alarm nor its end."""
+        before, self._fire_line = self._fire_line, signal
+        if signal in _BROKEN:
+            detail = (("input", "fire"), ("state", signal.value))
+            self._out.events.append(Event(EventName.INPUT_FAULT, self.setup.name, detail=detail))
+            return
+        if before in _BROKEN:
+            self._out.events.append(Event(EventName.INPUT_CLEAR, self.setup.name, detail=(("input", "fire"),)))
+        if (signal is Signal.ON) is not self._fire:
+            self._fire = signal is Signal.ON
+            self.take_mode(now)
+
+    # -------------------------------------------------------------- the machine
+
+    def step(self, event: DoorEvent, now: Moment, at: float | None = None) -> None:
+        """One event of the door, and what follows from it; ``at`` where it happened a moment before ``now``."""
+        self.state, effects = machine.step(self.state, event, now.monotonic if at is None else at)
+        for effect in effects:
+            match effect:
+                case ReleaseLock(None):
+                    self._out.commands.append(Hold(self.setup.lock))
+                case ReleaseLock(float() as seconds):
+                    self._out.commands.append(Pulse(self.setup.lock, seconds))
+                case LockDoor():
+                    self._out.commands.append(Release(self.setup.lock))
+                case Record(recorded):
+                    self._out.events.append(recorded)
+                case CountEntry(person, reader):
+                    self._entered(self, person, reader, now)
+
+    def show_rest(self, reader: str) -> None:
+        """Set the reader's resting light: green where nobody needs a card, else red."""
+        colour = Colour.GREEN if self.state.mode is Mode.UNLOCKED else Colour.RED
+        self._out.commands.append(Led(reader, colour))
+
+
+def _point(line: InputSetup | None) -> Point | None:
+    return None if line is None else line.point

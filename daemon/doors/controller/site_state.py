@@ -1,0 +1,140 @@
+"""What all readers of a controller share: the lookup, PIN rules, where people are, and interlocks. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from cache.keys import card_key
+from cache.model import Found, Freshness, Moment
+from daemon.decision.door_rules import Area
+from daemon.decision.pin import compare_pin, find_pin
+from daemon.decision.request import AccessState, PinEntry, PinResult
+from daemon.doors.controller.door import DoorUnit
+from daemon.doors.controller.effects import Collected
+from daemon.doors.controller.setup import DoorSetup
+from daemon.doors.door.durable import Durable
+from daemon.doors.door.session import Ask, SessionConfig
+from daemon.doors.door.space import Interlock, Moved, Space, interlocked_by
+
+MOVED = Durable(Moved)
+POSITION = "position."
+"""Prefix of the names under which positions are kept in the journal, followed by the person's id."""
+
+NOBODY: frozenset[str] = frozenset()
+
+Find = Callable[[bytes], Found]
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerRules:
+    """What the site file says of everything that is not one door; ``readers`` are all, also those of no door."""
+
+    doors: Mapping[str, DoorSetup]
+    site_key: bytes
+    readers: frozenset[str]
+    zone: ZoneInfo
+    sessions: SessionConfig
+    duress: bool
+    areas: Mapping[str, Area]
+    interlocks: tuple[Interlock, ...]
+
+    def __repr__(self) -> str:
+        """The key never reaches a log by accident."""
+        return f"ControllerRules({len(self.doors)} doors)"
+
+
+class Surroundings:
+    """Shared by the entries of all doors; ``find`` is the read-only lookup of the cache.
+
+    ``freshness`` is what was last known of the cache, for what is refused before anybody was looked up.
+    """
+
+    def __init__(self, rules: ControllerRules, find: Find, out: Collected) -> None:
+        self.rules = rules
+        self.space = Space(rules.areas, rules.zone)
+        self.units: dict[str, DoorUnit] = {}
+        self.freshness = Freshness()
+        self._find = find
+        self._out = out
+
+    def start(self, kept: Mapping[str, str]) -> list[str]:
+        """Put people where the journal has them; the names of what cannot be read, which is forgotten."""
+        moves, unreadable = [], []
+        for name, text in sorted(kept.items()):
+            if name.startswith(POSITION):
+                try:
+                    moves.append(MOVED.load(text))
+                except ValueError:
+                    unreadable.append(name)
+                    self._out.state[name] = None
+        self.space = Space(self.rules.areas, self.rules.zone, sorted(moves, key=lambda move: move.since))
+        return unreadable
+
+    # -------------------------------------------------------------- for a decision
+
+    def key_of(self, length: int, value: int) -> bytes:
+        """The lookup key of a card at this site. ``ValueError``: no card has so many bits."""
+        return card_key(self.rules.site_key, length, value)
+
+    def look_up(self, ask: Ask) -> tuple[Found, PinEntry | None]:
+        """Who holds what was presented, and what became of the PIN. Raises ``CacheError``."""
+        duress = self.rules.duress
+        if ask.card is None and not ask.late:
+            return find_pin(self._find, self.rules.site_key, ask.digits, duress=duress)
+        found = self._find(ask.card) if ask.card is not None else self._find(b"")
+        if ask.late:
+            return found, PinEntry(PinResult.LATE)
+        if not ask.digits:
+            return found, None
+        return found, compare_pin(self._find, self.rules.site_key, ask.digits, found, duress=duress)
+
+    def access_state(self, unit: DoorUnit, exiting: bool) -> AccessState:
+        """The door and what is around it, but for what the reader's session knows."""
+        area = unit.area_behind(unit.setup.exit if exiting else unit.setup.entry)
+        states = {name: other.state for name, other in self.units.items()}
+        return AccessState(
+            mode=unit.state.mode,
+            mode_cause=unit.state.cause,
+            positions=self.space.positions,
+            occupancy=self.space.occupancy(area.name if area is not None else None),
+            coming=self._coming(area) if area is not None and area.occupancy else NOBODY,
+            interlock=interlocked_by(unit.setup.name, self.rules.interlocks, states),
+        )
+
+    def _coming(self, area: Area) -> frozenset[str]:
+        """Who was let through a door into the area and has not been seen to go through."""
+        inside = self.space.positions
+        return frozenset(
+            passage.person
+            for unit in self.units.values()
+            for passage in unit.state.passages
+            if unit.area_behind(passage.reader) == area
+            and (passage.person not in inside or inside[passage.person].area != area.name)
+        )
+
+    # -------------------------------------------------------------- where people are
+
+    def entered(self, unit: DoorUnit, person: str, reader: str | None, now: Moment) -> None:
+        """Somebody went through a door: by its exit reader back, else onwards."""
+        area = unit.area_behind(reader)
+        if unit.setup.rules.from_area is not None or unit.setup.rules.to_area is not None:
+            self._keep(self.space.enter(person, area.name if area is not None else None, now.utc))
+
+    def forgive(self, person: str, now: Moment) -> None:
+        """Forget where a person is."""
+        self._keep(self.space.forgive(person, now.utc))
+
+    def forgive_area(self, area: str, now: Moment) -> None:
+        """Forget everybody who is in an area."""
+        for moved in self.space.clear(area, now.utc):
+            self._keep(moved)
+
+    def expire(self, now: Moment) -> None:
+        """Forget those whose area was reset."""
+        for moved in self.space.expire(now.utc):
+            self._keep(moved)
+
+    def _keep(self, moved: Moved) -> None:
+        self._out.state[POSITION + moved.person] = MOVED.dump(moved) if moved.area is not None else None

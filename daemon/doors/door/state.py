@@ -1,0 +1,236 @@
+"""The values of one door's state machine: its configuration, events, effects and state.
+
+Times are monotonic seconds, durations seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cache.model import Event, Mode, ModeCause
+from daemon.doors.door.table import Access, Lock, Opening, Rex, Sense
+
+BARRED = (Mode.BLOCKED, Mode.LOCKDOWN)
+"""Modes that refuse an operator's pulse, and take a running release away when they begin."""
+
+
+class Relock(StrEnum):
+    """When the lock is locked again, at the latest when the strike time ends (``relock``)."""
+
+    ON_OPEN = "on_open"
+    ON_CLOSE = "on_close"
+    ON_TIME = "on_time"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorConfig:
+    """What the site file says of one door's hardware and timing; seconds, defaults as in CONFIG.md.
+
+    Raises ``ValueError``, naming the key, for a value out of its range.
+    """
+
+    name: str
+    strike_time: float = 10.0
+    extended_time: float = 20.0
+    held_open_time: float = 60.0
+    held_open_warning: float = 10.0
+    relock: Relock = Relock.ON_CLOSE
+    has_contact: bool = True
+    rex_release: bool = False
+    rex_time: float = 3.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        ranges = (
+            ("strike_time", self.strike_time, 1.0, 60.0),
+            ("extended_time", self.extended_time, 0.0, 120.0),
+            ("held_open_time", self.held_open_time, 10.0, 86400.0),
+            ("held_open_warning", self.held_open_warning, 0.0, self.held_open_time - 0.1),
+            ("rex.time", self.rex_time, 1.0, 60.0),
+        )
+        for key, value, low, high in ranges:
+            if not low <= value <= high:
+                raise ValueError(f"door {self.name}: {key} is {value:g} s, expected {low:g} to {high:g} s")
+
+    @property
+    def longest_release(self) -> float:
+        """The longest time for which one grant, pulse or REX releases the lock."""
+        return max(self.strike_time + self.extended_time, self.rex_time)
+
+
+# ------------------------------------------------------------------ events
+
+
+class Contact(StrEnum):
+    """A debounced reading of the door contact; ``lost`` is: nobody can say, the board does not answer."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    SHORT = "short"
+    CUT = "cut"
+    LOST = "lost"
+
+
+class Signal(StrEnum):
+    """A debounced reading of the REX line, its sense (NO, NC) already applied."""
+
+    OFF = "off"
+    ON = "on"
+    SHORT = "short"
+    CUT = "cut"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The decision was to grant: one person, or the two of a two-person rule; ``extended`` adds their time."""
+
+    people: tuple[str, ...]
+    reader: str | None = None
+    extended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """An operator releases the door once, for the strike time or ``seconds`` (cut to what the door allows).
+
+    Does nothing in blocked and lockdown mode.
+    """
+
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRead:
+    """The door contact, when it changed and once after start and each reconnection."""
+
+    state: Contact
+
+
+@dataclass(frozen=True, slots=True)
+class RexRead:
+    """The REX line, when it changed and once after start and each reconnection."""
+
+    state: Signal
+
+
+@dataclass(frozen=True, slots=True)
+class ModeChanged:
+    """The effective mode (modes.py). Sent whenever mode or cause differ, and once after start."""
+
+    mode: Mode
+    cause: ModeCause
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderLink:
+    """A reader of this door stopped answering, or answers again."""
+
+    reader: str
+    online: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LockRestored:
+    """The device that carries the lock output answers again: what it holds is not known, so say it anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tamper:
+    """A reader's case was opened or closed: recorded in every mode."""
+
+    device: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """Time has passed; to be sent at ``deadline(state)``."""
+
+
+DoorEvent = Granted | Pulse | ContactRead | RexRead | ModeChanged | ReaderLink | LockRestored | Tamper | Timer
+
+
+# ------------------------------------------------------------------ effects
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLock:
+    """Switch the lock output on: for ``seconds`` from now (restarts), or ``None`` until told otherwise."""
+
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LockDoor:
+    """Switch the lock output off, also in the middle of a release."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Write an event to the journal."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class CountEntry:
+    """This person went through, or must be taken to have: the rules over space count it (space.py)."""
+
+    person: str
+    reader: str | None
+
+
+Effect = ReleaseLock | LockDoor | Record | CountEntry
+
+
+# ------------------------------------------------------------------ state
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Somebody who was let through and has not been seen to go through."""
+
+    person: str
+    reader: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DoorState:
+    """Everything a door knows between two events. Times are monotonic seconds, ``None`` is not running."""
+
+    config: DoorConfig
+    mode: Mode = Mode.LOCKED
+    cause: ModeCause = ModeCause.DEFAULT
+    lock: Lock = Lock.LOCKED
+    opening: Opening = Opening.UNKNOWN
+    access: Access = Access.NONE
+    sense: Sense = Sense.UNREAD
+    rex: Rex = Rex.UNREAD
+    contact: Contact = Contact.LOST
+    rex_line: Signal = Signal.LOST
+    passages: tuple[Passage, ...] = ()
+    lock_until: float | None = None
+    egress_until: float | None = None
+    shunt_until: float | None = None
+    access_until: float | None = None
+    warn_at: float | None = None
+    held_at: float | None = None
+    offline: frozenset[str] = frozenset()
+    tampered: frozenset[str] = frozenset()
+
+    @property
+    def released(self) -> bool:
+        """Whether the lock output is on."""
+        return self.lock is not Lock.LOCKED
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the door stood open when it was last seen."""
+        return self.opening not in (Opening.UNKNOWN, Opening.CLOSED)
+
+    @property
+    def free(self) -> bool:
+        """Whether opening needs nobody's leave: unlocked mode, or a fire alarm."""
+        return self.mode is Mode.UNLOCKED or self.cause is ModeCause.FIRE

@@ -1,0 +1,78 @@
+"""What sync did, told as events of the journal: doors learns it from the cache, there is no other channel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, replace
+
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from cache.directory.lookup import Lookup
+from cache.model import Event, EventName
+from drivers.settings import STRICT
+
+DISCONNECTED = "disconnected"
+"""How the summary of a generation begins whose groups were deleted because the provider was unlinked."""
+
+NO_CACHE = 0
+"""The generation of a cache that is not there, or was never synced."""
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class Seen:
+    """What the journal already tells of: the newest generation, the last trouble, whether a quarantine waits."""
+
+    generation: int = 0
+    trouble: str = ""
+    quarantined: bool = False
+
+
+_SEEN = TypeAdapter(Seen)
+
+
+class SyncNews:
+    """Compares what the cache says with what was told before; the memory survives a restart as ``kept``."""
+
+    STATE_NAME = "sync.seen"
+
+    def __init__(self, kept: str | None = None) -> None:
+        """``kept`` is what the journal holds under ``STATE_NAME``; anything unreadable counts as nothing told."""
+        self._seen = Seen()
+        if kept is not None:
+            with suppress(ValueError):
+                self._seen = _SEEN.validate_json(kept)
+
+    @property
+    def kept(self) -> str:
+        """The memory as text."""
+        return json.dumps(asdict(self._seen))
+
+    def read(self, lookup: Lookup) -> tuple[Event, ...]:
+        """The events since the last call. Raises ``CacheError``."""
+        return tuple(self._events(lookup))
+
+    def _events(self, lookup: Lookup) -> Iterator[Event]:
+        newest = lookup.freshness().generation
+        if newest not in (NO_CACHE, self._seen.generation):
+            told = self._seen.generation if newest > self._seen.generation else 0  # else it is another cache
+            for generation in reversed(lookup.generations()):
+                if generation.number > told:
+                    detail = (("added", generation.added), ("removed", generation.removed))
+                    yield Event(EventName.SYNC_APPLIED, generation=generation.number, detail=detail)
+                    if generation.summary.startswith(DISCONNECTED):
+                        why = (("text", generation.summary),)
+                        yield Event(EventName.SYNC_DISCONNECTED, generation=generation.number, detail=why)
+            self._seen = replace(self._seen, generation=newest)
+        state = lookup.sync_state()
+        trouble = state.outcome if state.failures else ""
+        if trouble and trouble != self._seen.trouble:
+            yield Event(
+                EventName.SYNC_FAILED, generation=newest, detail=(("outcome", trouble), ("text", state.text))
+            )
+        quarantined = lookup.quarantine() is not None
+        if quarantined and not self._seen.quarantined:
+            yield Event(EventName.SYNC_QUARANTINED, generation=newest, detail=(("text", state.text),))
+        self._seen = replace(self._seen, trouble=trouble, quarantined=quarantined)

@@ -1,0 +1,82 @@
+"""daemon.decision.anti_passback: what an entry is, by the person's position, and when a reset was."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.decision.anti_passback import Passage, last_reset, passage
+from daemon.decision.door_rules import AntiPassback, Area
+from daemon.decision.request import Position
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def inside(minutes: float) -> Position:
+    return Position("office", NOW - timedelta(minutes=minutes))
+
+
+@pytest.mark.parametrize(
+    ("area", "position", "expected"),
+    [
+        (Area("office"), inside(5), Passage.FREE),
+        (Area("office", reset=0, occupancy=3), inside(5), Passage.FREE),
+        (Area("office", AntiPassback.HARD), None, Passage.ELSEWHERE),
+        (Area("office", AntiPassback.HARD), Position("lab", NOW), Passage.ELSEWHERE),
+        (Area("office", AntiPassback.HARD), inside(60 * 24 * 300), Passage.VIOLATION),
+        (Area("office", AntiPassback.SOFT), inside(0), Passage.VIOLATION),
+        (Area("office", timed=60.0), inside(0.9), Passage.VIOLATION),
+        (Area("office", timed=60.0), inside(1), Passage.FORGIVEN),
+        (Area("office", timed=0.5), inside(0), Passage.VIOLATION),
+        (Area("office", timed=0.5), inside(0.01), Passage.FORGIVEN),
+        (Area("office", AntiPassback.HARD, reset=599), inside(1), Passage.VIOLATION),
+        (Area("office", AntiPassback.HARD, reset=600), inside(1), Passage.FORGIVEN),
+        (Area("office", AntiPassback.HARD, reset=600), inside(0), Passage.VIOLATION),
+        (Area("office", AntiPassback.HARD, reset=601), inside(60 * 24), Passage.FORGIVEN),
+    ],
+)
+def test_an_entry(area: Area, position: Position | None, expected: Passage) -> None:
+    assert passage(area, position, BERLIN, NOW) is expected
+
+
+def berlin(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=BERLIN).astimezone(UTC)
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ("2026-03-02T03:59:59", "2026-03-01T04:00"),
+        ("2026-03-02T04:00:00", "2026-03-02T04:00"),
+        ("2026-03-02T23:59:59", "2026-03-02T04:00"),
+        ("2026-03-29T06:00:00", "2026-03-29T04:00"),
+    ],
+)
+def test_the_last_reset(now: str, expected: str) -> None:
+    assert last_reset(240, BERLIN, berlin(now)) == berlin(expected)
+
+
+def test_the_day_of_a_reset_is_the_site_s() -> None:
+    """Half past midnight in Berlin is the day before in UTC; what is left of a second does not count."""
+    now = berlin("2026-03-03T00:30:00.000007")
+    assert last_reset(15, BERLIN, now) == berlin("2026-03-03T00:15")
+    assert last_reset(45, BERLIN, now) == berlin("2026-03-02T00:45")
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from(["Europe/Berlin", "Pacific/Apia", "America/Havana", "Australia/Lord_Howe", "UTC"]).map(
+        ZoneInfo
+    ),
+    st.integers(0, 1439),
+    st.datetimes(datetime(2011, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),
+)
+def test_a_reset_lies_at_most_two_days_back_and_never_ahead(zone: ZoneInfo, minute: int, now: datetime) -> None:
+    reset = last_reset(minute, zone, now)
+    assert timedelta(0) <= now - reset <= timedelta(hours=48)
+    assert last_reset(minute, zone, now + timedelta(minutes=1)) >= reset

@@ -1,0 +1,144 @@
+"""What sync did becomes events of the journal: each thing once, also across a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cache.changes import Delta, Plan, Quarantine, Rebinding
+from cache.directory.lookup import Lookup
+from cache.directory.store import Store
+from cache.model import Event, EventName, Person
+from daemon.doors.sync_events import SyncNews
+
+NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+APPLIED, FAILED = EventName.SYNC_APPLIED, EventName.SYNC_FAILED
+HELD = Quarantine("12345678", Delta(), ("too many people",), ("person ada goes",), NOW)
+
+
+@dataclass
+class Desk:
+    """A cache, who writes it, and who reads the news of it."""
+
+    path: Path
+    store: Store
+    lookup: Lookup
+    news: SyncNews
+
+    def change(self, *people: str, summary: str = "sync", complete: bool = True) -> None:
+        delta = Delta(people=tuple(map(Person, people)))
+        self.store.apply(Plan(delta, Rebinding()), NOW, summary, complete=complete)
+
+    def told(self) -> list[tuple[EventName, int | None]]:
+        return [(event.name, event.generation) for event in self.read()]
+
+    def read(self) -> tuple[Event, ...]:
+        return self.news.read(self.lookup)
+
+    def restart(self) -> None:
+        """As after a restart of the doors process: only what was kept is known."""
+        self.news = SyncNews(self.news.kept)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    path = tmp_path / "cache.db"
+    with Store(path) as store, Lookup(path, lambda: NOW) as lookup:
+        yield Desk(path, store, lookup, SyncNews())
+
+
+def test_each_generation_is_told_once_in_order_with_how_much_changed(desk: Desk) -> None:
+    assert desk.told() == []
+    desk.change("ada")
+    desk.change("ken", "eve")
+    first, second = desk.read()
+    assert (first.name, first.generation) == (APPLIED, 1)
+    assert (second.generation, dict(second.detail)) == (2, {"added": 2, "removed": 0})
+    desk.restart()
+    assert desk.told() == []
+    desk.change("bob")
+    assert desk.told() == [(APPLIED, 3)]
+
+
+def test_a_trouble_is_told_once_for_each_kind_and_again_after_it_was_over(desk: Desk) -> None:
+    desk.store.failed(NOW, "outage", "no answer")
+    [event] = desk.read()
+    assert (event.name, dict(event.detail)) == (FAILED, {"outcome": "outage", "text": "no answer"})
+    desk.store.failed(NOW, "outage", "still no answer")
+    desk.restart()
+    assert desk.told() == []
+    desk.store.failed(NOW, "unauthorized", "the token is refused")
+    assert desk.told() == [(FAILED, 0)]
+    desk.store.completed(NOW, "complete")
+    assert desk.told() == []
+    desk.store.failed(NOW, "outage", "no answer")
+    assert desk.told() == [(FAILED, 0)]
+
+
+def test_what_is_held_back_is_told_once_until_it_is_settled(desk: Desk) -> None:
+    desk.change("ada")
+    desk.store.apply(Plan(Delta(), Rebinding(), HELD), NOW)
+    assert desk.told() == [(APPLIED, 1), (EventName.SYNC_QUARANTINED, 1)]
+    desk.restart()
+    assert desk.told() == []
+
+
+def test_a_disconnect_is_told_with_its_generation(desk: Desk) -> None:
+    desk.change("ada")
+    desk.change("ken", summary="disconnected by root", complete=False)
+    assert desk.told() == [(APPLIED, 1), (APPLIED, 2), (EventName.SYNC_DISCONNECTED, 2)]
+    desk.restart()
+    assert desk.told() == []
+
+
+def test_another_cache_in_its_place_is_told_from_its_beginning(desk: Desk) -> None:
+    """Somebody moved a damaged cache.db away and sync filled a new one, whose generations begin at 1."""
+    for number in range(5):
+        desk.change(f"p{number}")
+    assert len(desk.told()) == 5
+    desk.store.close()
+    for file in desk.path.parent.glob("cache.*"):
+        file.unlink()
+    desk.lookup.changed()
+    assert desk.told() == []
+    with Store(desk.path) as store:
+        desk.store = store
+        desk.change("ada")
+        desk.lookup.changed()
+        assert desk.told() == [(APPLIED, 1)]
+
+
+def test_a_cache_that_comes_back_is_not_told_again(desk: Desk) -> None:
+    desk.change("ada")
+    assert len(desk.told()) == 1
+    aside = [file.rename(file.with_name("aside-" + file.name)) for file in desk.path.parent.glob("cache.db*")]
+    desk.lookup.changed()
+    assert desk.told() == []
+    for file in aside:
+        file.rename(file.with_name(file.name.removeprefix("aside-")))
+    desk.lookup.changed()
+    assert desk.told() == []
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "",
+        "no json",
+        "[]",
+        "null",
+        '{"generation": "1"}',
+        '{"generation": true}',
+        '{"trouble": 1}',
+        '{"quarantined": 0}',
+        '{"else": 1}',
+    ],
+)
+def test_a_memory_that_cannot_be_read_counts_as_nothing_told(kept: str, desk: Desk) -> None:
+    desk.change("ada")
+    desk.news = SyncNews(kept)
+    assert desk.told() == [(APPLIED, 1)]
