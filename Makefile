@@ -41,7 +41,7 @@ test: lint osdp-peer  ## everything that CI runs: lint, types, walls, tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 soak: venv  ## the attacks that take minutes: noise, churn, a year of badges
-	$(BIN)/python -m pytest -n $(WORKERS) --dist load -m soak
+	HYPOTHESIS_PROFILE=new $(BIN)/python -m pytest -n $(WORKERS) --dist load -m soak
 
 # Installs QEMU and what else it needs with apt, so as root; what it builds is kept in .system-test/.
 test-system: venv  ## whole machines in QEMU: the units, GPIO, power cuts; SUITES="gpio systemd power"

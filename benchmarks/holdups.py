@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from daemon.processes.doors import settle_memory
-from drivers.events import Buzz, Colour, Command, Led, Pulse, Release
+from drivers.events import Buzz, Colour, Command, Led, Pulse, SwitchOff
 from tests.drivers.conformance import DriverConformance, Rig, eventually, running
 from tests.drivers.gpio.test_gpio_conformance import TestGpioBoard, TestWiegandReader
 from tests.drivers.modbus.test_conformance import TestRtu, TestTcp
@@ -63,7 +63,7 @@ def timed() -> Iterator[list[tuple[float, float]]]:
 async def use(rig: Rig) -> None:
     """A little of everything."""
     commands: list[Command] = [Led(rig.reader, Colour.GREEN, 0.1), Buzz(rig.reader)] if rig.reader else []
-    commands += [Pulse(rig.output, 0.05), Release(rig.output)] if rig.output else []
+    commands += [Pulse(rig.output, 0.05), SwitchOff(rig.output)] if rig.output else []
     for number in range(20):
         for command in commands:
             rig.driver.send(command)

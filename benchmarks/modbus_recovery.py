@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from drivers.events import Hold, Point, Release
+from drivers.events import Point, SwitchOff, SwitchOn
 from tests.drivers.conformance import eventually, running
 from tests.drivers.modbus.rigs import build_libmodbus_board
 from tests.drivers.modbus.test_peers import C_FAULTS, RTU_FAULTS, TCP_FAULTS, Peer, open_peer
@@ -37,8 +37,8 @@ async def recovery(here: Peer, fault: str, chance: random.Random, turn: int) -> 
     wanted = [number == on for number in range(1, 9)]
     here.begin(fault)
     await asyncio.sleep(chance.uniform(0.2, 2.5))
-    here.rig.driver.send(Hold(Point("main", f"out{on}")))
-    here.rig.driver.send(Release(Point("main", f"out{off}")))
+    here.rig.driver.send(SwitchOn(Point("main", f"out{on}")))
+    here.rig.driver.send(SwitchOff(Point("main", f"out{off}")))
     if fault in ("power", "port"):
         await eventually(lambda: not here.rig.online())
     await asyncio.sleep(chance.uniform(0.0, 0.5))

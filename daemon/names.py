@@ -11,13 +11,13 @@ from pathlib import Path
 
 from daemon.errors import ConfigError
 
-HOUSES = ("cache", "drivers", "daemon")
+TOP_LEVEL_PACKAGES = ("cache", "drivers", "daemon")
 
 
 def check_names() -> None:
     """Raise ``ConfigError`` unless all three packages come from the directory that this module is in."""
     ours = Path(__file__).resolve().parent.parent
-    for house in HOUSES:
+    for house in TOP_LEVEL_PACKAGES:
         spec = find_spec(house)
         found = [Path(place).resolve() for place in (spec and spec.submodule_search_locations) or ()]
         if found != [ours / house]:

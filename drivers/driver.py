@@ -46,7 +46,7 @@ class NoKeys:
         """Nothing to keep."""
 
 
-class Tap(Protocol):
+class BusObserver(Protocol):
     """Told what passes on a bus, so that it can be recorded. Every method returns at once and raises nothing."""
 
     def opened(self) -> None:
@@ -68,7 +68,7 @@ class Tap(Protocol):
         """What lines say now."""
 
 
-class NoTap:
+class NoObserver:
     """A bus that is not recorded."""
 
     def opened(self) -> None:
@@ -111,7 +111,7 @@ class Context:
     secret: Callable[[SecretReference], bytes]
     card_formats: CardFormats = field(default_factory=built_in_formats)
     keys: KeyRing = field(default_factory=NoKeys)
-    tap: Tap = field(default_factory=NoTap)
+    tap: BusObserver = field(default_factory=NoObserver)
 
 
 class Driver(Protocol):

@@ -151,14 +151,14 @@ class Pulse:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class SwitchOn:
     """Switch an output on until it is released."""
 
     point: Point
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class SwitchOff:
     """Switch an output off, also in the middle of a pulse."""
 
     point: Point
@@ -193,4 +193,4 @@ class Buzz:
     seconds: float = 0.1
 
 
-Command = Pulse | Hold | Release | Led | Buzz
+Command = Pulse | SwitchOn | SwitchOff | Led | Buzz

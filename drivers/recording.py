@@ -35,14 +35,14 @@ from drivers.events import (
     DeviceEvent,
     DeviceOffline,
     DeviceOnline,
-    Hold,
     InputChanged,
     KeyPress,
     Led,
     Point,
     Pulse,
     ReadError,
-    Release,
+    SwitchOff,
+    SwitchOn,
 )
 from drivers.settings import parse_duration
 
@@ -243,9 +243,9 @@ def command_words(command: Command) -> str:
     match command:
         case Pulse():
             return f"pulse {command.point} {command.seconds!r}"
-        case Hold():
+        case SwitchOn():
             return f"hold {command.point}"
-        case Release():
+        case SwitchOff():
             return f"release {command.point}"
         case Led():
             how = "steady" if command.seconds is None else repr(command.seconds)
@@ -261,9 +261,9 @@ def read_command(line: Line) -> Command:
             case ["pulse", point, seconds]:
                 return Pulse(_point(point), float(seconds))
             case ["hold", point]:
-                return Hold(_point(point))
+                return SwitchOn(_point(point))
             case ["release", point]:
-                return Release(_point(point))
+                return SwitchOff(_point(point))
             case ["led", reader, colour, how, *blink]:
                 seconds_or_none = None if how == "steady" else float(how)
                 return Led(reader, Colour(colour), seconds_or_none, blink == ["blink"])

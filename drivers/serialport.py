@@ -22,7 +22,7 @@ from typing import Literal, Self
 import serial
 from serial.rs485 import RS485Settings
 
-from drivers.driver import NoTap, PortError, Tap
+from drivers.driver import BusObserver, NoObserver, PortError
 
 Parity = Literal["N", "E", "O"]
 
@@ -34,7 +34,7 @@ _PTY_MAJORS = range(136, 144)
 class Port:
     """An open tty. ``char_time`` is the seconds that one character takes on the wire, all its bits counted."""
 
-    def __init__(self, path: str, tty: serial.Serial, char_time: float, tap: Tap) -> None:
+    def __init__(self, path: str, tty: serial.Serial, char_time: float, tap: BusObserver) -> None:
         """Take over an open ``tty``; ``open_port`` is the way to make one."""
         self._tap = tap
         tap.opened()
@@ -132,7 +132,7 @@ def open_port(
     parity: Parity = "N",
     stopbits: int = 1,
     rs485: bool = False,
-    tap: Tap | None = None,
+    tap: BusObserver | None = None,
 ) -> Port:
     """Open ``path`` raw with 8 data bits, for this process alone.
 
@@ -157,7 +157,7 @@ def open_port(
             raise
         raise _refusal(path, baudrate, error) from error
     bits = 1 + 8 + (parity != "N") + stopbits
-    return Port(path, tty, bits / baudrate, tap or NoTap())
+    return Port(path, tty, bits / baudrate, tap or NoObserver())
 
 
 async def open_beside(
@@ -167,7 +167,7 @@ async def open_beside(
     parity: Parity = "N",
     stopbits: int = 1,
     rs485: bool = False,
-    tap: Tap | None = None,
+    tap: BusObserver | None = None,
 ) -> Port:
     """``open_port`` in a thread of its own: setting up a USB adapter takes long, and so does finding who holds it.
 

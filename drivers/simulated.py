@@ -23,14 +23,14 @@ from drivers.events import (
     DeviceEvent,
     DeviceOffline,
     DeviceOnline,
-    Hold,
     InputChanged,
     InputState,
     KeyPress,
     Led,
     Point,
     Pulse,
-    Release,
+    SwitchOff,
+    SwitchOn,
     TamperChanged,
 )
 
@@ -62,7 +62,7 @@ class OutputChange:
 
 @dataclass(slots=True)
 class _State:
-    """One device. ``ends`` holds the end of each running pulse; ``wanted`` what Hold and Release asked for."""
+    """One device. ``ends`` holds the end of each running pulse; ``wanted`` what was last ordered."""
 
     device: SimDevice
     online: bool = True
@@ -76,7 +76,7 @@ class _State:
     resting: Colour = Colour.OFF
 
 
-class Bench:
+class SimulatedDevices:
     """A table full of simulated devices. Unknown devices, lines and keys raise ``DriverUsageError``."""
 
     def __init__(
@@ -149,11 +149,11 @@ class Bench:
     # ------------------------------------------------------------------ what the door asks for
 
     def command(self, command: Command, now: float) -> None:
-        """Carry out a command; one for a device that is offline is lost, but for Hold and Release as above."""
+        """Carry out a command; for an offline device a pulse is lost, a level is not."""
         match command:
             case Led() | Buzz():
                 self._feedback(command)
-            case Pulse() | Hold() | Release():
+            case Pulse() | SwitchOn() | SwitchOff():
                 self._output(command, now)
             case _:
                 assert_never(command)
@@ -222,20 +222,20 @@ class Bench:
         tamper = (TamperChanged(name, True, now),) if state.tamper else ()
         return (DeviceOnline(name, now, IDENTITY), *inputs, *tamper)
 
-    def _output(self, command: Pulse | Hold | Release, now: float) -> None:
+    def _output(self, command: Pulse | SwitchOn | SwitchOff, now: float) -> None:
         point = command.point
         self.output(point)  # refuses what does not exist
         if isinstance(command, Pulse) and command.seconds <= 0:
             raise DriverUsageError(f"the pulse for {point} lasts {command.seconds} s; it must be longer than 0")
         state = self._states[point.device]
-        state.wanted[point.line] = isinstance(command, Hold)
+        state.wanted[point.line] = isinstance(command, SwitchOn)
         if not state.online:
             return
         self.handle_deadline(now)
         state.ends.pop(point.line, None)
         if isinstance(command, Pulse):
             state.ends[point.line] = now + command.seconds
-        self._switch(point, not isinstance(command, Release), now)
+        self._switch(point, not isinstance(command, SwitchOff), now)
 
     def _switch(self, point: Point, on: bool, at: float) -> None:
         outputs = self._states[point.device].outputs

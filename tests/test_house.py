@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HOUSES = ("cache", "drivers", "daemon")
-FOLDERS = (*HOUSES, "systemd", "requirements", "tests", "docs", "benchmarks")
+TOP_LEVEL_PACKAGES = ("cache", "drivers", "daemon")
+FOLDERS = (*TOP_LEVEL_PACKAGES, "systemd", "requirements", "tests", "docs", "benchmarks")
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
@@ -74,16 +74,18 @@ def test_files_and_functions_stay_small(path: Path) -> None:
 def test_packages_are_literal_and_tests_are_none() -> None:
     inits = [path for path in SOURCES if path.name == "__init__.py"]
     assert [name(path) for path in inits if path.stat().st_size] == []
-    assert {path.relative_to(ROOT).parts[0] for path in inits} == set(HOUSES)
+    assert {path.relative_to(ROOT).parts[0] for path in inits} == set(TOP_LEVEL_PACKAGES)
 
 
 def test_every_package_directory_has_its_init() -> None:
     """Without one the wheel would still have the files, but the walls would not be watched."""
-    folders = {path.parent for path in SOURCES if path.relative_to(ROOT).parts[0] in HOUSES}
+    folders = {path.parent for path in SOURCES if path.relative_to(ROOT).parts[0] in TOP_LEVEL_PACKAGES}
     assert [name(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if path.relative_to(ROOT).parts[0] in HOUSES], ids=name)
+@pytest.mark.parametrize(
+    "path", [path for path in SOURCES if path.relative_to(ROOT).parts[0] in TOP_LEVEL_PACKAGES], ids=name
+)
 def test_what_is_public_is_documented(path: Path) -> None:
     tree = ast.parse(path.read_text())
     if not tree.body:
@@ -104,7 +106,7 @@ def test_no_script_hides_a_package(folder: str) -> None:
     """A script's folder comes first where Python looks for modules, so none there may bear a package's name."""
     scripts = {path.stem for path in (ROOT / folder).glob("*.py")}
     assert scripts, "else this test sees nothing"
-    assert scripts & {*HOUSES, "tests", *sys.stdlib_module_names} == set()
+    assert scripts & {*TOP_LEVEL_PACKAGES, "tests", *sys.stdlib_module_names} == set()
 
 
 # ------------------------------------------------------------------ pages

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HOUSES = ("cache", "drivers", "daemon")
+TOP_LEVEL_PACKAGES = ("cache", "drivers", "daemon")
 
 SHELLS = {
     "cache.directory.lookup",
@@ -90,7 +90,7 @@ def contract(name: str) -> dict[str, list[str]]:
 
 def modules() -> list[str]:
     """Every module that has something in it, by its dotted name."""
-    paths = (path.relative_to(ROOT) for house in HOUSES for path in (ROOT / house).rglob("*.py"))
+    paths = (path.relative_to(ROOT) for house in TOP_LEVEL_PACKAGES for path in (ROOT / house).rglob("*.py"))
     return sorted(".".join(path.with_suffix("").parts) for path in paths if path.name != "__init__.py")
 
 
@@ -136,7 +136,7 @@ def test_no_shell_is_listed_that_does_not_exist() -> None:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the tree in which a wall may be broken."""
-    for house in HOUSES:
+    for house in TOP_LEVEL_PACKAGES:
         shutil.copytree(ROOT / house, tmp_path / house, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HOUSES = ("cache", "drivers", "daemon")
+TOP_LEVEL_PACKAGES = ("cache", "drivers", "daemon")
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -64,7 +64,7 @@ def test_the_wheel_holds_the_code_and_its_data_and_no_more(wheel: Path) -> None:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
     sources = {
         str(path.relative_to(ROOT))
-        for house in HOUSES
+        for house in TOP_LEVEL_PACKAGES
         for path in (ROOT / house).rglob("*")
         if path.is_file() and path.suffix != ".pyc"
     }
@@ -79,7 +79,7 @@ def test_the_commands_run(place: Path, tmp_path: Path, command: str) -> None:
 
 def test_every_module_is_importable_without_the_development_tools(place: Path, tmp_path: Path) -> None:
     files = run(place / "bin" / "python", "-c", IMPORT_ALL, cwd=tmp_path).split()
-    assert [Path(file).is_relative_to(place) for file in files] == [True] * len(HOUSES)
+    assert [Path(file).is_relative_to(place) for file in files] == [True] * len(TOP_LEVEL_PACKAGES)
 
 
 def test_the_requirements_of_the_wheel_are_what_the_lock_installs(place: Path, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ class Lookup:
         self._cache_id = ""
         self._seen: tuple[int, int] | None = None
         self._opened = 0
-        self._sidecar = str(sync_state_path(path))
+        self._state_file = str(sync_state_path(path))
         self._sidecar_mark: tuple[int, int] | None = None
         self._sync_state = SyncState()
 
@@ -138,7 +138,7 @@ class Lookup:
 
     def sync_state(self) -> SyncState:
         """How the last sync went."""
-        return self._read_sidecar()
+        return self._read_state_file()
 
     def person(self, id_: str) -> Person | None:
         """The person of this SCIM id."""
@@ -270,16 +270,16 @@ class Lookup:
             self.close()
 
     def _freshness(self, number: int, synced_at: int) -> Freshness:
-        state = self._read_sidecar()
+        state = self._read_state_file()
         if not self._cache_id and self._connection is not None:
             row = self._connection.execute("SELECT body FROM state WHERE name = 'cache_id'").fetchone()
             self._cache_id = bytes(row[0]).decode() if row else ""
         synced = last_complete(codec.instant(synced_at), self._cache_id, number, state, self._clock())
         return Freshness(number, synced)
 
-    def _read_sidecar(self) -> SyncState:
+    def _read_state_file(self) -> SyncState:
         try:
-            status = os.stat(self._sidecar)
+            status = os.stat(self._state_file)
             mark = (status.st_ino, status.st_mtime_ns)
         except OSError:
             mark = None

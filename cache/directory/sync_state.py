@@ -90,9 +90,9 @@ def read_sync_state(database: Path) -> SyncState:
 def last_complete(
     committed: datetime | None, cache_id: str, generation: int, state: SyncState, now: datetime
 ) -> datetime | None:
-    """When the last complete sync ended, believing the sidecar only where it cannot make the cache look fresher.
+    """Return when the last complete sync ended; the file can only make the cache look older.
 
-    ``committed`` is what the database says of its generation. A sidecar of another cache or generation, or a time
+    ``committed`` is what the database says of its generation. A file of another cache or generation, or a time
     ahead of ``now``, is not believed; when even ``committed`` is ahead, the answer is ``None`` (never).
     """
     believed = [committed]

@@ -18,7 +18,7 @@ from drivers.settings import parse_duration
 if TYPE_CHECKING:
     from daemon.config.site import Site
     from daemon.control.questions.explain import Explainer
-    from daemon.control.questions.question import Question
+    from daemon.control.questions.question import AccessQuery
 
 SILENCE = 60.0
 """Seconds to bear without an answer: the desk may be busy with somebody else's long list."""
@@ -85,7 +85,7 @@ def items(target: Target, command: str, arguments: dict[str, Any]) -> Iterator[A
 
 
 @contextmanager
-def offline(target: Target, arguments: dict[str, Any]) -> Iterator[tuple[Question, Explainer]]:
+def offline(target: Target, arguments: dict[str, Any]) -> Iterator[tuple[AccessQuery, Explainer]]:
     """The same question without a doors process: a controller takes up what the journal keeps, and sees no device.
 
     Only a card needs the site key; everything else is answered without any secret.
@@ -95,7 +95,7 @@ def offline(target: Target, arguments: dict[str, Any]) -> Iterator[tuple[Questio
     from daemon.config.paths import Paths
     from daemon.config.secrets import SITE_KEY_BYTES, decode_key, read_secret
     from daemon.control.questions.explain import Explainer
-    from daemon.control.questions.question import Question
+    from daemon.control.questions.question import AccessQuery
     from daemon.doors import clock
     from daemon.doors.controller.controller import Controller
     from daemon.doors.controller.rules import controller_rules
@@ -108,5 +108,5 @@ def offline(target: Target, arguments: dict[str, Any]) -> Iterator[tuple[Questio
         with Lookup(paths.cache) as lookup, JournalReader(paths.journal) as journal:
             controller = Controller(controller_rules(site, key), lookup.find)
             controller.start(now, "", journal.state())
-            question = Question(arguments, controller, site.formats, now, running=False)
+            question = AccessQuery(arguments, controller, site.formats, now, running=False)
             yield question, Explainer(lookup, journal)

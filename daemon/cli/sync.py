@@ -11,7 +11,7 @@ import click
 from daemon.cli.common import duration, json_option, local_time, print_json, printable_all, show
 from daemon.cli.target import Target
 from daemon.control.client import ask, ask_one
-from daemon.sync.outcome import EXIT_CODES, Outcome
+from daemon.sync.outcome import EXIT_CODES, SyncResult
 
 SLOW = 900.0
 """Seconds of silence to bear with: one slow page of a slow server."""
@@ -84,7 +84,7 @@ def now(target: Target, dry_run: bool, as_json: bool) -> None:
         print_json(outcome)
     else:
         show("\n".join(outcome_lines(outcome)))
-    raise SystemExit(EXIT_CODES[Outcome(outcome["outcome"])])
+    raise SystemExit(EXIT_CODES[SyncResult(outcome["outcome"])])
 
 
 def show_progress(what: str, count: int) -> None:

@@ -18,7 +18,7 @@ from cache.model import Moment, Record
 from daemon.control.arguments import event_filter
 from daemon.control.permissions import Role
 from daemon.control.questions.explain import Explainer
-from daemon.control.questions.question import Question
+from daemon.control.questions.question import AccessQuery
 from daemon.control.reports import (
     DecisionReport,
     DoorReport,
@@ -32,7 +32,7 @@ from daemon.control.reports import (
     sync_report,
 )
 from daemon.control.server import Call, Command, answers
-from daemon.doors.controller.door import DoorUnit
+from daemon.doors.controller.door import DoorController
 from daemon.doors.controller.orders import DoorAction, OperatorOrder
 from daemon.doors.loop import Doors
 from daemon.errors import RequestError
@@ -47,7 +47,7 @@ DURABLE = 2.0
 """Seconds for which an order's answer waits until the journal holds it; a disk that refuses delays only that."""
 
 
-class Desk:
+class DoorsCommands:
     """Answers the commands. Files are read in a thread of its own: the loop never waits for a technician."""
 
     def __init__(self, doors: Doors) -> None:
@@ -148,9 +148,9 @@ class Desk:
         """Who may pass a door, or which doors somebody may pass, a chunk of paths and people an item."""
         return self._chunks(self._question(call).access(self._explainer))
 
-    def _question(self, call: Call) -> Question:
+    def _question(self, call: Call) -> AccessQuery:
         doors = self._doors
-        return Question(call.request.arguments, doors.controller, doors.site.formats, doors.now(), running=True)
+        return AccessQuery(call.request.arguments, doors.controller, doors.site.formats, doors.now(), running=True)
 
     async def _chunks(self, chunks: Iterator[object]) -> AsyncGenerator[object, None]:
         """Each chunk is worked out in the desk's thread when the one before is on its way: nothing piles up."""
@@ -193,7 +193,7 @@ class Desk:
         return await self._read(functools.partial(self._doors.writer.flush, DURABLE))
 
 
-def _next_edge(unit: DoorUnit, now: Moment) -> datetime:
+def _next_edge(unit: DoorController, now: Moment) -> datetime:
     try:
         return unit.next_edge(now)
     except ValueError as error:

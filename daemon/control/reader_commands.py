@@ -52,7 +52,7 @@ class ReaderReport:
     fingerprint: str | None = None
 
 
-class ReaderDesk:
+class ReaderCommands:
     """Answers the commands. One change of keys at a time; each order is on record with its outcome."""
 
     def __init__(self, doors: Doors) -> None:

@@ -14,7 +14,7 @@ from daemon.decision.staleness import age
 
 if TYPE_CHECKING:  # latchctl shows these reports without the parts that they are about
     from cache.directory.sync_state import SyncState
-    from daemon.doors.controller.door import DoorUnit
+    from daemon.doors.controller.door import DoorController
     from drivers.driver import DeviceStatus
 
 
@@ -247,7 +247,7 @@ class PassengerReport:
     kind: Literal["person"] = "person"
 
 
-def door_report(unit: DoorUnit) -> DoorReport:
+def door_report(unit: DoorController) -> DoorReport:
     """How a door is now."""
     state = unit.state
     by, because, until = _ordered(unit)
@@ -264,7 +264,7 @@ def door_report(unit: DoorUnit) -> DoorReport:
     )
 
 
-def _ordered(unit: DoorUnit) -> tuple[str, str, datetime | None]:
+def _ordered(unit: DoorController) -> tuple[str, str, datetime | None]:
     """Who ordered the mode that holds, why, and until when."""
     lockdown, override, toggle = unit.ordered.lockdown, unit.ordered.override, unit.ordered.toggle
     if lockdown is not None:

@@ -35,7 +35,7 @@ class Done:
     generation: int
 
 
-class SyncDesk:
+class SyncCommands:
     """Answers the commands. Everything that reads or writes a file or the network runs in a thread."""
 
     def __init__(self, syncing: SyncLoop) -> None:

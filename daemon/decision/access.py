@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from cache.model import AccessLevel, ClockPolicy, Membership, Mode, Reason
-from daemon.decision.evaluation import Case
+from daemon.decision.evaluation import Evaluation
 from daemon.decision.notation import describe_duration
 from daemon.decision.schedule import constant, level_time_on
 from daemon.decision.staleness import Staleness, age, staleness
 from daemon.decision.wording import describe_time
 
 
-def mode_rule(case: Case) -> Reason | None:
+def mode_rule(case: Evaluation) -> Reason | None:
     """The door listens to anybody at all: it is not blocked, and lockdown exempts the person."""
     mode, cause = case.state.mode, case.state.mode_cause
     if mode is Mode.BLOCKED:
@@ -30,7 +30,7 @@ _NEARNESS = (Reason.NO_ACCESS_HERE, Reason.OUTSIDE_SCHEDULE, Reason.CLOCK_UNTRUS
 """Refusals of levels, the nearest to a grant last: the nearest is what a person should be told."""
 
 
-def access_rule(case: Case) -> Reason | None:
+def access_rule(case: Evaluation) -> Reason | None:
     """One of the access levels for this door grants; if none does, the nearest to a grant is told."""
     assert case.holder is not None
     wall = case.now.utc.astimezone(case.rules.zone)
@@ -67,7 +67,7 @@ def _group_of(level: AccessLevel, memberships: tuple[Membership, ...]) -> str:
     return next(m.group_name for m in memberships if not m.references.isdisjoint(level.groups))
 
 
-def _level(level: AccessLevel, week: str, case: Case, wall: datetime) -> tuple[Reason | None, str]:
+def _level(level: AccessLevel, week: str, case: Evaluation, wall: datetime) -> tuple[Reason | None, str]:
     """Why a level does not grant now, or None, with the words for it."""
     reason, text = _level_time(level, week, case, wall)
     if reason is not None:
@@ -85,12 +85,12 @@ def _level(level: AccessLevel, week: str, case: Case, wall: datetime) -> tuple[R
     return None, text
 
 
-def _stale(case: Case) -> str:
+def _stale(case: Evaluation) -> str:
     seconds = age(case.found.freshness, case.now.utc)
     return "the cache was never synced" if seconds is None else f"the cache is {describe_duration(seconds)} old"
 
 
-def _level_time(level: AccessLevel, week: str, case: Case, wall: datetime) -> tuple[Reason | None, str]:
+def _level_time(level: AccessLevel, week: str, case: Evaluation, wall: datetime) -> tuple[Reason | None, str]:
     if case.time_is_unknown and _time_bound(level):
         if case.rules.clock is ClockPolicy.IGNORE_TIME and constant(level.schedule) is not False:
             return None, f"{week}, but the clock was never set and time is ignored"

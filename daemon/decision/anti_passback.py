@@ -16,7 +16,7 @@ from daemon.decision.request import Position
 from daemon.decision.schedule import instant_of
 
 
-class Passage(StrEnum):
+class EntryVerdict(StrEnum):
     """What an entry is, seen from where the person is known to be."""
 
     FREE = "free"
@@ -25,17 +25,17 @@ class Passage(StrEnum):
     VIOLATION = "violation"
 
 
-def passage(area: Area, position: Position | None, zone: ZoneInfo, now: datetime) -> Passage:
+def passage(area: Area, position: Position | None, zone: ZoneInfo, now: datetime) -> EntryVerdict:
     """Judge an entry into ``area`` at ``now``; FREE where the area has no anti-passback."""
     if area.anti_passback is AntiPassback.OFF and area.timed <= 0:
-        return Passage.FREE
+        return EntryVerdict.FREE
     if position is None or position.area != area.name:
-        return Passage.ELSEWHERE
+        return EntryVerdict.ELSEWHERE
     if area.timed > 0 and (now - position.since).total_seconds() >= area.timed:
-        return Passage.FORGIVEN
+        return EntryVerdict.FORGIVEN
     if area.reset is not None and position.since < last_reset(area.reset, zone, now):
-        return Passage.FORGIVEN
-    return Passage.VIOLATION
+        return EntryVerdict.FORGIVEN
+    return EntryVerdict.VIOLATION
 
 
 def last_reset(minute: int, zone: ZoneInfo, now: datetime) -> datetime:

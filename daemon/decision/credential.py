@@ -7,12 +7,12 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from cache.model import ClockPolicy, Credential, CredentialState, Holder, Reason
-from daemon.decision.evaluation import Case
+from daemon.decision.evaluation import Evaluation
 from daemon.decision.notation import describe_duration
 from daemon.decision.request import PinResult
 
 
-def credential_rule(case: Case) -> Reason | None:
+def credential_rule(case: Evaluation) -> Reason | None:
     """Known, and one person's; for a PIN alone also: right, in time, and not locked out."""
     if not case.request.card:
         reason = _pin_alone(case)
@@ -37,12 +37,12 @@ def credential_rule(case: Case) -> Reason | None:
     return None
 
 
-def locked_out(case: Case, until: datetime) -> str:
+def locked_out(case: Evaluation, until: datetime) -> str:
     """The words of a lockout."""
     return f"the reader takes no PINs for another {describe_duration((until - case.now.utc).total_seconds())}"
 
 
-def _pin_alone(case: Case) -> Reason | None:
+def _pin_alone(case: Evaluation) -> Reason | None:
     pin, until = case.request.pin, case.state.pin_locked_until
     if until is not None and case.now.utc < until:
         return case.refused("credential", Reason.PIN_LOCKED_OUT, locked_out(case, until))
@@ -62,7 +62,7 @@ def _one_per_person(holders: tuple[Holder, ...]) -> list[Holder]:
     return list({holder.person.id: holder for holder in reversed(ordered)}.values())[::-1]
 
 
-def _fault(credential: Credential, case: Case) -> Reason | None:
+def _fault(credential: Credential, case: Evaluation) -> Reason | None:
     """Why a credential may not be used now, or None."""
     if credential.state is CredentialState.EXPIRED:
         return Reason.CREDENTIAL_EXPIRED
@@ -79,13 +79,13 @@ def _fault(credential: Credential, case: Case) -> Reason | None:
     return None
 
 
-def validity_rule(case: Case) -> Reason | None:
+def validity_rule(case: Evaluation) -> Reason | None:
     """The credential may be used now."""
     assert case.holder is not None
     return judge(case, "validity", case.holder.credential)
 
 
-def judge(case: Case, rule: str, credential: Credential) -> Reason | None:
+def judge(case: Evaluation, rule: str, credential: Credential) -> Reason | None:
     """State and validity of a card or a PIN, for the rule that asks."""
     reason = _fault(credential, case)
     if reason is None:
@@ -111,7 +111,7 @@ _FAULT_TEXT: Mapping[Reason, Callable[[Credential, ZoneInfo], str]] = {
 }
 
 
-def person_rule(case: Case) -> Reason | None:
+def person_rule(case: Evaluation) -> Reason | None:
     """The person is active in the directory."""
     assert case.holder is not None
     person = case.holder.person

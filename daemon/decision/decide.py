@@ -32,7 +32,7 @@ from cache.model import Decision, Found, Freshness, Moment, Outcome, Reason, Rul
 from daemon.decision.access import access_rule, mode_rule
 from daemon.decision.credential import credential_rule, person_rule, validity_rule
 from daemon.decision.door_rules import DoorRules
-from daemon.decision.evaluation import Case
+from daemon.decision.evaluation import Evaluation
 from daemon.decision.factors import pin_rule, two_person_rule
 from daemon.decision.request import AccessRequest, AccessState
 from daemon.decision.space import anti_passback_rule, interlock_rule, occupancy_rule
@@ -44,7 +44,7 @@ def decide(request: AccessRequest, found: Found, rules: DoorRules, state: Access
 
     ``found`` is what the lookup of the card returned, or of the PIN where there is no card.
     """
-    case = Case(request, found, rules, state, now)
+    case = Evaluation(request, found, rules, state, now)
     reason: Reason | None = None
     for rule in RULES.values():
         reason = rule(case)
@@ -75,7 +75,7 @@ def refusal(reason: Reason, text: str, freshness: Freshness = Freshness()) -> De
     return Decision(Outcome.DENY, reason, (RuleResult("read", False, text),), freshness=freshness)
 
 
-def _outcome(case: Case, reason: Reason | None) -> Outcome:
+def _outcome(case: Evaluation, reason: Reason | None) -> Outcome:
     if reason is None:
         return Outcome.GRANT
     if reason is Reason.PIN_REQUIRED and case.request.card:
@@ -85,18 +85,18 @@ def _outcome(case: Case, reason: Reason | None) -> Outcome:
     return Outcome.DENY
 
 
-def _grant_reason(case: Case) -> Reason:
+def _grant_reason(case: Evaluation) -> Reason:
     if case.duress:
         return Reason.GRANTED_DURESS
     return Reason.GRANTED_APB_SOFT if case.apb_violation else Reason.GRANTED
 
 
-def _cache_rule(case: Case) -> Reason | None:
+def _cache_rule(case: Evaluation) -> Reason | None:
     case.passed("cache", describe_freshness(case.found.freshness, case.now.utc))
     return None
 
 
-RULES: Mapping[str, Callable[[Case], Reason | None]] = {
+RULES: Mapping[str, Callable[[Evaluation], Reason | None]] = {
     "cache": _cache_rule,
     "credential": credential_rule,
     "validity": validity_rule,

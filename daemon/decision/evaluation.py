@@ -10,7 +10,7 @@ from daemon.decision.request import AccessRequest, AccessState
 
 
 @dataclass(slots=True)
-class Case:
+class Evaluation:
     """One request on its way through the rules: what is given, and what the rules found so far."""
 
     request: AccessRequest

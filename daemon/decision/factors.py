@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from cache.model import Mode, Reason
 from daemon.decision.credential import judge, locked_out
-from daemon.decision.evaluation import Case
+from daemon.decision.evaluation import Evaluation
 from daemon.decision.notation import describe_duration
 from daemon.decision.request import PinResult
 
 
-def pin_rule(case: Case) -> Reason | None:
+def pin_rule(case: Evaluation) -> Reason | None:
     """The second factor, where the door asks for it or one was typed."""
     pin = case.request.pin
     needed = _effective_mode(case) is Mode.CARD_AND_PIN
@@ -37,11 +37,11 @@ def pin_rule(case: Case) -> Reason | None:
     return judge(case, "pin", pin.credential)
 
 
-def _effective_mode(case: Case) -> Mode:
+def _effective_mode(case: Evaluation) -> Mode:
     return case.rules.default_mode if case.state.mode is Mode.LOCKDOWN else case.state.mode
 
 
-def two_person_rule(case: Case) -> Reason | None:
+def two_person_rule(case: Evaluation) -> Reason | None:
     """A second, different person is there, where the door needs two."""
     rule = case.rules.two_person
     if rule is None or case.state.mode is Mode.UNLOCKED:

@@ -30,7 +30,7 @@ from daemon.doors.controller.effects import Effects
 from daemon.doors.controller.rules import controller_rules
 from daemon.doors.hardware import Hardware
 from daemon.doors.reader_keys import ReaderKeys
-from daemon.doors.sync_events import SyncNews
+from daemon.doors.sync_events import SyncEventSource
 from drivers.driver import Context
 from drivers.events import DeviceEvent
 
@@ -63,7 +63,7 @@ class Doors:
         context = Context(self._emit, time.monotonic, read_secret, site.formats, self.reader_keys)
         self.hardware = Hardware(site.devices.buses, context)
         self.writer = JournalWriter(self._journal, self._committed, self._journal_alarm)
-        self._news = SyncNews(kept.get(SyncNews.STATE_NAME))
+        self._news = SyncEventSource(kept.get(SyncEventSource.STATE_NAME))
         self._kept = kept
         self._sync_state = SyncState()
         self.cache_trouble: str | None = None
@@ -170,7 +170,7 @@ class Doors:
             self._cache_trouble(str(error))
             return
         self._cache_trouble(None)
-        state = {SyncNews.STATE_NAME: self._news.kept} if self._news.kept != told else {}
+        state = {SyncEventSource.STATE_NAME: self._news.kept} if self._news.kept != told else {}
         self._perform(Effects(effects.commands, (*events, *effects.events), {**effects.state, **state}), now)
 
     def _cache_changed(self) -> bool:

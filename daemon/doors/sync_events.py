@@ -33,7 +33,7 @@ class Seen:
 _SEEN = TypeAdapter(Seen)
 
 
-class SyncNews:
+class SyncEventSource:
     """Compares what the cache says with what was told before; the memory survives a restart as ``kept``."""
 
     STATE_NAME = "sync.seen"

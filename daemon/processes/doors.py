@@ -10,9 +10,9 @@ from pathlib import Path
 
 from daemon import notify
 from daemon.config.site import Site
-from daemon.control.doors_commands import Desk
+from daemon.control.doors_commands import DoorsCommands
 from daemon.control.permissions import Permissions
-from daemon.control.reader_commands import ReaderDesk
+from daemon.control.reader_commands import ReaderCommands
 from daemon.control.server import ControlServer
 from daemon.doors.loop import Doors
 
@@ -26,8 +26,8 @@ async def serve_doors(site: Site) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
     async with Doors(site) as running:
-        desk = Desk(running)
-        commands = {**desk.commands(), **ReaderDesk(running).commands()}
+        desk = DoorsCommands(running)
+        commands = {**desk.commands(), **ReaderCommands(running).commands()}
         settings = site.tables.control
         permissions = Permissions(settings.operators, settings.viewers)
         server = ControlServer(Path(settings.socket), permissions, commands)

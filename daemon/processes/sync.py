@@ -17,7 +17,7 @@ from daemon.config.secrets import SITE_KEY_BYTES, decode_key, read_secret
 from daemon.config.site import Site
 from daemon.control.permissions import Permissions
 from daemon.control.server import ControlServer
-from daemon.control.sync_commands import SyncDesk
+from daemon.control.sync_commands import SyncCommands
 from daemon.errors import ConfigError
 from daemon.scim.cards import CardMapper
 from daemon.sync.scheduler import SyncLoop
@@ -50,7 +50,7 @@ async def serve_sync(site: Site, service: SyncService) -> None:
     syncing = SyncLoop(service)
     settings = site.tables.control
     permissions = Permissions(settings.operators, settings.viewers)
-    server = ControlServer(Path(settings.sync_socket), permissions, SyncDesk(syncing).commands())
+    server = ControlServer(Path(settings.sync_socket), permissions, SyncCommands(syncing).commands())
     with suppress(asyncio.CancelledError):
         try:
             await server.start()

@@ -41,7 +41,7 @@ _STATES = {
 }
 
 
-class CardError(ValueError):
+class CardMappingError(ValueError):
     """A card cannot be used; the message says why, without its number."""
 
 
@@ -142,7 +142,7 @@ class CardMapper:
         for card in found[:MAX_CARDS]:
             try:
                 credential = self._credential(person_id, card)
-            except CardError as error:
+            except CardMappingError as error:
                 unusable.append(f"{card.where}: {error}")
                 continue
             other = credentials.get(credential.key)
@@ -267,44 +267,44 @@ def _single(user: Mapping[str, Any], path: str) -> Iterator[CardText]:
 
 
 def read_bits(card: CardText, formats: CardFormats) -> tuple[int, int, str]:
-    """The raw read of a card: length in bits, value, and a label for people. ``CardError`` if there is none."""
+    """Return the raw read of a card: bits, value and a label. Raise ``CardMappingError`` if it has none."""
     raw = _RAW.fullmatch(card.format or "")
     if raw is not None:
         length = int(raw[1])
         return length, _hexadecimal(card.hexadecimal or card.number, length), f"RAW{length}"
     if card.hexadecimal is not None:
         if card.bits is None:
-            raise CardError("a card in hexadecimal needs cardBits, its length in bits")
+            raise CardMappingError("a card in hexadecimal needs cardBits, its length in bits")
         length = _number(card.bits, "cardBits")
         return length, _hexadecimal(card.hexadecimal, length), f"RAW{length}"
     if card.format is None or card.number is None:
-        raise CardError("expected a format and a number such as FORMAT:FACILITY:NUMBER, or RAW26:HEX")
+        raise CardMappingError("expected a format and a number such as FORMAT:FACILITY:NUMBER, or RAW26:HEX")
     facility = None if card.facility is None else _number(card.facility, "facilityCode")
     issue = None if card.issue is None else _number(card.issue, "issueLevel")
     number = _number(card.number, "cardNumber")
     try:
         length, value = formats.encode(card.format, facility, number, issue)
     except layout.CardError as error:
-        raise CardError(str(error)) from None
+        raise CardMappingError(str(error)) from None
     return length, value, formats[card.format].name
 
 
 def _hexadecimal(digits: str | None, length: int) -> int:
     match = _HEX.fullmatch((digits or "").replace(" ", ""))
     if match is None:
-        raise CardError("expected up to 32 hexadecimal digits")
+        raise CardMappingError("expected up to 32 hexadecimal digits")
     if not 1 <= length <= MAX_CARD_BITS:
-        raise CardError(f"a card has 1 to {MAX_CARD_BITS} bits")
+        raise CardMappingError(f"a card has 1 to {MAX_CARD_BITS} bits")
     value = int(match[1], 16)
     if value >> length:
-        raise CardError(f"the digits hold more than {length} bits")
+        raise CardMappingError(f"the digits hold more than {length} bits")
     return value
 
 
 def _number(digits: str, name: str) -> int:
     """Leading zeros mean nothing in a number; anything but decimal digits is refused."""
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 40):
-        raise CardError(f"{name} is not a number of decimal digits")
+        raise CardMappingError(f"{name} is not a number of decimal digits")
     return int(digits)
 
 
@@ -327,4 +327,4 @@ def _instant(value: str | None, name: str, zone: tzinfo, *, end: bool) -> dateti
             moment = datetime.fromisoformat(value)
         return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise CardError(f"{name} is no date or time such as 2026-12-31 or 2026-12-31T18:00:00Z") from None
+        raise CardMappingError(f"{name} is no date or time such as 2026-12-31 or 2026-12-31T18:00:00Z") from None

@@ -15,7 +15,7 @@ from daemon.scim.exchange import Fetch, OutageError, OutageKind, Request
 from daemon.scim.groups import Chooser, Groups
 from daemon.scim.paging import Listing, Take, read_list, read_page
 from daemon.scim.people import People
-from daemon.scim.report import SyncReport, summarise
+from daemon.scim.report import FetchReport, summarise
 from daemon.scim.resource import MalformedError, boolean, get, lookup
 from daemon.scim.settings import ScimSettings
 
@@ -85,7 +85,7 @@ class Snapshot:
         credentials = tuple(one for cards in self.people.cards.values() for one in cards)
         return Directory(dict(self.people.people), groups, credentials)
 
-    def report(self, directory: Directory) -> SyncReport:
+    def report(self, directory: Directory) -> FetchReport:
         """The report to go with ``directory``."""
         unusable = [card for cards in self.people.unusable.values() for card in cards]
         warnings = (*self.warnings, *self.groups.warnings)
@@ -95,14 +95,14 @@ class Snapshot:
 def read_directory(
     settings: ScimSettings,
     mapper: CardMapper,
-    known_as: Mapping[str, frozenset[str]] | None = None,
+    configured_names: Mapping[str, frozenset[str]] | None = None,
     progress: Progress = _silent,
 ) -> Fetch[Snapshot]:
-    """Read everything. ``known_as`` are the site file's words for groups, by group id (see ``Chooser``).
+    """Read everything. ``configured_names`` are the site file's words for groups, by group id (see ``Chooser``).
 
     Raises ``OutageError`` when the directory cannot be read as a whole.
     """
-    snapshot = Snapshot(People(mapper, settings.store_names), Groups(Chooser(settings, known_as)))
+    snapshot = Snapshot(People(mapper, settings.store_names), Groups(Chooser(settings, configured_names)))
     snapshot.page_size = settings.page_size
     if (yield from _has_cursors()):
         snapshot.paging = "cursor"
@@ -232,13 +232,15 @@ def directory_of(
     document: Mapping[str, object],
     settings: ScimSettings,
     mapper: CardMapper,
-    known_as: Mapping[str, frozenset[str]] | None = None,
+    configured_names: Mapping[str, frozenset[str]] | None = None,
 ) -> Snapshot:
     """A snapshot of ``{"Users": […], "Groups": […]}``: the same mapping without a server, for scenarios.
 
     ``MalformedError`` names the first resource that cannot be read: a scenario has no excuse.
     """
-    snapshot = Snapshot(People(mapper, settings.store_names), Groups(Chooser(settings, known_as)), road="members")
+    snapshot = Snapshot(
+        People(mapper, settings.store_names), Groups(Chooser(settings, configured_names)), road="members"
+    )
     for name, take in (("Groups", snapshot.groups.take), ("Users", snapshot.people.take)):
         resources = get(document, name) or []
         if not isinstance(resources, list):

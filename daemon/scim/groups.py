@@ -20,12 +20,14 @@ MAX_DEPTH = 8
 class Chooser:
     """Which groups of the directory become access groups: by name, by filter or by id.
 
-    ``known_as`` are the words by which the site file has come to mean a group, by its id: a group that was renamed
+    ``configured_names`` are the words by which the site file means a group, by its id: a group that was renamed
     is still chosen by the name that the site file knows it by, so that it keeps its doors.
     """
 
-    def __init__(self, settings: ScimSettings, known_as: Mapping[str, frozenset[str]] | None = None) -> None:
-        self._known_as = known_as or {}
+    def __init__(
+        self, settings: ScimSettings, configured_names: Mapping[str, frozenset[str]] | None = None
+    ) -> None:
+        self._known_as = configured_names or {}
         self._ids = frozenset(settings.ids or ())
         self._patterns = settings.groups or ()
         self._filter_text = settings.filter
@@ -34,10 +36,10 @@ class Chooser:
 
     def chooses(self, group_id: str, group: Mapping[str, Any]) -> bool:
         """Whether the SCIM Group becomes an access group."""
-        known_as = self._known_as.get(group_id, frozenset())
-        if group_id in self._ids or group_id in known_as or self._fits(group):
+        configured_names = self._known_as.get(group_id, frozenset())
+        if group_id in self._ids or group_id in configured_names or self._fits(group):
             return True
-        return any(self._fits({**group, "displayName": name}) for name in known_as)
+        return any(self._fits({**group, "displayName": name}) for name in configured_names)
 
     def unused(self, chosen: Mapping[str, str]) -> list[str]:
         """What the site file chooses by and nothing fits; ``chosen`` are the names of the chosen groups by id."""

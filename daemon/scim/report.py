@@ -19,7 +19,7 @@ class UnusableCard:
 
 
 @dataclass(frozen=True, slots=True)
-class SyncReport:
+class FetchReport:
     """How much the directory held, by which road memberships were read, and what is to be said about it."""
 
     people: int = 0
@@ -34,9 +34,9 @@ class SyncReport:
 
 def summarise(
     directory: Directory, road: str, paging: str, warnings: Iterable[str], unusable: Iterable[UnusableCard]
-) -> SyncReport:
+) -> FetchReport:
     """The report of ``directory``, with the cards that two active people hold among the unusable ones."""
-    return SyncReport(
+    return FetchReport(
         people=len(directory.people),
         groups=len(directory.groups),
         memberships=sum(len(group.members) for group in directory.groups.values()),

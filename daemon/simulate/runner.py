@@ -13,7 +13,7 @@ from daemon.config.bounds import LONGEST_DEBOUNCE
 from daemon.config.load import load_site
 from daemon.config.site import Site
 from daemon.config.values import parse_point
-from daemon.doors.controller.door import DoorUnit
+from daemon.doors.controller.door import DoorController
 from daemon.doors.controller.setup import InputSetup
 from daemon.doors.door.debounce import Wiring
 from daemon.scim.resource import MalformedError
@@ -300,7 +300,7 @@ class Player:
 
     # -------------------------------------------------------------- names
 
-    def _unit(self, door: str) -> DoorUnit:
+    def _unit(self, door: str) -> DoorController:
         return self.world.unit(door)
 
     def _reader(self, reader: str) -> str:

@@ -22,10 +22,10 @@ from daemon.config.paths import Paths
 from daemon.config.site import Site
 from daemon.doors.clock import passed, quality_of
 from daemon.doors.controller.controller import Controller
-from daemon.doors.controller.door import DoorUnit
+from daemon.doors.controller.door import DoorController
 from daemon.doors.controller.effects import Effects
 from daemon.doors.controller.rules import controller_rules
-from daemon.doors.sync_events import SyncNews
+from daemon.doors.sync_events import SyncEventSource
 from daemon.scim.card_file import SideFile, parse_side_file
 from daemon.scim.cards import CardMapper
 from daemon.scim.fetch import directory_of
@@ -34,7 +34,7 @@ from daemon.simulate.clock import VirtualClock
 from daemon.simulate.expectations import Happened
 from daemon.simulate.scenario import known_name
 from drivers.events import CardRead, DeviceEvent, InputState
-from drivers.simulated import Bench, SimDevice
+from drivers.simulated import SimDevice, SimulatedDevices
 from drivers.wiegand.decode import ReaderRules, interpret
 from drivers.wiegand.frame import Frame
 
@@ -96,7 +96,7 @@ class World:
         self._base = base
         self._checks = _parity_checks(site)
         self.store = Store(self.paths.cache)
-        self.bench = Bench(_devices(site))
+        self.bench = SimulatedDevices(_devices(site))
         self._come_to_rest()
         self._boot = 1
         self._pending = _Kept([], {})
@@ -130,7 +130,7 @@ class World:
                     state = InputState.ON if line.sense == "nc" else InputState.OFF
                     self.bench.set_input(line.input, state, self.clock.monotonic)
 
-    def unit(self, door: str) -> DoorUnit:
+    def unit(self, door: str) -> DoorController:
         """A door by its name. ``ValueError``: there is none."""
         return self.controller.units[known_name("door", door, self.controller.units)]
 
@@ -145,7 +145,7 @@ class World:
         self._newest = last.stamp.at.utc if last is not None else None
         self.lookup = Lookup(self.paths.cache, self.clock.utc)
         self.controller = Controller(controller_rules(self.site, SITE_KEY), self.lookup.find)
-        self._news = SyncNews(kept.get(SyncNews.STATE_NAME))
+        self._news = SyncEventSource(kept.get(SyncEventSource.STATE_NAME))
         self._perform(self.controller.start(self.now(), VERSION, kept, self._newest))
         self.look_at_cache()
         self.happens(self.bench.start(self.clock.monotonic))
@@ -324,7 +324,7 @@ class World:
         told = self._news.kept
         events = self._news.read(self.lookup)
         effects = self.controller.watch_cache(self.lookup.freshness(), self.now())
-        state = {SyncNews.STATE_NAME: self._news.kept} if self._news.kept != told else {}
+        state = {SyncEventSource.STATE_NAME: self._news.kept} if self._news.kept != told else {}
         self._perform(Effects(effects.commands, (*events, *effects.events), {**effects.state, **state}))
 
 

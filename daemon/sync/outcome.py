@@ -10,10 +10,10 @@ from cache.changes import Quarantine
 from cache.directory.rows import Generation
 from cache.directory.sync_state import SyncState
 from daemon.scim.exchange import OutageError
-from daemon.scim.report import SyncReport
+from daemon.scim.report import FetchReport
 
 
-class Outcome(StrEnum):
+class SyncResult(StrEnum):
     """How a sync went; docs/scim.md says what to do about each."""
 
     APPLIED = "applied"
@@ -30,17 +30,17 @@ class Outcome(StrEnum):
 
 
 EXIT_CODES = {
-    Outcome.APPLIED: 0,
-    Outcome.UNCHANGED: 0,
-    Outcome.DRY_RUN: 0,
-    Outcome.CACHE_ERROR: 3,
-    Outcome.OUTAGE: 6,
-    Outcome.QUARANTINED: 10,
-    Outcome.APPROVAL: 11,
-    Outcome.ON_HOLD: 12,
-    Outcome.BUSY: 13,
-    Outcome.UNAUTHORIZED: 14,
-    Outcome.DISCONNECTED: 15,
+    SyncResult.APPLIED: 0,
+    SyncResult.UNCHANGED: 0,
+    SyncResult.DRY_RUN: 0,
+    SyncResult.CACHE_ERROR: 3,
+    SyncResult.OUTAGE: 6,
+    SyncResult.QUARANTINED: 10,
+    SyncResult.APPROVAL: 11,
+    SyncResult.ON_HOLD: 12,
+    SyncResult.BUSY: 13,
+    SyncResult.UNAUTHORIZED: 14,
+    SyncResult.DISCONNECTED: 15,
 }
 """Exit codes of ``latchd sync --once``; the others are those of the error tree."""
 
@@ -49,11 +49,11 @@ EXIT_CODES = {
 class SyncOutcome:
     """One sync, for people and scripts. ``kind`` is the kind of outage; ``retry_after`` is in seconds."""
 
-    outcome: Outcome
+    outcome: SyncResult
     text: str
     generation: int = 0
     kind: str = ""
-    report: SyncReport | None = None
+    report: FetchReport | None = None
     added: int = 0
     removed: int = 0
     held_back: int = 0
@@ -71,7 +71,12 @@ class SyncOutcome:
     @property
     def complete(self) -> bool:
         """Whether the directory was read as a whole, so that the cache is as fresh as it can be."""
-        return self.outcome in (Outcome.APPLIED, Outcome.UNCHANGED, Outcome.QUARANTINED, Outcome.APPROVAL)
+        return self.outcome in (
+            SyncResult.APPLIED,
+            SyncResult.UNCHANGED,
+            SyncResult.QUARANTINED,
+            SyncResult.APPROVAL,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ class SyncStatus:
     running: bool
     progress: tuple[str, int] | None
     next_at: datetime | None
-    report: SyncReport | None
+    report: FetchReport | None
     last: SyncOutcome | None
     quarantine: HeldBack | None
     hold: str | None

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
 
-from daemon.sync.outcome import Outcome, SyncOutcome
+from daemon.sync.outcome import SyncOutcome, SyncResult
 from daemon.sync.service import Progress, SyncService
 
 JITTER = 0.1
@@ -41,9 +41,9 @@ def delay_after(outcome: SyncOutcome, failures: int, interval: float, chance: fl
 
     A refused token is no reason to hurry: it comes back on the interval. ``Retry-After`` is a lower bound.
     """
-    if outcome.outcome is Outcome.BUSY:
+    if outcome.outcome is SyncResult.BUSY:
         delay = FIRST_DELAY
-    elif outcome.outcome in (Outcome.OUTAGE, Outcome.CACHE_ERROR):
+    elif outcome.outcome in (SyncResult.OUTAGE, SyncResult.CACHE_ERROR):
         delay = min(FIRST_DELAY * 2.0 ** min(max(failures - 1, 0), 30), max(CEILING, interval))
     else:
         delay = interval
@@ -79,7 +79,7 @@ class SyncLoop:
     async def now(self, dry_run: bool = False, progress: Progress | None = None) -> SyncOutcome:
         """Sync at once; ``progress`` is called in the sync's thread. ``busy`` while another one runs."""
         outcome = await asyncio.to_thread(self.service.run_once, dry_run, progress)
-        if not dry_run and outcome.outcome is not Outcome.BUSY:
+        if not dry_run and outcome.outcome is not SyncResult.BUSY:
             self._settle(outcome)
         return outcome
 
@@ -89,7 +89,7 @@ class SyncLoop:
 
     def _settle(self, outcome: SyncOutcome) -> None:
         """Make the next appointment after a sync, and leave a line in the log when there is something to say."""
-        if outcome.outcome is not Outcome.UNCHANGED or self._failures:
+        if outcome.outcome is not SyncResult.UNCHANGED or self._failures:
             log.log(logging.INFO if outcome.complete else logging.WARNING, "%s: %s", outcome.outcome, outcome.text)
         self._failures = 0 if outcome.complete else self._failures + 1
         chance = self.chance.uniform(-1, 1)

@@ -27,11 +27,11 @@ from daemon.scim.cards import CardMapper
 from daemon.scim.evidence import confirm
 from daemon.scim.exchange import Fetch, OutageError, OutageKind
 from daemon.scim.fetch import NO_ROAD, Snapshot, read_directory
-from daemon.scim.report import SyncReport
+from daemon.scim.report import FetchReport
 from daemon.scim.settings import ScimSettings
 from daemon.sync.http import Deadline, ScimHttp
 from daemon.sync.oauth import SecretReader, TokenSource, token_source
-from daemon.sync.outcome import HeldBack, Outcome, SyncOutcome, SyncStatus, failure_words
+from daemon.sync.outcome import HeldBack, SyncOutcome, SyncResult, SyncStatus, failure_words
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class SyncService:
     _busy: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
     _progress: tuple[str, int] | None = None
-    _report: SyncReport | None = None
+    _report: FetchReport | None = None
     _last: SyncOutcome | None = None
     _token: TokenSource = field(init=False)
     next_at: datetime | None = None
@@ -78,14 +78,14 @@ class SyncService:
         While another sync runs, the outcome is ``busy``.
         """
         if not self._busy.acquire(blocking=False):
-            return SyncOutcome(Outcome.BUSY, "a sync is running already", generation=self.store.generation)
+            return SyncOutcome(SyncResult.BUSY, "a sync is running already", generation=self.store.generation)
         started = time.monotonic()
         try:
             outcome = self._run(dry_run, progress)
         except OutageError as error:
             outcome = self._failed(error, dry_run)
         except CacheError as error:
-            outcome = SyncOutcome(Outcome.CACHE_ERROR, str(error), kind="cache")
+            outcome = SyncOutcome(SyncResult.CACHE_ERROR, str(error), kind="cache")
         except Exception as error:  # noqa: BLE001  # a bug is told like an outage, and syncing goes on
             outcome = self._failed(_internal(error), dry_run)
         finally:
@@ -100,7 +100,7 @@ class SyncService:
         held = self.store.held()
         if held is not None and not dry_run:
             return SyncOutcome(
-                Outcome.ON_HOLD,
+                SyncResult.ON_HOLD,
                 f"syncing is on hold: {held}; `latchctl sync resume` lets it go on",
                 generation=self.store.generation,
             )
@@ -118,9 +118,11 @@ class SyncService:
 
     def _fetch(self, progress: Progress | None) -> tuple[Snapshot, Directory, Evidence]:
         mapper = replace(self.mapper, side_files=read_side_files(self.settings))
-        known_as: dict[str, frozenset[str]] = {}
+        configured_names: dict[str, frozenset[str]] = {}
         for binding in self.store.bindings().values():
-            known_as[binding.group_id] = known_as.get(binding.group_id, frozenset()) | {binding.reference}
+            configured_names[binding.group_id] = configured_names.get(binding.group_id, frozenset()) | {
+                binding.reference
+            }
 
         def tell(what: str, count: int) -> None:
             self._progress = (what, count)
@@ -131,7 +133,7 @@ class SyncService:
         before = self.store.sync_state()
         seen_at = before.synced_at if before.road and before.road != NO_ROAD else None
         with ScimHttp(self.settings, self._token, self._wait) as http:
-            snapshot = drive(read_directory(self.settings, mapper, known_as, tell), http, deadline)
+            snapshot = drive(read_directory(self.settings, mapper, configured_names, tell), http, deadline)
             # What equals a part of what was read is shared with it: the memory of one directory, not of two.
             old = self.store.load(snapshot.directory())
             tell("what is missing", 0)
@@ -139,10 +141,10 @@ class SyncService:
             waiting = frozenset() if held is None else held.delta.people_removed
             return snapshot, old, drive(confirm(snapshot, old, seen_at, waiting), http, deadline)
 
-    def _preview(self, wanted: Plan, report: SyncReport) -> SyncOutcome:
+    def _preview(self, wanted: Plan, report: FetchReport) -> SyncOutcome:
         changes = bool(wanted.delta or wanted.quarantine)
         return SyncOutcome(
-            Outcome.DRY_RUN,
+            SyncResult.DRY_RUN,
             "this is what a sync would change now" if changes else "a sync would change nothing now",
             generation=self.store.generation,
             report=report,
@@ -154,7 +156,7 @@ class SyncService:
             reasons=wanted.quarantine.reasons if wanted.quarantine else (),
         )
 
-    def _apply(self, wanted: Plan, report: SyncReport, now: datetime) -> SyncOutcome:
+    def _apply(self, wanted: Plan, report: FetchReport, now: datetime) -> SyncOutcome:
         before = self.store.generation
         generation = self.store.apply(wanted, now)
         held = self.store.quarantine()
@@ -181,7 +183,7 @@ class SyncService:
         """Record an outage: the cache stays, and everybody can read since when and why."""
         now = self.clock()
         state = self.store.sync_state()
-        outcome = Outcome.UNAUTHORIZED if error.kind is OutageKind.UNAUTHORIZED else Outcome.OUTAGE
+        outcome = SyncResult.UNAUTHORIZED if error.kind is OutageKind.UNAUTHORIZED else SyncResult.OUTAGE
         generation = self.store.generation
         if dry_run or self._stop.is_set():
             return SyncOutcome(outcome, str(error), generation=generation, kind=error.kind.value)
@@ -213,7 +215,7 @@ class SyncService:
         )
         self.store.failed(now, OutageKind.GONE.value, text)
         return SyncOutcome(
-            Outcome.DISCONNECTED if held is None else Outcome.QUARANTINED,
+            SyncResult.DISCONNECTED if held is None else SyncResult.QUARANTINED,
             text,
             generation=generation,
             kind=OutageKind.GONE.value,
@@ -297,20 +299,20 @@ class SyncService:
         self._stop.set()
 
 
-def _outcome(before: int, generation: int, held: Quarantine | None) -> Outcome:
+def _outcome(before: int, generation: int, held: Quarantine | None) -> SyncResult:
     if held is not None and not held.rejected:
-        return Outcome.APPROVAL if generation <= 1 and held.delta.added else Outcome.QUARANTINED
-    return Outcome.UNCHANGED if generation == before else Outcome.APPLIED
+        return SyncResult.APPROVAL if generation <= 1 and held.delta.added else SyncResult.QUARANTINED
+    return SyncResult.UNCHANGED if generation == before else SyncResult.APPLIED
 
 
-def _words(outcome: Outcome, report: SyncReport, wanted: Plan, held: Quarantine | None) -> str:
+def _words(outcome: SyncResult, report: FetchReport, wanted: Plan, held: Quarantine | None) -> str:
     held_words = ""
     if held is not None:
         why = "rejected by an operator" if held.rejected else "; ".join(held.reasons)
         held_words = f", {held.delta.removed + held.delta.added} changes held back ({why})"
     what = (
         "nothing changed"
-        if outcome is Outcome.UNCHANGED
+        if outcome is SyncResult.UNCHANGED
         else (f"{wanted.delta.added} added or changed, {wanted.delta.removed} removed")
     )
     return (

@@ -19,12 +19,12 @@ from drivers.events import (
     DeviceEvent,
     DeviceOffline,
     DeviceOnline,
-    Hold,
     InputChanged,
     InputState,
     Point,
     Pulse,
-    Release,
+    SwitchOff,
+    SwitchOn,
 )
 from drivers.serialport import Port, open_beside
 from drivers.settings import STRICT
@@ -76,12 +76,12 @@ class Box:
         self._held: dict[int, bool] = dict.fromkeys(OUTPUTS.values(), False)
         self.online = False
 
-    def command(self, command: Pulse | Hold | Release) -> None:
+    def command(self, command: Pulse | SwitchOn | SwitchOff) -> None:
         """Put a command on its way. While the box is offline only what is to last is remembered."""
         relay = OUTPUTS.get(command.point.line)
         if relay is None:
             raise DriverUsageError(f'"{self._name}" has no output "{command.point.line}"; it has out1 and out2')
-        self._held[relay] = isinstance(command, Hold)
+        self._held[relay] = isinstance(command, SwitchOn)
         if not self.online:
             return
         if isinstance(command, Pulse):
@@ -183,7 +183,7 @@ class BoxDriver:
 
     def send(self, command: Command) -> None:
         """Put a command on its way."""
-        if not isinstance(command, Pulse | Hold | Release) or command.point.device != self._name:
+        if not isinstance(command, Pulse | SwitchOn | SwitchOff) or command.point.device != self._name:
             raise DriverUsageError(f'this bus has only the board "{self._name}"')
         self._box.command(command)
         self._wake.set()

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from drivers.driver import Context, DeviceStatus, DriverType, DriverUsageError
-from drivers.events import Command, Hold, InputChanged, InputState, Point, Pulse, Release
+from drivers.events import Command, InputChanged, InputState, Point, Pulse, SwitchOff, SwitchOn
 from drivers.gpio.lines import LineChange, LinePlan, preload
 from drivers.gpio.link import LineLink
 from drivers.gpio.replay import replay_board
-from drivers.gpio.sequencer import Switchboard
+from drivers.gpio.sequencer import OutputSequencer
 from drivers.gpio.settings import GpioChip
 from drivers.recording import Recording, RecordingSupport, Replayed
 
@@ -36,9 +36,9 @@ class _Board:
             consumer=f"latchd {name}"[:31],
         )
         self.link = LineLink(name, plan, context, self._open, self._changes, backend)
-        self.switchboard = Switchboard(self.link.switch, self._outputs.values())
+        self.switchboard = OutputSequencer(self.link.switch, self._outputs.values())
 
-    def command(self, command: Pulse | Hold | Release) -> None:
+    def command(self, command: Pulse | SwitchOn | SwitchOff) -> None:
         line = self._outputs.get(command.point.line)
         if line is None:
             known = ", ".join(self._outputs) or "none"
@@ -47,7 +47,7 @@ class _Board:
             )
         if isinstance(command, Pulse) and command.seconds <= 0:
             raise DriverUsageError(f"the pulse for {command.point} must be longer than 0 s")
-        hold = isinstance(command, Hold)
+        hold = isinstance(command, SwitchOn)
         if not self.link.online:
             self.switchboard.note(line, hold)
             return
@@ -94,7 +94,7 @@ class GpioDriver:
 
     def send(self, command: Command) -> None:
         """Switch an output; there are no readers here."""
-        if not isinstance(command, Pulse | Hold | Release):
+        if not isinstance(command, Pulse | SwitchOn | SwitchOff):
             raise DriverUsageError(f'"{command.reader}" is no reader of this driver')
         board = self._boards.get(command.point.device)
         if board is None:

@@ -9,7 +9,7 @@ Step = tuple[bool, float]
 """On or off, and for how many seconds."""
 
 
-class Switchboard:
+class OutputSequencer:
     """The outputs of one device. Each has a state of rest, to which it returns when its programme is over."""
 
     def __init__(self, write: Callable[[int, bool], None], lines: Iterable[int]) -> None:

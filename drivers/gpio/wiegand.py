@@ -12,7 +12,7 @@ from drivers.events import Buzz, Colour, Command, Led
 from drivers.gpio.lines import LineChange, LinePlan, preload
 from drivers.gpio.link import LineLink
 from drivers.gpio.replay import replay_reader
-from drivers.gpio.sequencer import Step, Switchboard
+from drivers.gpio.sequencer import OutputSequencer, Step
 from drivers.gpio.settings import GpioInput, WiegandReader
 from drivers.recording import Recording, RecordingSupport, Replayed
 from drivers.wiegand.decode import Keypad, ReaderRules, interpret
@@ -42,7 +42,7 @@ class _Reader:
         )
         plan = LinePlan(settings.chip, inputs, outputs, "falling", f"latchd {name}"[:31])
         self.link = LineLink(name, plan, context, self._open, self._changes, backend)
-        self.switchboard = Switchboard(self.link.switch, [line.line for line in outputs])
+        self.switchboard = OutputSequencer(self.link.switch, [line.line for line in outputs])
         self._resting = Led(name, Colour.OFF)
         self._decoder = FrameDecoder()
         self._timer: asyncio.TimerHandle | None = None

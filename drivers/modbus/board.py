@@ -14,12 +14,12 @@ from drivers.events import (
     DeviceEvent,
     DeviceOffline,
     DeviceOnline,
-    Hold,
     InputChanged,
     InputState,
     Point,
     Pulse,
-    Release,
+    SwitchOff,
+    SwitchOn,
 )
 from drivers.modbus.codec import Answer, Function, Request
 from drivers.modbus.outputs import OutputBank, Write
@@ -78,13 +78,13 @@ class Board:
 
     # -------------------------------------------------------------- commands
 
-    def command(self, command: Pulse | Hold | Release, now: float) -> None:
+    def command(self, command: Pulse | SwitchOn | SwitchOff, now: float) -> None:
         """Want something of an output. A pulse for a board that is away is forgotten: it would come late."""
         assert self.outputs is not None
         if self._ending:
             return
         if isinstance(command, Pulse) and not self.reachable:
-            command = Release(command.point)
+            command = SwitchOff(command.point)
         self.outputs.command(command, now)
 
     def end(self, now: float) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from drivers.events import DeviceAlarm, DeviceEvent, Hold, Point, Pulse, Release
+from drivers.events import DeviceAlarm, DeviceEvent, Point, Pulse, SwitchOff, SwitchOn
 from drivers.modbus.codec import COIL_OFF, COIL_ON, Function, Request
-from drivers.modbus.profile import Area, Outputs, PulseCommand
+from drivers.modbus.profile import Outputs, PulseCommand, RegisterArea
 
 _LONG_AGO = -1e9
 _PATIENCE = 0.2
@@ -74,10 +74,10 @@ class OutputBank:
         self._outputs = [_Output(Point(device, f"out{n + 1}")) for n in range(form.count)]
         self._by_line = {output.point.line: output for output in self._outputs}
 
-    def command(self, command: Pulse | Hold | Release, now: float) -> None:
+    def command(self, command: Pulse | SwitchOn | SwitchOff, now: float) -> None:
         """Want something else of one output."""
         output = self._by_line[command.point.line]
-        output.hold = isinstance(command, Hold)
+        output.hold = isinstance(command, SwitchOn)
         output.until = now + command.seconds if isinstance(command, Pulse) else _LONG_AGO
         output.asked_at = now
         output.version += 1
@@ -89,7 +89,7 @@ class OutputBank:
     def all_off(self, now: float) -> None:
         """Want every output off, and write so even where it is."""
         for output in self._outputs:
-            self.command(Release(output.point), now)
+            self.command(SwitchOff(output.point), now)
 
     def lost(self, now: float) -> None:
         """The board is away: when it is back, every output is written and verified anew.
@@ -200,7 +200,7 @@ class OutputBank:
         """Compare a read-back that was asked for at ``sent_at`` and came ``at``."""
         events: list[DeviceEvent] = []
         for output, value in zip(self._outputs, values, strict=True):
-            is_on = value != 0 if self._form.area is Area.COIL else value == self._form.reads_on
+            is_on = value != 0 if self._form.area is RegisterArea.COIL else value == self._form.reads_on
             if output.dirty:
                 continue
             expected = self._expected(output, sent_at, at)
@@ -253,7 +253,7 @@ class OutputBank:
             return Write(request, versions, on=True, seconds=seconds, asked_at=output.asked_at)
         on = output.wanted(now)
         address = form.address + index
-        if form.area is Area.COIL:
+        if form.area is RegisterArea.COIL:
             value = COIL_ON if on else COIL_OFF
             request = Request(self._unit, Function.WRITE_COIL, address, values=(value,))
         else:

@@ -20,7 +20,7 @@ Address = Annotated[int, Field(ge=0, le=0xFFFF)]
 Word = Annotated[int, Field(ge=0, le=0xFFFF)]
 
 
-class Area(StrEnum):
+class RegisterArea(StrEnum):
     """The four tables of the Modbus data model (section 4.3)."""
 
     COIL = "coil"
@@ -35,10 +35,10 @@ class Area(StrEnum):
 
 
 _READS = {
-    Area.COIL: Function.READ_COILS,
-    Area.DISCRETE_INPUT: Function.READ_DISCRETE_INPUTS,
-    Area.HOLDING_REGISTER: Function.READ_HOLDING_REGISTERS,
-    Area.INPUT_REGISTER: Function.READ_INPUT_REGISTERS,
+    RegisterArea.COIL: Function.READ_COILS,
+    RegisterArea.DISCRETE_INPUT: Function.READ_DISCRETE_INPUTS,
+    RegisterArea.HOLDING_REGISTER: Function.READ_HOLDING_REGISTERS,
+    RegisterArea.INPUT_REGISTER: Function.READ_INPUT_REGISTERS,
 }
 
 
@@ -83,7 +83,7 @@ class Outputs:
     """Relays ``out1`` to ``out<count>``: coils, or registers that take ``on`` or ``off``, read ``reads_on``."""
 
     count: Annotated[int, Field(ge=1, le=64)]
-    area: Area = Area.COIL
+    area: RegisterArea = RegisterArea.COIL
     address: Address = 0
     on: Word = 1
     off: Word = 0
@@ -95,9 +95,9 @@ class Outputs:
 
     def __post_init__(self) -> None:
         """Only two tables can be written, and only coils in a block here."""
-        if self.area not in (Area.COIL, Area.HOLDING_REGISTER):
+        if self.area not in (RegisterArea.COIL, RegisterArea.HOLDING_REGISTER):
             raise ValueError('area: outputs are "coil" or "holding-register"')
-        if self.block_write and self.area is not Area.COIL:
+        if self.block_write and self.area is not RegisterArea.COIL:
             raise ValueError('block_write: only for area = "coil"')
         _fits(self.address, self.count)
 
@@ -115,7 +115,7 @@ class Inputs:
     """Inputs ``in1`` to ``in<count>``: bits, bits of registers, or one register each with ``level`` thresholds."""
 
     count: Annotated[int, Field(ge=1, le=64)]
-    area: Area = Area.DISCRETE_INPUT
+    area: RegisterArea = RegisterArea.DISCRETE_INPUT
     address: Address = 0
     inverted: bool = False
     """A 0 means on."""
@@ -126,7 +126,7 @@ class Inputs:
         if self.level:
             bounds = [one.below for one in self.level[:-1]]
             rising = [bound for bound in bounds if bound is not None]
-            if self.area in (Area.COIL, Area.DISCRETE_INPUT) or self.inverted:
+            if self.area in (RegisterArea.COIL, RegisterArea.DISCRETE_INPUT) or self.inverted:
                 raise ValueError("level: only for registers, and not together with inverted")
             if len(rising) != len(bounds) or rising != sorted(set(rising)) or self.level[-1].below is not None:
                 raise ValueError("level: expected rising values of below, and a last level without below")
@@ -135,7 +135,7 @@ class Inputs:
     @property
     def of_registers(self) -> bool:
         """Whether the inputs are read as 16-bit words."""
-        return self.area in (Area.HOLDING_REGISTER, Area.INPUT_REGISTER)
+        return self.area in (RegisterArea.HOLDING_REGISTER, RegisterArea.INPUT_REGISTER)
 
     @property
     def words(self) -> int:

@@ -7,7 +7,7 @@ import errno
 import os
 import socket
 
-from drivers.driver import PortError, Tap
+from drivers.driver import BusObserver, PortError
 
 _READ_SIZE = 4096
 
@@ -15,7 +15,7 @@ _READ_SIZE = 4096
 class TcpPort:
     """An open connection."""
 
-    def __init__(self, name: str, connection: socket.socket, tap: Tap) -> None:
+    def __init__(self, name: str, connection: socket.socket, tap: BusObserver) -> None:
         """``name`` is what errors call it: host and port. ``tap`` is told every byte."""
         self._tap = tap
         tap.opened()
@@ -56,7 +56,7 @@ class TcpPort:
         self._socket.close()
 
 
-async def connect(host: str, port: int, tap: Tap, reply_timeout: float) -> TcpPort:
+async def connect(host: str, port: int, tap: BusObserver, reply_timeout: float) -> TcpPort:
     """Connect to the board at the IP address ``host``. Raises ``PortError`` in words that name it.
 
     A board may take ``reply_timeout`` to answer a request, twice that to take the connection. What it does not

@@ -29,7 +29,7 @@ SCAN_STEP_TIME = 5.0
 """Seconds after which a scan looks whether it still goes on."""
 
 
-class Technician:
+class Commissioning:
     """Raises ``DriverUsageError`` in words wherever ``ReaderService`` says so."""
 
     def __init__(

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from drivers.driver import Context, DeviceStatus, DriverUsageError, PortError
 from drivers.events import Buzz, Command, DeviceEvent, Led
 from drivers.osdp.bus import Bus
-from drivers.osdp.commissioning import Technician
+from drivers.osdp.commissioning import Commissioning
 from drivers.osdp.settings import OsdpBus
 from drivers.serialport import Port, open_beside
 
@@ -35,7 +35,7 @@ class OsdpLink:
         self._wake = 0.0
         self._lost: asyncio.Future[str] | None = None
         self._news = asyncio.Event()
-        self.readers = Technician(settings, bus, context, self._news, self._pump)
+        self.readers = Commissioning(settings, bus, context, self._news, self._pump)
 
     async def run(self) -> None:
         """Serve the bus until cancelled; open the port again whenever it is lost."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from drivers.events import DeviceAlarm, DeviceEvent, Hold, Point, Release
+from drivers.events import DeviceAlarm, DeviceEvent, Point, SwitchOff, SwitchOn
 from drivers.osdp import messages
 from drivers.osdp.messages import Capability, Cmd, MessageError, NakCode, Reply
 from drivers.osdp.outputs import Outputs
@@ -27,7 +27,7 @@ _NEXT_QUESTION = {
 _POLL = Outgoing(Cmd.POLL, b"", "poll")
 
 
-class Service:
+class Polling:
     """The talk with one reader, above framing and security."""
 
     def __init__(self, name: str, inputs: int, reports: Reports, outbox: Outbox) -> None:
@@ -136,7 +136,7 @@ class Service:
             events += self._complain(f"{wrong.line} is {is_on}, though it was told to be {should}", now)
             if wrong.lasting and not self._outbox.urgent and now >= self._told_again + STATUS_INTERVAL:
                 self._told_again = now
-                self._outbox.put((Release if wrong.on else Hold)(Point(self._name, wrong.line)), now)
+                self._outbox.put((SwitchOff if wrong.on else SwitchOn)(Point(self._name, wrong.line)), now)
         return events
 
     def refused(self, asked: Outgoing, nak: int, now: float) -> list[DeviceEvent]:

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from drivers.driver import DriverUsageError
-from drivers.events import Buzz, Command, Hold, Led, Pulse, Release
+from drivers.events import Buzz, Command, Led, Pulse, SwitchOff, SwitchOn
 from drivers.osdp import messages
 from drivers.osdp.messages import Cmd, OutputControl
 
@@ -60,9 +60,9 @@ class Outbox:
         match command:
             case Pulse(point, seconds):
                 self._put_output(point.line, OutputControl.PULSE_ON, now, seconds)
-            case Hold(point):
+            case SwitchOn(point):
                 self._put_output(point.line, OutputControl.ON, now)
-            case Release(point):
+            case SwitchOff(point):
                 self._put_output(point.line, OutputControl.OFF, now)
             case Led(_, colour, seconds, blink):
                 slot = "led" if seconds is not None else "resting led"

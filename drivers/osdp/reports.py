@@ -30,7 +30,7 @@ _HEAD_MISSING, _HEAD_TAMPERED = 1, 2
 """RSTATR, 7.9; 0 is normal."""
 
 
-class Freshness:
+class ReadFreshness:
     """How old a read may be: no older than the last moment when the reader is known to have had none.
 
     ``limit`` seconds is what is accepted. So a read that may have waited through an outage longer than that is
@@ -60,7 +60,7 @@ class Reports:
     def __init__(self, name: str, inputs: int, limit: float) -> None:
         self._name = name
         self._count = inputs
-        self.freshness = Freshness(limit)
+        self.freshness = ReadFreshness(limit)
         self._inputs: dict[int, InputState] = {}
         self._case_open = self._head_tampered = self._tamper = False
         self._power_failed = self._head_missing = False

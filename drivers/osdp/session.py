@@ -19,13 +19,13 @@ from drivers.osdp.exchange import Exchange, InFlight
 from drivers.osdp.frame import Frame
 from drivers.osdp.handshake import Handshake, KeyChange
 from drivers.osdp.messages import Cmd, Identity, NakCode, Reply
-from drivers.osdp.polling import Service
+from drivers.osdp.polling import Polling
 from drivers.osdp.queue import KEY_SLOT, Outbox, Outgoing
 from drivers.osdp.reports import Reports
 from drivers.osdp.secure import SecureError
 from drivers.osdp.settings import OsdpReader
-from drivers.osdp.states import DEFAULT_KEY_ALARM, HANDSHAKE_BLOCKS, NO_KEY, Step, Trouble
-from drivers.osdp.timing import ATTEMPTS, BUSY_PAUSE, OFFLINE_AFTER, Patience
+from drivers.osdp.states import DEFAULT_KEY_ALARM, HANDSHAKE_BLOCKS, NO_KEY, SessionState, Trouble
+from drivers.osdp.timing import ATTEMPTS, BUSY_PAUSE, OFFLINE_AFTER, RetryTimer
 
 _SECURITY_NAKS = (NakCode.NO_SECURE_CHANNEL, NakCode.SECURITY_NOT_MET)
 
@@ -47,14 +47,14 @@ class Session:
         self.name = name
         self.address = settings.address
         self.online: bool | None = None
-        self.step = Step.PROBE
-        self.patience = Patience()
+        self.step = SessionState.PROBE
+        self.patience = RetryTimer()
         self.outbox = Outbox(settings.outputs)
         self.why_offline = "not asked yet"
         self.identity: Identity | None = None
         self.retries = 0
         reports = Reports(name, settings.inputs, settings.queued_limit)
-        self.service = Service(name, settings.inputs, reports, self.outbox)
+        self.service = Polling(name, settings.inputs, reports, self.outbox)
         self._exchange = Exchange(settings.address, crc=crc)
         self._clear = settings.secure_channel == "off"
         installs = settings.secure_channel == "install"
@@ -70,20 +70,20 @@ class Session:
     @property
     def handshaking(self) -> bool:
         """Whether the reader answers but is not in service yet."""
-        return self.step not in (Step.PROBE, Step.SERVE)
+        return self.step not in (SessionState.PROBE, SessionState.SERVE)
 
     @property
     def goes_on(self) -> bool:
         """Whether it has the next turn too: a garbled answer may be a card, or a question took a poll's turn."""
         flight = self._exchange.flight
         if flight is None:
-            return self.step is Step.SERVE and self.service.owes_poll
+            return self.step is SessionState.SERVE and self.service.owes_poll
         return flight.attempts == 1 and self._trouble is Trouble.GARBLED
 
     @property
     def secure(self) -> bool:
         """Whether a session under the reader's own key stands."""
-        return self._exchange.channel is not None and self.step is Step.SERVE
+        return self._exchange.channel is not None and self.step is SessionState.SERVE
 
     @property
     def _keys(self) -> Handshake:
@@ -106,14 +106,14 @@ class Session:
         self.keys.enrol(key)
         self._default_key_checked = True  # here it is no alarm
         self._exchange.restart()
-        self.step = Step.PROBE
+        self.step = SessionState.PROBE
         self.patience.forget()
 
     def give_up_change(self) -> None:
         """The change of key took too long, or failed; should the reader hold the default key, that is an alarm."""
         if self._keys.on_default_key:
             self._exchange.restart()
-            self.step = Step.PROBE
+            self.step = SessionState.PROBE
         self._keys.give_up()
         self._default_key_checked = self._keys.installs
 
@@ -185,7 +185,7 @@ class Session:
             return self._refused(data[0] if data else 0, now, flight, in_clear=in_clear)
         self._exchange.done()
         self.patience.due = now
-        if self.step is Step.SERVE:
+        if self.step is SessionState.SERVE:
             self._heard = now
         return self._advance(flight, frame.code, data, now)
 
@@ -202,17 +202,17 @@ class Session:
         code, data, block = Cmd.ID, messages.STANDARD_REPORT, b""
         outgoing: Outgoing | None = None
         match self.step:
-            case Step.PROBE:
+            case SessionState.PROBE:
                 self._exchange.restart()
-            case Step.DEFAULT_KEY:
+            case SessionState.DEFAULT_KEY:
                 code, (data, block) = Cmd.CHLNG, self._keys.challenge(default_key=True)
-            case Step.CHALLENGE:
+            case SessionState.CHALLENGE:
                 code, (data, block) = Cmd.CHLNG, self._keys.challenge()
-            case Step.CRYPTOGRAM:
+            case SessionState.CRYPTOGRAM:
                 code, (data, block) = Cmd.SCRYPT, self._keys.cryptogram()
-            case Step.ENROL:
+            case SessionState.ENROL:
                 code, data = Cmd.KEYSET, self._keys.keyset()
-            case Step.SERVE:
+            case SessionState.SERVE:
                 if self.keys is not None and self.keys.keyset_due and not self.outbox.urgent:
                     outgoing = Outgoing(Cmd.KEYSET, self.keys.keyset(), KEY_SLOT)
                 else:
@@ -225,20 +225,20 @@ class Session:
     def _advance(self, flight: InFlight, code: int, data: bytes, now: float) -> list[DeviceEvent]:
         """A good answer: do what the step's row of the table says."""
         match self.step:
-            case Step.PROBE:
+            case SessionState.PROBE:
                 return self._probed(code, data, now)
-            case Step.DEFAULT_KEY:
+            case SessionState.DEFAULT_KEY:
                 return self._default_key_tried(now, proved=self._keys.proved(code, data))
-            case Step.CHALLENGE:
+            case SessionState.CHALLENGE:
                 return self._challenged(code, data, now)
-            case Step.CRYPTOGRAM:
+            case SessionState.CRYPTOGRAM:
                 return self._accepted(code, data, now)
-            case Step.IDENTIFY:
+            case SessionState.IDENTIFY:
                 return self._identified(code, data, now)
-            case Step.ENROL:
+            case SessionState.ENROL:
                 self._keys.on_default_key = self._knows_default_key = False
                 return self._restart(now)
-            case Step.SERVE:
+            case SessionState.SERVE:
                 assert flight.outgoing is not None
                 if flight.outgoing.code is Cmd.KEYSET:
                     return self._restart(now)  # the session ends with its key, 6.15: prove the new one
@@ -261,7 +261,7 @@ class Session:
         if self._default_key_checked:
             return self._prove(now)
         self._default_key_checked = True
-        self.step = Step.DEFAULT_KEY
+        self.step = SessionState.DEFAULT_KEY
         return []
 
     def _default_key_tried(self, now: float, *, proved: bool) -> list[DeviceEvent]:
@@ -272,13 +272,13 @@ class Session:
     def _prove(self, now: float) -> list[DeviceEvent]:
         if not self._keys.has_key:
             return self._reject(NO_KEY, now)
-        self.step = Step.CHALLENGE
+        self.step = SessionState.CHALLENGE
         return []
 
     def _challenged(self, code: int, data: bytes, now: float) -> list[DeviceEvent]:
         if not self._keys.proved(code, data):
             return self._wrong_key(now)
-        self.step = Step.CRYPTOGRAM
+        self.step = SessionState.CRYPTOGRAM
         return []
 
     def _wrong_key(self, now: float) -> list[DeviceEvent]:
@@ -294,7 +294,7 @@ class Session:
             return self._reject("wrong key: the reader does not accept the key that it should hold", now)
         if not self._keys.on_default_key and self.online and self._claimed == self.identity:
             return self._serve(now)
-        self.step = Step.IDENTIFY
+        self.step = SessionState.IDENTIFY
         return []
 
     def _identified(self, code: int, data: bytes, now: float) -> list[DeviceEvent]:
@@ -302,7 +302,7 @@ class Session:
         if identity is None:
             return self._reject("does not say who it is: its answer to ID is malformed", now)
         if self.keys is not None and self.keys.on_default_key:
-            self.step = Step.ENROL
+            self.step = SessionState.ENROL
             return []
         known, self.identity = self.identity, identity
         if self.online is True and known is not None and known.device == identity.device:
@@ -313,7 +313,7 @@ class Session:
         return [online, *self._serve(now)]
 
     def _serve(self, now: float) -> list[DeviceEvent]:
-        self.step, self._served = Step.SERVE, True
+        self.step, self._served = SessionState.SERVE, True
         self.patience.in_service(now)
         self.service.begin()
         return []
@@ -326,23 +326,23 @@ class Session:
             return self.no_reply(Trouble.GARBLED, now)
         if in_clear or nak == NakCode.SEQUENCE:
             return self._restart(now) + self._silence(now)
-        if self.step in (Step.PROBE, Step.IDENTIFY):
+        if self.step in (SessionState.PROBE, SessionState.IDENTIFY):
             return self.no_reply(Trouble.GARBLED, now)
         self._exchange.done()
         self.patience.due = now
         match self.step:
-            case Step.DEFAULT_KEY:
+            case SessionState.DEFAULT_KEY:
                 return self._default_key_tried(now, proved=False)
-            case Step.CHALLENGE if self._keys.another_key():
+            case SessionState.CHALLENGE if self._keys.another_key():
                 return self._restart(now)
-            case Step.SERVE if flight.outgoing is not None and nak not in _SECURITY_NAKS:
+            case SessionState.SERVE if flight.outgoing is not None and nak not in _SECURITY_NAKS:
                 self._heard = now
                 if flight.outgoing.slot == KEY_SLOT:
                     self._keys.refused()
                 return self.service.refused(flight.outgoing, nak, now)
-            case Step.SERVE:
+            case SessionState.SERVE:
                 return self._reject("the reader demands a secure channel; give it a key", now)
-            case Step.ENROL:
+            case SessionState.ENROL:
                 self._keys.give_up()
                 return self._reject("the reader does not take the key; it must be in its install mode", now)
         return self._reject(
@@ -353,9 +353,9 @@ class Session:
         """No good answer: the same frame again, at once and then with pauses, and at last from the start."""
         flight = self._exchange.flight
         self._trouble, self.retries = trouble, self.retries + 1
-        if flight is None or self.step is Step.PROBE:
+        if flight is None or self.step is SessionState.PROBE:
             self._exchange.restart()
-            self.step = Step.PROBE
+            self.step = SessionState.PROBE
             self.patience.not_found(now, offline=self.online is False, silent=trouble is Trouble.SILENT)
         else:
             flight.attempts += 1
@@ -370,7 +370,7 @@ class Session:
         if flight is not None and flight.outgoing is not None and flight.outgoing.queued:
             self.outbox.put_back(flight.outgoing)
         self._exchange.restart()
-        self.step = Step.PROBE
+        self.step = SessionState.PROBE
         self.patience.due = now
         return []
 
@@ -394,7 +394,7 @@ class Session:
     def _go_offline(self, now: float, why: str) -> list[DeviceEvent]:
         known = self.online is False and self.why_offline == why
         self._exchange.restart()
-        self.step = Step.PROBE
+        self.step = SessionState.PROBE
         self.online, self.why_offline = False, why
         self.outbox.forget_relays()
         return [] if known else [DeviceOffline(self.name, now, why)]

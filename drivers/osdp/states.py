@@ -17,7 +17,7 @@ from enum import Enum, StrEnum
 from drivers.osdp.secure import Scs
 
 
-class Step(Enum):
+class SessionState(Enum):
     """Where the session stands: the table above."""
 
     PROBE = "looking for it"
@@ -39,9 +39,9 @@ class Trouble(StrEnum):
 
 
 HANDSHAKE_BLOCKS = {
-    Step.DEFAULT_KEY: Scs.CHALLENGE_REPLY,
-    Step.CHALLENGE: Scs.CHALLENGE_REPLY,
-    Step.CRYPTOGRAM: Scs.CRYPTOGRAM_REPLY,
+    SessionState.DEFAULT_KEY: Scs.CHALLENGE_REPLY,
+    SessionState.CHALLENGE: Scs.CHALLENGE_REPLY,
+    SessionState.CRYPTOGRAM: Scs.CRYPTOGRAM_REPLY,
 }
 DEFAULT_KEY_ALARM = (
     "answers to the default key, which everybody knows: give it a key of its own (see docs/osdp.md)"

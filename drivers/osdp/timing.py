@@ -31,7 +31,7 @@ IMMEDIATE_ATTEMPTS = 4
 """How many of them follow each other without a pause: noise is short, an unplugged reader is not."""
 
 
-class Patience:
+class RetryTimer:
     """The pauses of one reader. ``due`` is when its next turn is wanted, in seconds of the monotonic clock.
 
     A reader that is waited for holds up the whole bus. So one that has always answered quickly is waited for in

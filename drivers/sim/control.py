@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from drivers.driver import DriverUsageError
 from drivers.events import DeviceEvent, InputState, Point
-from drivers.simulated import Bench
+from drivers.simulated import SimulatedDevices
 
 _SWITCH = {"on": True, "off": False}
 _INPUT = {state.value: state for state in InputState}
 
 
-def obey(bench: Bench, line: str, now: float) -> tuple[tuple[DeviceEvent, ...], str]:
+def obey(bench: SimulatedDevices, line: str, now: float) -> tuple[tuple[DeviceEvent, ...], str]:
     """Carry out one line: the events that come of it, and the answer."""
     try:
         return _obey(bench, line.split(), now)
@@ -24,7 +24,7 @@ def obey(bench: Bench, line: str, now: float) -> tuple[tuple[DeviceEvent, ...], 
         return (), f"error: {error}"
 
 
-def _obey(bench: Bench, words: list[str], now: float) -> tuple[tuple[DeviceEvent, ...], str]:
+def _obey(bench: SimulatedDevices, words: list[str], now: float) -> tuple[tuple[DeviceEvent, ...], str]:
     match words:
         case ["badge", reader, card]:
             return bench.badge(reader, *_bits(card), now), "ok"

@@ -1,4 +1,4 @@
-"""The simulated driver: an ordinary driver whose devices are a ``Bench``, refused unless allow_simulation = true.
+"""The simulated driver: an ordinary driver of ``SimulatedDevices``, refused unless allow_simulation = true.
 
 Tests, benches and ``latchd simulate`` play with it through the object (``badge``, ``keys``, ``set_input``,
 ``tamper``, ``offline``, ``online``; the outputs are in ``bench``); a person at a bench through a Unix socket
@@ -23,7 +23,7 @@ from drivers.recording import Recording, RecordingSupport, Replayed
 from drivers.settings import STRICT
 from drivers.sim.control import obey
 from drivers.sim.replay import cleartext, replay
-from drivers.simulated import Bench, SimDevice
+from drivers.simulated import SimDevice, SimulatedDevices
 
 LINE_LIMIT = 1024
 """Bytes of one control line: room for 128 bits and the longest name, and a bound."""
@@ -68,7 +68,7 @@ class SimDriver:
 
     def __init__(self, devices: Mapping[str, SimDevice], context: Context, control: Path | None = None) -> None:
         """``control`` is where to make the socket by which people play, if anywhere."""
-        self.bench = Bench(devices)
+        self.bench = SimulatedDevices(devices)
         self._context = context
         self._control = control
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -251,7 +251,7 @@ def _create(bus: SimBus, devices: Mapping[str, SimReader | SimBoard], context: C
 def _replay(
     recording: Recording, bus: SimBus, devices: Mapping[str, SimReader | SimBoard], context: Context
 ) -> Iterator[Replayed]:
-    return replay(recording, Bench({name: _device(settings) for name, settings in devices.items()}))
+    return replay(recording, SimulatedDevices({name: _device(settings) for name, settings in devices.items()}))
 
 
 DRIVER = DriverType(

@@ -8,7 +8,7 @@ from typing import Any
 from drivers.events import DeviceEvent
 from drivers.recording import Kind, Line, Recording, RecordingError, Replayed, read_command
 from drivers.sim.control import obey
-from drivers.simulated import Bench
+from drivers.simulated import SimulatedDevices
 
 
 def cleartext(bus: Any, devices: Mapping[str, Any]) -> str:
@@ -17,7 +17,7 @@ def cleartext(bus: Any, devices: Mapping[str, Any]) -> str:
     return "a simulated bus knows no encryption"
 
 
-def replay(recording: Recording, bench: Bench) -> Iterator[Replayed]:
+def replay(recording: Recording, bench: SimulatedDevices) -> Iterator[Replayed]:
     """What comes of it. Raises ``RecordingError`` where lines are missing."""
     for line in recording.lines:
         if line.kind is Kind.STOP:
@@ -25,7 +25,7 @@ def replay(recording: Recording, bench: Bench) -> Iterator[Replayed]:
         yield from (Replayed(line, event) for event in _step(bench, line))
 
 
-def _step(bench: Bench, line: Line) -> tuple[DeviceEvent, ...]:
+def _step(bench: SimulatedDevices, line: Line) -> tuple[DeviceEvent, ...]:
     match line.kind:
         case Kind.OPEN:
             return bench.start(line.at)

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from daemon.sync.outcome import EXIT_CODES, Outcome
+from daemon.sync.outcome import EXIT_CODES, SyncResult
 from tests.demo.cabinet import Cabinet
 from tests.demo.peer import Peer
 
 ADA = 1001
-BUSY = EXIT_CODES[Outcome.BUSY]
+BUSY = EXIT_CODES[SyncResult.BUSY]
 AUDITED = Path(__file__).with_name("audited.py")
 
 ANSWERS: dict[str, tuple[str, int, str, bytes]] = {

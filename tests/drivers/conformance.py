@@ -28,13 +28,13 @@ from drivers.events import (
     DeviceEvent,
     DeviceOffline,
     DeviceOnline,
-    Hold,
     InputChanged,
     InputState,
     Led,
     Point,
     Pulse,
-    Release,
+    SwitchOff,
+    SwitchOn,
 )
 from tests.drivers.loopwatch import CountingLoop, held_up, kept
 
@@ -221,9 +221,9 @@ class DriverConformance(ABC):
     def test_hold_stays_and_release_ends_it(self, rig: Rig) -> None:
         async def body() -> None:
             async with running(rig):
-                rig.driver.send(Hold(some(rig.output)))
+                rig.driver.send(SwitchOn(some(rig.output)))
                 await eventually(rig.energised)
-                rig.driver.send(Release(some(rig.output)))
+                rig.driver.send(SwitchOff(some(rig.output)))
                 await eventually(lambda: not rig.energised())
 
         play(body())
@@ -235,10 +235,10 @@ class DriverConformance(ABC):
             async with running(rig):
                 rig.driver.send(Pulse(output, 300.0))
                 await eventually(rig.energised)
-                rig.driver.send(Release(output))
+                rig.driver.send(SwitchOff(output))
                 await eventually(lambda: not rig.energised())
                 rig.driver.send(Pulse(output, self.pulse))
-                rig.driver.send(Hold(output))
+                rig.driver.send(SwitchOn(output))
                 await eventually(rig.energised)
                 end = time.monotonic() + 2 * self.pulse
                 while time.monotonic() < end:  # nothing is waited for: it must stay so all the time
@@ -253,8 +253,8 @@ class DriverConformance(ABC):
                 device = min(rig.devices)
                 for command in (
                     Pulse(Point("nowhere", "out1"), 1.0),
-                    Hold(Point(device, "no-such-line")),
-                    Release(Point("nowhere", "out1")),
+                    SwitchOn(Point(device, "no-such-line")),
+                    SwitchOff(Point("nowhere", "out1")),
                     Led("nowhere", Colour.GREEN, 1.0),
                     Buzz("nowhere"),
                 ):
@@ -268,7 +268,7 @@ class DriverConformance(ABC):
             async with running(rig):
                 commands = [Led(rig.reader, Colour.GREEN, 0.1), Buzz(rig.reader)] if rig.reader else []
                 if rig.output:
-                    commands += [Pulse(rig.output, 0.05), Release(rig.output)]
+                    commands += [Pulse(rig.output, 0.05), SwitchOff(rig.output)]
                 best = min(cost(rig.driver, commands) for _ in range(20))
                 assert best < 0.005
 
@@ -289,7 +289,7 @@ class DriverConformance(ABC):
                 assert not any(status.online for status in rig.driver.status())
                 assert all(event.why for event in rig.of(DeviceOffline) if isinstance(event, DeviceOffline))
                 if rig.output:
-                    rig.driver.send(Release(rig.output))
+                    rig.driver.send(SwitchOff(rig.output))
                 if rig.reader:
                     rig.driver.send(Led(rig.reader, Colour.RED))
                 known = len(states(rig))
@@ -302,7 +302,7 @@ class DriverConformance(ABC):
 
     def test_devices_that_are_away_cost_neither_work_nor_memory(self, rig: Rig) -> None:
         commands = [Led(rig.reader, Colour.GREEN, 1.0), Buzz(rig.reader)] if rig.reader else []
-        commands += [Pulse(rig.output, 1.0), Hold(rig.output), Release(rig.output)] if rig.output else []
+        commands += [Pulse(rig.output, 1.0), SwitchOn(rig.output), SwitchOff(rig.output)] if rig.output else []
 
         async def body() -> None:
             async with running(rig):
@@ -339,7 +339,7 @@ class DriverConformance(ABC):
             descriptors, threads = open_descriptors(), set(threading.enumerate())
             async with running(rig):
                 if rig.output:
-                    rig.driver.send(Hold(rig.output))
+                    rig.driver.send(SwitchOn(rig.output))
                     await eventually(rig.energised)
                 if rig.reader:
                     rig.driver.send(Led(rig.reader, Colour.GREEN, blink=True))
@@ -368,7 +368,7 @@ def states(rig: Rig) -> list[InputState]:
     return [event.state for event in rig.events if isinstance(event, InputChanged) and event.point == rig.input]
 
 
-def cost(driver: Driver, commands: Sequence[Led | Buzz | Pulse | Release]) -> float:
+def cost(driver: Driver, commands: Sequence[Led | Buzz | Pulse | SwitchOff]) -> float:
     """Seconds that sending took."""
     begin = time.perf_counter()
     for command in commands:

@@ -13,7 +13,7 @@ import pytest
 
 from drivers import registry
 from drivers.driver import Context, DriverType
-from drivers.events import Hold, InputChanged, InputState, Point
+from drivers.events import InputChanged, InputState, Point, SwitchOn
 from tests.drivers.conformance import DriverConformance, Rig, eventually
 from tests.peers.ascii_box import AsciiBox
 
@@ -99,7 +99,7 @@ def test_what_is_held_outlasts_a_port_that_vanishes() -> None:
     load()
     box = sys.modules["ascii_relay"].Box("box", 0.0)
     box.receive(b"IN 0000\n", 1.0)
-    box.command(Hold(Point("box", "out2")))
+    box.command(SwitchOn(Point("box", "out2")))
     assert box.bytes_to_send(1.0) == b"OFF 1\nOFF 2\nON 2\nIN?\n"
     assert len(box.lost(2.0, "unplugged")) == 1
     box.receive(b"IN 0000\n", 3.0)

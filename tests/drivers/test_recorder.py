@@ -15,7 +15,7 @@ import pytest
 
 from drivers import recorder
 from drivers.driver import Context, DeviceStatus, DriverUsageError, SecretReference
-from drivers.events import CardRead, Command, Hold, Point
+from drivers.events import CardRead, Command, Point, SwitchOn
 from drivers.gpio.settings import WiegandReader
 from drivers.gpio.wiegand import DRIVER as WIEGAND
 from drivers.osdp.driver import DRIVER as OSDP
@@ -202,13 +202,13 @@ def test_commands_and_the_end_stand_in_the_file(tmp_path: Path) -> None:
         task = asyncio.create_task(driver.run())
         await asyncio.sleep(0)
         one.opened()
-        driver.send(Hold(Point("main", "out1")))
+        driver.send(SwitchOn(Point("main", "out1")))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
     asyncio.run(main())
-    assert inner.commands == [Hold(Point("main", "out1"))]
+    assert inner.commands == [SwitchOn(Point("main", "out1"))]
     assert driver.extra == Quiet.extra
     lines = parse([(tmp_path / "a.rec").read_text()]).lines
     assert [(line.kind, line.words) for line in lines[1:]] == [

@@ -17,7 +17,6 @@ from drivers.events import (
     DeviceEvent,
     DeviceOffline,
     DeviceOnline,
-    Hold,
     InputChanged,
     InputState,
     KeyPress,
@@ -26,7 +25,8 @@ from drivers.events import (
     Pulse,
     ReadError,
     ReadFault,
-    Release,
+    SwitchOff,
+    SwitchOn,
     TamperChanged,
 )
 from drivers.gpio.settings import GpioChip, GpioInput, GpioOutput, WiegandReader
@@ -51,8 +51,8 @@ points = st.builds(Point, names, names)
 seconds = st.floats(0.001, 1e6)
 commands: st.SearchStrategy[Command] = st.one_of(
     st.builds(Pulse, points, seconds),
-    st.builds(Hold, points),
-    st.builds(Release, points),
+    st.builds(SwitchOn, points),
+    st.builds(SwitchOff, points),
     st.builds(Led, names, st.sampled_from(Colour), st.none() | seconds, st.booleans()),
     st.builds(Buzz, names, st.integers(1, 99), seconds),
 )

@@ -14,18 +14,18 @@ from drivers.events import (
     Command,
     DeviceOffline,
     DeviceOnline,
-    Hold,
     InputChanged,
     InputState,
     KeyPress,
     Led,
     Point,
     Pulse,
-    Release,
+    SwitchOff,
+    SwitchOn,
     TamperChanged,
 )
 from drivers.sim.control import obey
-from drivers.simulated import Bench, OutputChange, SimDevice
+from drivers.simulated import OutputChange, SimDevice, SimulatedDevices
 
 OUT1, OUT2, IN1 = Point("main", "out1"), Point("main", "out2"), Point("main", "in1")
 DEVICES = {
@@ -40,11 +40,11 @@ def changes() -> list[OutputChange]:
 
 
 @pytest.fixture
-def bench(changes: list[OutputChange]) -> Bench:
-    return Bench(DEVICES, changes.append)
+def bench(changes: list[OutputChange]) -> SimulatedDevices:
+    return SimulatedDevices(DEVICES, changes.append)
 
 
-def test_at_start_everything_is_reported_once(bench: Bench) -> None:
+def test_at_start_everything_is_reported_once(bench: SimulatedDevices) -> None:
     assert bench.start(1.0) == (
         DeviceOnline("main", 1.0, "simulated"),
         InputChanged(IN1, InputState.OFF, 1.0),
@@ -52,7 +52,7 @@ def test_at_start_everything_is_reported_once(bench: Bench) -> None:
     )
 
 
-def test_what_happens_at_a_device_comes_back_as_events(bench: Bench) -> None:
+def test_what_happens_at_a_device_comes_back_as_events(bench: SimulatedDevices) -> None:
     assert bench.badge("lobby-in", 4, 9, 2.0) == (CardRead("lobby-in", 4, 9, 2.0),)
     assert bench.keys("lobby-in", "12#", 2.0) == (KeyPress("lobby-in", "12#", 2.0),)
     assert bench.set_input(IN1, InputState.SHORT, 3.0) == (InputChanged(IN1, InputState.SHORT, 3.0),)
@@ -62,7 +62,7 @@ def test_what_happens_at_a_device_comes_back_as_events(bench: Bench) -> None:
 
 
 def test_a_pulse_ends_at_its_own_instant_however_late_it_is_handled(
-    bench: Bench, changes: list[OutputChange]
+    bench: SimulatedDevices, changes: list[OutputChange]
 ) -> None:
     bench.command(Pulse(OUT1, 10.0), 1.0)
     bench.command(Pulse(OUT2, 3.0), 2.0)
@@ -79,16 +79,16 @@ def test_a_pulse_ends_at_its_own_instant_however_late_it_is_handled(
     ]
 
 
-def test_a_second_pulse_restarts_the_first(bench: Bench, changes: list[OutputChange]) -> None:
+def test_a_second_pulse_restarts_the_first(bench: SimulatedDevices, changes: list[OutputChange]) -> None:
     bench.command(Pulse(OUT1, 10.0), 0.0)
     bench.command(Pulse(OUT1, 10.0), 8.0)
     assert bench.deadline() == 18.0
-    bench.command(Release(OUT1), 9.0)
+    bench.command(SwitchOff(OUT1), 9.0)
     assert bench.deadline() is None
     assert changes == [OutputChange(OUT1, True, 0.0), OutputChange(OUT1, False, 9.0)]
 
 
-def test_an_offline_device_says_nothing_and_reports_afresh(bench: Bench) -> None:
+def test_an_offline_device_says_nothing_and_reports_afresh(bench: SimulatedDevices) -> None:
     assert bench.offline("main", 1.0, "cut") == (DeviceOffline("main", 1.0, "cut"),)
     assert bench.offline("main", 1.0) == ()
     assert bench.set_input(IN1, InputState.ON, 2.0) == ()
@@ -108,7 +108,7 @@ def test_an_offline_device_says_nothing_and_reports_afresh(bench: Bench) -> None
     assert bench.online("lobby-in", 6.0)[1:] == (TamperChanged("lobby-in", True, 6.0),)
 
 
-def test_a_hardware_pulse_ends_although_its_board_is_offline(bench: Bench) -> None:
+def test_a_hardware_pulse_ends_although_its_board_is_offline(bench: SimulatedDevices) -> None:
     bench.command(Pulse(OUT1, 10.0), 0.0)
     bench.offline("main", 1.0)
     assert bench.output(OUT1)
@@ -116,10 +116,10 @@ def test_a_hardware_pulse_ends_although_its_board_is_offline(bench: Bench) -> No
     assert not bench.output(OUT1)
 
 
-def test_after_an_outage_holds_and_releases_are_put_right_but_no_pulse_is(bench: Bench) -> None:
-    bench.command(Hold(OUT1), 0.0)
+def test_after_an_outage_holds_and_releases_are_put_right_but_no_pulse_is(bench: SimulatedDevices) -> None:
+    bench.command(SwitchOn(OUT1), 0.0)
     bench.offline("main", 1.0)
-    bench.command(Release(OUT1), 2.0)
+    bench.command(SwitchOff(OUT1), 2.0)
     bench.command(Pulse(OUT2, 60.0), 2.0)
     assert bench.output(OUT1)
     bench.online("main", 3.0)
@@ -127,7 +127,7 @@ def test_after_an_outage_holds_and_releases_are_put_right_but_no_pulse_is(bench:
     assert not bench.output(OUT2)
 
 
-def test_feedback_is_kept(bench: Bench) -> None:
+def test_feedback_is_kept(bench: SimulatedDevices) -> None:
     bench.command(Led("lobby-in", Colour.RED), 0.0)
     bench.command(Led("lobby-in", Colour.GREEN, 2.0), 1.0)
     assert bench.resting_colour("lobby-in") is Colour.RED
@@ -140,22 +140,22 @@ def test_feedback_is_kept(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        Hold(Point("attic", "out1")),
-        Hold(Point("main", "out9")),
+        SwitchOn(Point("attic", "out1")),
+        SwitchOn(Point("main", "out9")),
         Pulse(OUT1, 0.0),
         Pulse(OUT1, -1.0),
         Led("main", Colour.RED),
         Buzz("attic"),
     ],
 )
-def test_what_does_not_exist_is_refused_and_changes_nothing(bench: Bench, command: Command) -> None:
+def test_what_does_not_exist_is_refused_and_changes_nothing(bench: SimulatedDevices, command: Command) -> None:
     with pytest.raises(DriverUsageError):
         bench.command(command, 0.0)
     assert not any(bench.outputs().values())
     assert bench.deadline() is None
 
 
-def test_playing_with_what_does_not_exist_is_refused_too(bench: Bench) -> None:
+def test_playing_with_what_does_not_exist_is_refused_too(bench: SimulatedDevices) -> None:
     with pytest.raises(DriverUsageError, match='no simulated device "attic"; there are main, lobby-in'):
         bench.tamper("attic", True, 0.0)
     with pytest.raises(DriverUsageError, match='"main" has no input "in9"; it has in1'):
@@ -165,15 +165,15 @@ def test_playing_with_what_does_not_exist_is_refused_too(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("length", "value"), [(0, 0), (129, 0), (4, 16), (4, -1)])
-def test_a_read_is_a_whole_frame(bench: Bench, length: int, value: int) -> None:
+def test_a_read_is_a_whole_frame(bench: SimulatedDevices, length: int, value: int) -> None:
     with pytest.raises(DriverUsageError):
         bench.badge("lobby-in", length, value, 0.0)
 
 
 commands = st.one_of(
     st.builds(Pulse, st.sampled_from([OUT1, OUT2]), st.integers(1, 20).map(float)),
-    st.builds(Hold, st.sampled_from([OUT1, OUT2])),
-    st.builds(Release, st.sampled_from([OUT1, OUT2])),
+    st.builds(SwitchOn, st.sampled_from([OUT1, OUT2])),
+    st.builds(SwitchOff, st.sampled_from([OUT1, OUT2])),
     st.sampled_from(["offline", "online"]),
 )
 
@@ -183,7 +183,7 @@ commands = st.one_of(
 def test_no_output_is_on_longer_than_its_last_command_allows(
     steps: list[tuple[int, Command | str]],
 ) -> None:
-    bench, now, ends = Bench(DEVICES), 0.0, {OUT1: 0.0, OUT2: 0.0}
+    bench, now, ends = SimulatedDevices(DEVICES), 0.0, {OUT1: 0.0, OUT2: 0.0}
     online = True
     for pause, step in steps:
         now += pause
@@ -197,9 +197,9 @@ def test_no_output_is_on_longer_than_its_last_command_allows(
                 online = True
             case Pulse(point, seconds) if online:
                 ends[point] = now + seconds
-            case Hold(point):
+            case SwitchOn(point):
                 ends[point] = float("inf")
-            case Release(point) if online:
+            case SwitchOff(point) if online:
                 ends[point] = now
         if not isinstance(step, str):
             bench.command(step, now)
@@ -210,19 +210,19 @@ def test_no_output_is_on_longer_than_its_last_command_allows(
 # ------------------------------------------------------------------ the words of the control socket
 
 
-def test_the_words_do_what_the_object_does(bench: Bench) -> None:
+def test_the_words_do_what_the_object_does(bench: SimulatedDevices) -> None:
     assert obey(bench, "badge lobby-in bits:0110\n", 1.0) == ((CardRead("lobby-in", 4, 6, 1.0),), "ok")
     assert obey(bench, "keys lobby-in 1234#", 1.0) == ((KeyPress("lobby-in", "1234#", 1.0),), "ok")
     assert obey(bench, "input main.in1 on", 1.0) == ((InputChanged(IN1, InputState.ON, 1.0),), "ok")
     assert obey(bench, "tamper main on", 1.0) == ((TamperChanged("main", True, 1.0),), "ok")
-    bench.command(Hold(OUT1), 1.0)
+    bench.command(SwitchOn(OUT1), 1.0)
     assert obey(bench, "outputs", 1.0) == ((), "main.out1 on main.out2 off")
     assert obey(bench, "offline main cable cut", 1.0) == ((DeviceOffline("main", 1.0, "cable cut"),), "ok")
     assert obey(bench, "online main", 1.0)[1] == "ok"
 
 
 @pytest.mark.parametrize("card", ["0110", "bits:", "bits:012", "H10301:57:1234"])
-def test_a_simulated_reader_sees_bits_and_no_formats(bench: Bench, card: str) -> None:
+def test_a_simulated_reader_sees_bits_and_no_formats(bench: SimulatedDevices, card: str) -> None:
     events, answer = obey(bench, f"badge lobby-in {card}", 0.0)
     assert events == ()
     assert answer == "error: expected the card as bits: and then its bits as 0 and 1, first bit first"
@@ -236,6 +236,6 @@ def test_a_simulated_reader_sees_bits_and_no_formats(bench: Bench, card: str) ->
     ).map(" ".join)
 )
 def test_any_other_line_is_answered_with_an_error(line: str) -> None:
-    events, answer = obey(Bench(DEVICES), line, 0.0)
+    events, answer = obey(SimulatedDevices(DEVICES), line, 0.0)
     assert events or answer.startswith("error: ") or answer in ("ok", "main.out1 off main.out2 off")
     assert "\n" not in answer

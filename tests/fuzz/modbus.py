@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from drivers.events import Hold, InputChanged, InputState, Point, Pulse, Release
+from drivers.events import InputChanged, InputState, Point, Pulse, SwitchOff, SwitchOn
 from drivers.modbus.codec import Answer, Framing, Function, Request, RtuFraming, TcpFraming, reply_length
 from drivers.modbus.transactions import Line, Timing
 from tests.drivers.modbus.simboard import Faults, SimBoard, World, crc, online, world
@@ -215,11 +215,11 @@ class ModbusBoards(Harness):
             case 6:
                 here.faults.late = (0.004 + how % 7 / 20, 0.1 + how / 800)
             case 7:
-                here.command(Pulse(point, 0.2 + how / 100) if how & 64 else Hold(point))
+                here.command(Pulse(point, 0.2 + how / 100) if how & 64 else SwitchOn(point))
             case 8 if how & 1:
                 board.power(not board.alive)
             case 8:
-                here.command(Release(point))
+                here.command(SwitchOff(point))
 
     def _check(self, here: World) -> None:
         (board,) = here.boards

@@ -26,7 +26,7 @@ from drivers.events import (
 from drivers.osdp.bus import Bus
 from drivers.osdp.frame import MAX_FRAME
 from drivers.osdp.messages import Reply
-from drivers.osdp.session import Session, Step
+from drivers.osdp.session import Session, SessionState
 from drivers.osdp.settings import OsdpReader
 from tests.fuzz.engine import Harness, Odds
 from tests.fuzz.osdp_frame import crc, whole_frames
@@ -211,7 +211,7 @@ class _OsdpSession(Harness):
         before = world.frames
         for _ in range(16):
             for _ in range(200):
-                if world.bus.sessions[0].step is Step.SERVE:
+                if world.bus.sessions[0].step is SessionState.SERVE:
                     break
                 world.hear(world.exchange())
             command = world.command()

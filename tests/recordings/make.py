@@ -24,7 +24,6 @@ from drivers.events import (
     DeviceEvent,
     DeviceOffline,
     DeviceOnline,
-    Hold,
     InputChanged,
     InputState,
     KeyPress,
@@ -32,6 +31,7 @@ from drivers.events import (
     Point,
     Pulse,
     ReadError,
+    SwitchOn,
 )
 from drivers.gpio.board import DRIVER as GPIO
 from drivers.gpio.board import GpioDriver
@@ -106,7 +106,7 @@ def osdp(path: Path, folder: Path, clear: bool) -> None:
             peers.wire("flip 0.003")
             await asyncio.sleep(0.5)
             peers.wire("flip 0")
-            stage.driver.send(Hold(OUT))
+            stage.driver.send(SwitchOn(OUT))
             peers.wire("cut pd0")
             reader.tell(f"card {CARD}")
             await asyncio.sleep(1.3)

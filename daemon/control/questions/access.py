@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from cache.directory.lookup import GroupSummary
 from cache.model import Freshness, Membership, Person
-from daemon.control.questions.conditions import Conditions
+from daemon.control.questions.conditions import QueryContext
 from daemon.control.questions.explain import Explainer, Presented, answer_for, assume_card
-from daemon.control.questions.places import Place
+from daemon.control.questions.places import ReaderLocation
 from daemon.control.reports import AccessReport, PassengerReport, PathReport
 from daemon.decision.staleness import age
 from daemon.decision.wording import access_paths
@@ -27,7 +27,7 @@ class AccessQuestion:
     ``members``: each path with the people who may take it.
     """
 
-    conditions: Conditions
+    conditions: QueryContext
     passing: bool = False
     door: DoorSetup | None = None
     person: Person | None = None
@@ -42,12 +42,12 @@ Item = AccessReport | PathReport | PassengerReport
 class _Path:
     """One way, and its entry as if the door had no other access level."""
 
-    place: Place
+    place: ReaderLocation
     group: GroupSummary
     report: PathReport
 
 
-class Access:
+class AccessLister:
     """Answers one question. Belongs to the thread of the explainer's files."""
 
     def __init__(self, explainer: Explainer, doors: Mapping[str, DoorSetup], question: AccessQuestion) -> None:
@@ -140,7 +140,7 @@ def _paths(setup: DoorSetup, groups: tuple[GroupSummary, ...]) -> Iterator[_Path
                 report = PathReport(
                     path.door, path.group, group.group.id, path.level, path.when, level.essential, group.members
                 )
-                yield _Path(Place(alone, setup.entry), group, report)
+                yield _Path(ReaderLocation(alone, setup.entry), group, report)
 
 
 def _of_nobody(setup: DoorSetup, groups: tuple[GroupSummary, ...]) -> Iterator[PathReport]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cache.model import Mode, ModeCause, Moment
-from daemon.control.questions.places import Place
+from daemon.control.questions.places import ReaderLocation
 from daemon.decision.request import AccessState, Position
 from daemon.doors.controller.controller import Controller
 from daemon.doors.door.modes import ModeState, effective
@@ -25,7 +25,7 @@ NOT_RUNNING = "the doors process does not run: orders and positions are the last
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class DoorsSnapshot:
     """A copy of what the controller knows: modes and interlocks by door, positions by person, people by area."""
 
     modes: Mapping[str, tuple[Mode, ModeCause]]
@@ -35,18 +35,18 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
+class QueryContext:
     """The instant, what the doors are like then, and what an answer has to say about how that is known.
 
     Without a ``snapshot`` the instant is another than the present; ``past``: it lies before it.
     """
 
     now: Moment
-    snapshot: Snapshot | None = None
+    snapshot: DoorsSnapshot | None = None
     past: bool = False
     notes: tuple[str, ...] = field(default=())
 
-    def state(self, place: Place) -> AccessState:
+    def state(self, place: ReaderLocation) -> AccessState:
         """The door and its surroundings as a decision asks for them."""
         setup, known = place.setup, self.snapshot
         if known is None:
@@ -63,24 +63,24 @@ class Conditions:
         )
 
 
-def conditions_of(controller: Controller, now: Moment, at: datetime | None, *, running: bool) -> Conditions:
+def conditions_of(controller: Controller, now: Moment, at: datetime | None, *, running: bool) -> QueryContext:
     """The present, or with ``at`` another instant. To be called where the controller belongs.
 
     Not ``running``: the controller only took up what the journal has kept, and has seen no device.
     """
     if at is None:
         notes = () if running else (NOT_RUNNING,)
-        return Conditions(now, _snapshot(controller, running), notes=notes)
+        return QueryContext(now, _snapshot(controller, running), notes=notes)
     past = at < now.utc
-    return Conditions(Moment(at, now.monotonic), past=past, notes=(ELSEWHEN, PAST if past else FUTURE))
+    return QueryContext(Moment(at, now.monotonic), past=past, notes=(ELSEWHEN, PAST if past else FUTURE))
 
 
-def _snapshot(controller: Controller, running: bool) -> Snapshot:
+def _snapshot(controller: Controller, running: bool) -> DoorsSnapshot:
     around, units = controller.around, controller.units
     locked_together = (
         {door for interlock in around.rules.interlocks for door in interlock.doors} if running else ()
     )
-    return Snapshot(
+    return DoorsSnapshot(
         {name: (unit.state.mode, unit.state.cause) for name, unit in units.items()},
         {door: around.access_state(units[door], False).interlock for door in locked_together},
         dict(around.space.positions),

@@ -25,8 +25,8 @@ from cache.model import (
     Outcome,
     Person,
 )
-from daemon.control.questions.conditions import Conditions
-from daemon.control.questions.places import Place
+from daemon.control.questions.conditions import QueryContext
+from daemon.control.questions.places import ReaderLocation
 from daemon.control.reports import (
     DecisionReport,
     GroupReport,
@@ -81,12 +81,12 @@ class Explainer:
 
     # -------------------------------------------------------------- one decision
 
-    def card(self, place: Place, key: bytes, conditions: Conditions) -> DecisionReport:
+    def card(self, place: ReaderLocation, key: bytes, conditions: QueryContext) -> DecisionReport:
         """The answer for the card of this key."""
         decision = _decide(place, self.lookup.find(key), conditions)
         return self._report(place, decision, conditions, "shown", decision.person)
 
-    def person(self, place: Place, person: Person, conditions: Conditions) -> DecisionReport:
+    def person(self, place: ReaderLocation, person: Person, conditions: QueryContext) -> DecisionReport:
         """The answer for a person: with the card of theirs that comes farthest, or with an assumed one."""
         presented = self.presented(person)
         answer = answer_for(place, person, presented, conditions)
@@ -109,9 +109,9 @@ class Explainer:
 
     def _report(
         self,
-        place: Place,
+        place: ReaderLocation,
         decision: Decision,
-        conditions: Conditions,
+        conditions: QueryContext,
         credential: Literal["shown", "own", "assumed"],
         person: Person | None,
     ) -> DecisionReport:
@@ -139,7 +139,7 @@ class Explainer:
     # -------------------------------------------------------------- a whole group
 
     def group(
-        self, place: Place, group: GroupSummary, conditions: Conditions
+        self, place: ReaderLocation, group: GroupSummary, conditions: QueryContext
     ) -> Iterator[list[GroupReport | MemberReport]]:
         """The group, then its members by name, a chunk at a time."""
         freshness = self.lookup.freshness()
@@ -171,7 +171,7 @@ class Explainer:
             yield [person for person in found if person is not None]
 
     def _member(
-        self, place: Place, person: Person, conditions: Conditions, happened: list[HappenedReport]
+        self, place: ReaderLocation, person: Person, conditions: QueryContext, happened: list[HappenedReport]
     ) -> MemberReport:
         presented = self.presented(person)
         decision = answer_for(place, person, presented, conditions).decision
@@ -188,7 +188,9 @@ class Explainer:
 
     # -------------------------------------------------------------- what really happened
 
-    def happened(self, place: Place, conditions: Conditions, person: str | None = None) -> list[HappenedReport]:
+    def happened(
+        self, place: ReaderLocation, conditions: QueryContext, person: str | None = None
+    ) -> list[HappenedReport]:
         """What the journal has of the person, or of everybody, at this reader about an instant of the past."""
         if not conditions.past:
             return []
@@ -210,13 +212,13 @@ def assume_card(person: Person, memberships: tuple[Membership, ...], freshness: 
     return Presented((Found((holder,), freshness),), assumed=True)
 
 
-def answer_for(place: Place, person: Person, presented: Presented, conditions: Conditions) -> Answer:
+def answer_for(place: ReaderLocation, person: Person, presented: Presented, conditions: QueryContext) -> Answer:
     """What is decided about this person, with the card that comes farthest."""
     answers = [_about(place, person, found, conditions) for found in presented.found]
     return max(answers, key=lambda one: (_RANK.index(one.decision.outcome), len(one.decision.trace)))
 
 
-def _about(place: Place, person: Person, found: Found, conditions: Conditions) -> Answer:
+def _about(place: ReaderLocation, person: Person, found: Found, conditions: QueryContext) -> Answer:
     """The decision about this holder of a card: where it would open for another one, this one alone."""
     decision = _decide(place, found, conditions)
     if decision.person is None or decision.person.id == person.id:
@@ -225,7 +227,7 @@ def _about(place: Place, person: Person, found: Found, conditions: Conditions) -
     return Answer(_decide(place, own, conditions), (decision.person.id,))
 
 
-def _decide(place: Place, found: Found, conditions: Conditions) -> Decision:
+def _decide(place: ReaderLocation, found: Found, conditions: QueryContext) -> Decision:
     request = AccessRequest(place.setup.name, exit=place.exit)
     return decide(request, found, place.setup.rules, conditions.state(place), conditions.now)
 

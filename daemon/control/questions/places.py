@@ -11,7 +11,7 @@ from daemon.errors import RequestError
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ReaderLocation:
     """A reader of a door; ``exit``: the one on the far side."""
 
     setup: DoorSetup
@@ -23,19 +23,19 @@ class Place:
         return self.reader == self.setup.exit
 
 
-def find_place(doors: Mapping[str, DoorSetup], arguments: Mapping[str, object]) -> Place:
+def find_place(doors: Mapping[str, DoorSetup], arguments: Mapping[str, object]) -> ReaderLocation:
     """The reader that ``reader`` names, or the entry reader of ``door``; exactly one of them is needed."""
     reader, door = text_of(arguments, "reader"), text_of(arguments, "door")
     if (reader is None) == (door is None):
         raise RequestError("say where: --reader READER, or --door DOOR for its entry reader")
     if door is not None:
         setup = find_door(doors, door)
-        return Place(setup, setup.entry)
+        return ReaderLocation(setup, setup.entry)
     readers = {name: setup for setup in doors.values() for name in setup.readers}
     assert reader is not None
     if reader not in readers:
         raise RequestError(f'no door has the reader "{reader}"; {nearest(reader, readers)}')
-    return Place(readers[reader], reader)
+    return ReaderLocation(readers[reader], reader)
 
 
 def find_door(doors: Mapping[str, DoorSetup], name: str) -> DoorSetup:

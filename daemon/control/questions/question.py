@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from cache.model import Moment
 from daemon.control.arguments import parse_at, text_of
-from daemon.control.questions.access import Access, AccessQuestion, Item
+from daemon.control.questions.access import AccessLister, AccessQuestion, Item
 from daemon.control.questions.conditions import conditions_of
 from daemon.control.questions.explain import Explainer
 from daemon.control.questions.places import find_door, find_place
@@ -22,7 +22,7 @@ from drivers.cards.formats import CardFormats
 from drivers.cards.layout import CardError
 
 
-class Question:
+class AccessQuery:
     """One question; made where the controller belongs, answered where the explainer does.
 
     ``RequestError`` says which argument is wrong; every method that reads the cache raises it for unknown names.
@@ -82,7 +82,7 @@ class Question:
             group=find_group(lookup, group) if group is not None else None,
             members=bool(self._arguments.get("members")),
         )
-        yield from Access(explainer, self._doors, question).items()
+        yield from AccessLister(explainer, self._doors, question).items()
 
     def _text(self, name: str) -> str | None:
         return text_of(self._arguments, name)

@@ -13,14 +13,14 @@ from types import MappingProxyType
 
 from cache.model import Event, EventName, Freshness, Moment, Reason
 from daemon.decision.staleness import Staleness, next_change, staleness
-from daemon.doors.controller.door import DoorUnit
+from daemon.doors.controller.door import DoorController
 from daemon.doors.controller.effects import Collected, Effects
 from daemon.doors.controller.orders import OVERRIDE_MODES, DoorAction, OperatorOrder, operator_event
-from daemon.doors.controller.reader import Entry
-from daemon.doors.controller.site_state import ControllerRules, Find, Surroundings
+from daemon.doors.controller.reader import ReaderController
+from daemon.doors.controller.site_state import ControllerRules, Find, SiteState
 from daemon.doors.door import modes
 from daemon.doors.door.modes import Order
-from daemon.doors.door.state import BARRED, Pulse, ReaderLink, Tamper
+from daemon.doors.door.state import BARRED, OperatorPulse, ReaderLink, Tamper
 from drivers.events import (
     CardRead,
     DeviceAlarm,
@@ -52,11 +52,13 @@ class Controller:
 
     def __init__(self, rules: ControllerRules, find: Find) -> None:
         self._out = Collected()
-        self.around = Surroundings(rules, find, self._out)
-        self.units = {name: DoorUnit(setup, self._out, self.around.entered) for name, setup in rules.doors.items()}
+        self.around = SiteState(rules, find, self._out)
+        self.units = {
+            name: DoorController(setup, self._out, self.around.entered) for name, setup in rules.doors.items()
+        }
         self.around.units = self.units
         self.entries = {
-            reader: Entry(reader, unit, self.around, self._out)
+            reader: ReaderController(reader, unit, self.around, self._out)
             for unit in self.units.values()
             for reader in unit.setup.readers
         }
@@ -161,13 +163,13 @@ class Controller:
             case DoorAction.RELEASE:
                 unit.order(modes.release(unit.ordered), now)
             case DoorAction.PULSE if not refused:
-                unit.step(Pulse(order.seconds), now)
+                unit.step(OperatorPulse(order.seconds), now)
             case DoorAction.UNLOCK | DoorAction.LOCK | DoorAction.BLOCK:
                 mode = OVERRIDE_MODES[order.action]
                 unit.order(modes.override(unit.ordered, mode, by, order.until), now)
         return self._out.take()
 
-    def _pulse_is_refused(self, unit: DoorUnit) -> str:
+    def _pulse_is_refused(self, unit: DoorController) -> str:
         """By what, in a word or two; empty: it is not. An interlock binds operators like everybody else."""
         if unit.state.mode in BARRED:
             return unit.state.mode.value

@@ -19,17 +19,17 @@ from daemon.doors.door.state import (
     ContactRead,
     CountEntry,
     DoorEvent,
-    LockDoor,
+    Lock,
     LockRestored,
     ModeChanged,
-    Record,
-    ReleaseLock,
+    RecordEvent,
     RexRead,
     Signal,
     Timer,
+    Unlock,
 )
-from daemon.doors.door.table import Lock
-from drivers.events import Colour, Hold, InputState, Led, Point, Pulse, Release
+from daemon.doors.door.table import LockState
+from drivers.events import Colour, InputState, Led, Point, Pulse, SwitchOff, SwitchOn
 
 MODE_STATE = Durable(ModeState)
 
@@ -38,11 +38,11 @@ UNREADABLE = Order("latchd", "what was ordered before the start could not be rea
 
 _BROKEN = (Signal.SHORT, Signal.CUT)
 
-Entered = Callable[["DoorUnit", str, str | None, Moment], None]
+Entered = Callable[["DoorController", str, str | None, Moment], None]
 """The door, the person, the reader they used, and when."""
 
 
-class DoorUnit:
+class DoorController:
     """Drives one ``daemon.doors.door.machine``; collects what it asks for in ``out``."""
 
     def __init__(self, setup: DoorSetup, out: Collected, entered: Entered) -> None:
@@ -79,7 +79,7 @@ class DoorUnit:
         ``kept`` is what the journal holds under ``state_name``: a lockdown survives power loss. Where it cannot
         be read (the answer is then false) it may have been a lockdown, so it is one until somebody releases it.
         """
-        self._out.commands.append(Release(self.setup.lock))
+        self._out.commands.append(SwitchOff(self.setup.lock))
         readable = True
         if kept is not None:
             try:
@@ -134,7 +134,7 @@ class DoorUnit:
         """Find the mode that holds now: at each edge, after each order, and after the wall clock was set."""
         self.order(forget_past(self.ordered, now.utc), now)
         found = effective(
-            self.setup.modes, self.ordered, now, fire=self._fire, held=self.state.lock is Lock.UNLOCKED
+            self.setup.modes, self.ordered, now, fire=self._fire, held=self.state.lock is LockState.UNLOCKED
         )
         self._mode_edge = look_again(self.setup.modes, self.ordered, now)
         before = self.state.mode
@@ -201,13 +201,13 @@ class DoorUnit:
         self.state, effects = machine.step(self.state, event, now.monotonic if at is None else at)
         for effect in effects:
             match effect:
-                case ReleaseLock(None):
-                    self._out.commands.append(Hold(self.setup.lock))
-                case ReleaseLock(float() as seconds):
+                case Unlock(None):
+                    self._out.commands.append(SwitchOn(self.setup.lock))
+                case Unlock(float() as seconds):
                     self._out.commands.append(Pulse(self.setup.lock, seconds))
-                case LockDoor():
-                    self._out.commands.append(Release(self.setup.lock))
-                case Record(recorded):
+                case Lock():
+                    self._out.commands.append(SwitchOff(self.setup.lock))
+                case RecordEvent(recorded):
                     self._out.events.append(recorded)
                 case CountEntry(person, reader):
                     self._entered(self, person, reader, now)

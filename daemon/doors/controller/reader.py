@@ -9,9 +9,9 @@ from cache.model import Decision, Event, EventName, Moment, Outcome, Reason, Rul
 from daemon.decision.decide import decide, refusal
 from daemon.decision.notation import describe_duration
 from daemon.decision.request import AccessRequest
-from daemon.doors.controller.door import DoorUnit
+from daemon.doors.controller.door import DoorController
 from daemon.doors.controller.effects import Collected
-from daemon.doors.controller.site_state import Surroundings
+from daemon.doors.controller.site_state import SiteState
 from daemon.doors.door import modes, session
 from daemon.doors.door.durable import Durable
 from daemon.doors.door.session import (
@@ -36,10 +36,10 @@ DENIED_LIGHT = 1.0
 """Seconds for which a reader shows that it refused."""
 
 
-class Entry:
+class ReaderController:
     """Drives one ``daemon.doors.door.session`` and carries its decisions to the door."""
 
-    def __init__(self, reader: str, unit: DoorUnit, around: Surroundings, out: Collected) -> None:
+    def __init__(self, reader: str, unit: DoorController, around: SiteState, out: Collected) -> None:
         self.reader = reader
         self.unit = unit
         self._around = around
@@ -199,7 +199,7 @@ class Entry:
         )
 
 
-def _session_config(unit: DoorUnit, around: Surroundings) -> session.SessionConfig:
+def _session_config(unit: DoorController, around: SiteState) -> session.SessionConfig:
     """The site's PIN rules with this door's two-person and double-badge times."""
     two = unit.setup.rules.two_person
     common = around.rules.sessions

@@ -11,7 +11,7 @@ from cache.model import Found, Freshness, Moment
 from daemon.decision.door_rules import Area
 from daemon.decision.pin import compare_pin, find_pin
 from daemon.decision.request import AccessState, PinEntry, PinResult
-from daemon.doors.controller.door import DoorUnit
+from daemon.doors.controller.door import DoorController
 from daemon.doors.controller.effects import Collected
 from daemon.doors.controller.setup import DoorSetup
 from daemon.doors.door.durable import Durable
@@ -45,7 +45,7 @@ class ControllerRules:
         return f"ControllerRules({len(self.doors)} doors)"
 
 
-class Surroundings:
+class SiteState:
     """Shared by the entries of all doors; ``find`` is the read-only lookup of the cache.
 
     ``freshness`` is what was last known of the cache, for what is refused before anybody was looked up.
@@ -54,7 +54,7 @@ class Surroundings:
     def __init__(self, rules: ControllerRules, find: Find, out: Collected) -> None:
         self.rules = rules
         self.space = Space(rules.areas, rules.zone)
-        self.units: dict[str, DoorUnit] = {}
+        self.units: dict[str, DoorController] = {}
         self.freshness = Freshness()
         self._find = find
         self._out = out
@@ -90,7 +90,7 @@ class Surroundings:
             return found, None
         return found, compare_pin(self._find, self.rules.site_key, ask.digits, found, duress=duress)
 
-    def access_state(self, unit: DoorUnit, exiting: bool) -> AccessState:
+    def access_state(self, unit: DoorController, exiting: bool) -> AccessState:
         """The door and what is around it, but for what the reader's session knows."""
         area = unit.area_behind(unit.setup.exit if exiting else unit.setup.entry)
         states = {name: other.state for name, other in self.units.items()}
@@ -116,7 +116,7 @@ class Surroundings:
 
     # -------------------------------------------------------------- where people are
 
-    def entered(self, unit: DoorUnit, person: str, reader: str | None, now: Moment) -> None:
+    def entered(self, unit: DoorController, person: str, reader: str | None, now: Moment) -> None:
         """Somebody went through a door: by its exit reader back, else onwards."""
         area = unit.area_behind(reader)
         if unit.setup.rules.from_area is not None or unit.setup.rules.to_area is not None:

@@ -22,21 +22,21 @@ from daemon.doors.door.state import (
     DoorState,
     Effect,
     Granted,
-    LockDoor,
+    Lock,
     LockRestored,
     ModeChanged,
+    OperatorPulse,
     Passage,
-    Pulse,
     ReaderLink,
-    Record,
-    ReleaseLock,
+    RecordEvent,
     Relock,
     RexRead,
     Signal,
     Tamper,
     Timer,
+    Unlock,
 )
-from daemon.doors.door.table import Access, Do, Lock, Opening, Rex, Row, S, Sense, Trigger
+from daemon.doors.door.table import Access, ContactLine, Do, DoorPosition, LockState, Rex, Row, S, Trigger
 
 SHUNT_TAIL = 0.5
 """Seconds by which the shunt outlives a release: a door pulled in its last instant is seen only after the
@@ -97,7 +97,7 @@ class _Turn:
     def _access_over(self, now: float) -> None:
         if self.state.access is Access.LAPSED:
             self._access(Trigger.FORGET, now)
-        elif self.state.sense is Sense.READ:
+        elif self.state.sense is ContactLine.READ:
             self._set(access_until=now + SHUNT_TAIL)
             self._access(Trigger.LAPSED, now)
         else:
@@ -112,7 +112,7 @@ class _Turn:
         match event:
             case Granted():
                 self._granted(event, now)
-            case Pulse(seconds):
+            case OperatorPulse(seconds):
                 if self.state.mode not in BARRED:
                     self._release(self._pulse_time(seconds), now)
             case ContactRead(contact):
@@ -139,7 +139,7 @@ class _Turn:
         earlier = () if self.state.access is Access.LAPSED else self.state.passages
         new = tuple(Passage(person, event.reader) for person in event.people)
         self._set(passages=tuple(p for p in earlier if p.person not in event.people) + new)
-        if not config.has_contact or self.state.sense is not Sense.READ:
+        if not config.has_contact or self.state.sense is not ContactLine.READ:
             self._access(Trigger.GRANT_BLIND, now)
         elif self.state.is_open:
             self._access(Trigger.GRANT_OPEN, now)
@@ -156,7 +156,7 @@ class _Turn:
     def _release(self, seconds: float, now: float) -> None:
         until = now + seconds
         self._set(shunt_until=_later(self.state.shunt_until, until + SHUNT_TAIL))
-        if self.state.lock is not Lock.UNLOCKED:
+        if self.state.lock is not LockState.UNLOCKED:
             self._set(lock_until=_later(self.state.lock_until, until))
         self._lock(Trigger.GRANT, now)
         self._opening(Trigger.GRANT, now)
@@ -186,7 +186,7 @@ class _Turn:
         self._set(egress_until=until, shunt_until=_later(self.state.shunt_until, until + SHUNT_TAIL))
         if not config.rex_release:
             return
-        if self.state.lock is not Lock.UNLOCKED:
+        if self.state.lock is not LockState.UNLOCKED:
             self._set(lock_until=_later(self.state.lock_until, until))
         self._lock(Trigger.EGRESS, now)
 
@@ -212,7 +212,7 @@ class _Turn:
         state = self.state
         if state.is_open:
             return
-        if state.opening is Opening.UNKNOWN:
+        if state.opening is DoorPosition.UNKNOWN:
             self._opening(Trigger.FOUND_FREE if state.free else Trigger.FOUND_OPEN, now)
         elif state.free:
             self._opening(Trigger.OPEN_FREE, now)
@@ -226,7 +226,7 @@ class _Turn:
             self._lock(Trigger.RELOCK, now)
 
     def _closed(self, now: float) -> None:
-        if self.state.opening is Opening.UNKNOWN:
+        if self.state.opening is DoorPosition.UNKNOWN:
             self._opening(Trigger.FOUND_CLOSED, now)
             return
         if not self.state.is_open:
@@ -244,9 +244,9 @@ class _Turn:
             self._record(EventName.DOOR_MODE, mode=mode.value, cause=cause.value)
         if mode is Mode.UNLOCKED:
             self._set(lock_until=None)
-            if old.lock is not Lock.UNLOCKED:
+            if old.lock is not LockState.UNLOCKED:
                 self._lock(Trigger.UNLOCK, now)
-        elif cause is not ModeCause.FIRE and (old.lock is Lock.UNLOCKED or self._barred_anew(old)):
+        elif cause is not ModeCause.FIRE and (old.lock is LockState.UNLOCKED or self._barred_anew(old)):
             self._cut(now)
         if self.state.free and not old.free:
             self._opening(Trigger.FREED, now)
@@ -259,7 +259,7 @@ class _Turn:
 
     def _cut(self, now: float) -> None:
         """The mode takes a release away; what a REX asked for runs on."""
-        if self.state.lock is Lock.LOCKED:
+        if self.state.lock is LockState.LOCKED:
             return
         egress = self.state.egress_until
         releasing = egress is not None and self.state.config.rex_release
@@ -319,12 +319,12 @@ class _Turn:
         match action:
             case Do.RELEASE:
                 assert state.lock_until is not None, "a timed release has an end"
-                self.effects.append(ReleaseLock(state.lock_until - now))
+                self.effects.append(Unlock(state.lock_until - now))
             case Do.HOLD:
-                self.effects.append(ReleaseLock(None))
+                self.effects.append(Unlock(None))
             case Do.RELOCK:
                 self._set(lock_until=None, egress_until=None)
-                self.effects.append(LockDoor())
+                self.effects.append(Lock())
             case Do.TIME_OPENING:
                 held_at = now + state.config.held_open_time
                 warning = state.config.held_open_warning
@@ -335,7 +335,7 @@ class _Turn:
                 self.effects += [CountEntry(p.person, p.reader) for p in state.passages]
 
     def _record_row(self, name: EventName, trigger: Trigger, line: str) -> None:
-        """Record one event of a row, with the particulars that this kind has."""
+        """RecordEvent one event of a row, with the particulars that this kind has."""
         match name:
             case EventName.ACCESS_TAKEN | EventName.ACCESS_NOT_TAKEN:
                 for passage in self.state.passages:
@@ -353,7 +353,7 @@ class _Turn:
         self, name: EventName, reader: str | None = None, person: str | None = None, **detail: DetailValue
     ) -> None:
         door = self.state.config.name
-        self.effects.append(Record(Event(name, door, reader, person, detail=tuple(detail.items()))))
+        self.effects.append(RecordEvent(Event(name, door, reader, person, detail=tuple(detail.items()))))
 
     def _set(self, **changes: object) -> None:
         self.state = replace(self.state, **changes)  # type: ignore[arg-type]  # mypy has no Unpack of fields

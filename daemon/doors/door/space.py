@@ -18,7 +18,7 @@ from daemon.decision.anti_passback import last_reset
 from daemon.decision.door_rules import Area
 from daemon.decision.request import Position
 from daemon.doors.door.state import DoorState
-from daemon.doors.door.table import Sense
+from daemon.doors.door.table import ContactLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,4 +127,4 @@ def interlocked_by(door: str, interlocks: Iterable[Interlock], states: Mapping[s
 def _in_use(state: DoorState, rule: InterlockRule) -> bool:
     if rule is InterlockRule.ONE_RELEASED or not state.config.has_contact:
         return state.released
-    return state.released or state.is_open or state.sense is not Sense.READ
+    return state.released or state.is_open or state.sense is not ContactLine.READ

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cache.model import Event, Mode, ModeCause
-from daemon.doors.door.table import Access, Lock, Opening, Rex, Sense
+from daemon.doors.door.table import Access, ContactLine, DoorPosition, LockState, Rex
 
 BARRED = (Mode.BLOCKED, Mode.LOCKDOWN)
 """Modes that refuse an operator's pulse, and take a running release away when they begin."""
@@ -92,7 +92,7 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class OperatorPulse:
     """An operator releases the door once, for the strike time or ``seconds`` (cut to what the door allows).
 
     Does nothing in blocked and lockdown mode.
@@ -149,26 +149,28 @@ class Timer:
     """Time has passed; to be sent at ``deadline(state)``."""
 
 
-DoorEvent = Granted | Pulse | ContactRead | RexRead | ModeChanged | ReaderLink | LockRestored | Tamper | Timer
+DoorEvent = (
+    Granted | OperatorPulse | ContactRead | RexRead | ModeChanged | ReaderLink | LockRestored | Tamper | Timer
+)
 
 
 # ------------------------------------------------------------------ effects
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseLock:
+class Unlock:
     """Switch the lock output on: for ``seconds`` from now (restarts), or ``None`` until told otherwise."""
 
     seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class LockDoor:
+class Lock:
     """Switch the lock output off, also in the middle of a release."""
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RecordEvent:
     """Write an event to the journal."""
 
     event: Event
@@ -182,7 +184,7 @@ class CountEntry:
     reader: str | None
 
 
-Effect = ReleaseLock | LockDoor | Record | CountEntry
+Effect = Unlock | Lock | RecordEvent | CountEntry
 
 
 # ------------------------------------------------------------------ state
@@ -203,10 +205,10 @@ class DoorState:
     config: DoorConfig
     mode: Mode = Mode.LOCKED
     cause: ModeCause = ModeCause.DEFAULT
-    lock: Lock = Lock.LOCKED
-    opening: Opening = Opening.UNKNOWN
+    lock: LockState = LockState.LOCKED
+    opening: DoorPosition = DoorPosition.UNKNOWN
     access: Access = Access.NONE
-    sense: Sense = Sense.UNREAD
+    sense: ContactLine = ContactLine.UNREAD
     rex: Rex = Rex.UNREAD
     contact: Contact = Contact.LOST
     rex_line: Signal = Signal.LOST
@@ -223,12 +225,12 @@ class DoorState:
     @property
     def released(self) -> bool:
         """Whether the lock output is on."""
-        return self.lock is not Lock.LOCKED
+        return self.lock is not LockState.LOCKED
 
     @property
     def is_open(self) -> bool:
         """Whether the door stood open when it was last seen."""
-        return self.opening not in (Opening.UNKNOWN, Opening.CLOSED)
+        return self.opening not in (DoorPosition.UNKNOWN, DoorPosition.CLOSED)
 
     @property
     def free(self) -> bool:

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 from cache.model import EventName
 
 
-class Lock(StrEnum):
+class LockState(StrEnum):
     """What the lock output is told."""
 
     LOCKED = "locked"
@@ -25,7 +25,7 @@ class Lock(StrEnum):
     UNLOCKED = "unlocked"
 
 
-class Opening(StrEnum):
+class DoorPosition(StrEnum):
     """Whether the door stands open, and how that came about."""
 
     UNKNOWN = "unknown"
@@ -45,7 +45,7 @@ class Access(StrEnum):
     LAPSED = "lapsed"
 
 
-class Sense(StrEnum):
+class ContactLine(StrEnum):
     """Whether the contact line can be believed. The opening keeps its last state while it cannot."""
 
     UNREAD = "unread"
@@ -152,7 +152,7 @@ DO_TEXT: Mapping[Do, str] = {
 }
 
 Action = Do | EventName
-S = TypeVar("S", Lock, Opening, Access, Sense, Rex)
+S = TypeVar("S", LockState, DoorPosition, Access, ContactLine, Rex)
 Region = Mapping[tuple[S, Trigger], "Row[S]"]
 
 
@@ -178,53 +178,55 @@ def _index(*rows: Row[S]) -> Region[S]:
 
 _LOCKED = (Do.RELOCK, EventName.DOOR_LOCKED)
 
-LOCK: Region[Lock] = _index(
-    _row(Lock.LOCKED, Trigger.GRANT, Lock.STRIKE, Do.RELEASE, EventName.DOOR_RELEASED),
-    _row(Lock.LOCKED, Trigger.EGRESS, Lock.EGRESS, Do.RELEASE, EventName.DOOR_RELEASED),
-    _row(Lock.LOCKED, Trigger.UNLOCK, Lock.UNLOCKED, Do.HOLD, EventName.DOOR_RELEASED),
-    _row(Lock.LOCKED, Trigger.RESTORED, Lock.LOCKED, Do.RELOCK),
-    _row(Lock.STRIKE, Trigger.GRANT, Lock.STRIKE, Do.RELEASE),
-    _row(Lock.STRIKE, Trigger.EGRESS, Lock.EGRESS, Do.RELEASE),
-    _row(Lock.STRIKE, Trigger.TIME_OVER, Lock.LOCKED, *_LOCKED),
-    _row(Lock.STRIKE, Trigger.RELOCK, Lock.LOCKED, *_LOCKED),
-    _row(Lock.STRIKE, Trigger.UNLOCK, Lock.UNLOCKED, Do.HOLD),
-    _row(Lock.STRIKE, Trigger.CUT, Lock.LOCKED, *_LOCKED),
-    _row(Lock.STRIKE, Trigger.RESTORED, Lock.LOCKED, *_LOCKED),
-    _row(Lock.EGRESS, Trigger.GRANT, Lock.EGRESS, Do.RELEASE),
-    _row(Lock.EGRESS, Trigger.EGRESS, Lock.EGRESS, Do.RELEASE),
-    _row(Lock.EGRESS, Trigger.TIME_OVER, Lock.LOCKED, *_LOCKED),
-    _row(Lock.EGRESS, Trigger.RELOCK, Lock.LOCKED, *_LOCKED),
-    _row(Lock.EGRESS, Trigger.UNLOCK, Lock.UNLOCKED, Do.HOLD),
-    _row(Lock.EGRESS, Trigger.CUT, Lock.LOCKED, *_LOCKED),
-    _row(Lock.EGRESS, Trigger.CUT_EGRESS, Lock.EGRESS, Do.RELEASE),
-    _row(Lock.EGRESS, Trigger.RESTORED, Lock.LOCKED, *_LOCKED),
-    _row(Lock.UNLOCKED, Trigger.CUT, Lock.LOCKED, *_LOCKED),
-    _row(Lock.UNLOCKED, Trigger.CUT_EGRESS, Lock.EGRESS, Do.RELEASE),
-    _row(Lock.UNLOCKED, Trigger.RESTORED, Lock.UNLOCKED, Do.HOLD),
+LOCK: Region[LockState] = _index(
+    _row(LockState.LOCKED, Trigger.GRANT, LockState.STRIKE, Do.RELEASE, EventName.DOOR_RELEASED),
+    _row(LockState.LOCKED, Trigger.EGRESS, LockState.EGRESS, Do.RELEASE, EventName.DOOR_RELEASED),
+    _row(LockState.LOCKED, Trigger.UNLOCK, LockState.UNLOCKED, Do.HOLD, EventName.DOOR_RELEASED),
+    _row(LockState.LOCKED, Trigger.RESTORED, LockState.LOCKED, Do.RELOCK),
+    _row(LockState.STRIKE, Trigger.GRANT, LockState.STRIKE, Do.RELEASE),
+    _row(LockState.STRIKE, Trigger.EGRESS, LockState.EGRESS, Do.RELEASE),
+    _row(LockState.STRIKE, Trigger.TIME_OVER, LockState.LOCKED, *_LOCKED),
+    _row(LockState.STRIKE, Trigger.RELOCK, LockState.LOCKED, *_LOCKED),
+    _row(LockState.STRIKE, Trigger.UNLOCK, LockState.UNLOCKED, Do.HOLD),
+    _row(LockState.STRIKE, Trigger.CUT, LockState.LOCKED, *_LOCKED),
+    _row(LockState.STRIKE, Trigger.RESTORED, LockState.LOCKED, *_LOCKED),
+    _row(LockState.EGRESS, Trigger.GRANT, LockState.EGRESS, Do.RELEASE),
+    _row(LockState.EGRESS, Trigger.EGRESS, LockState.EGRESS, Do.RELEASE),
+    _row(LockState.EGRESS, Trigger.TIME_OVER, LockState.LOCKED, *_LOCKED),
+    _row(LockState.EGRESS, Trigger.RELOCK, LockState.LOCKED, *_LOCKED),
+    _row(LockState.EGRESS, Trigger.UNLOCK, LockState.UNLOCKED, Do.HOLD),
+    _row(LockState.EGRESS, Trigger.CUT, LockState.LOCKED, *_LOCKED),
+    _row(LockState.EGRESS, Trigger.CUT_EGRESS, LockState.EGRESS, Do.RELEASE),
+    _row(LockState.EGRESS, Trigger.RESTORED, LockState.LOCKED, *_LOCKED),
+    _row(LockState.UNLOCKED, Trigger.CUT, LockState.LOCKED, *_LOCKED),
+    _row(LockState.UNLOCKED, Trigger.CUT_EGRESS, LockState.EGRESS, Do.RELEASE),
+    _row(LockState.UNLOCKED, Trigger.RESTORED, LockState.UNLOCKED, Do.HOLD),
 )
 
 _CLOSED = (EventName.DOOR_CLOSED, Do.STOP_TIMING)
 
-OPENING: Region[Opening] = _index(
-    _row(Opening.UNKNOWN, Trigger.FOUND_CLOSED, Opening.CLOSED),
-    _row(Opening.UNKNOWN, Trigger.FOUND_OPEN, Opening.OPEN, EventName.DOOR_OPENED, Do.TIME_OPENING),
-    _row(Opening.UNKNOWN, Trigger.FOUND_FREE, Opening.FREE, EventName.DOOR_OPENED),
-    _row(Opening.CLOSED, Trigger.OPEN_ALLOWED, Opening.OPEN, EventName.DOOR_OPENED, Do.TIME_OPENING),
-    _row(Opening.CLOSED, Trigger.OPEN_FREE, Opening.FREE, EventName.DOOR_OPENED),
-    _row(Opening.CLOSED, Trigger.OPEN_FORCED, Opening.FORCED, EventName.DOOR_OPENED, EventName.DOOR_FORCED),
-    _row(Opening.OPEN, Trigger.CLOSED, Opening.CLOSED, *_CLOSED),
-    _row(Opening.OPEN, Trigger.WARN, Opening.WARNED, EventName.DOOR_HELD_WARNING),
-    _row(Opening.OPEN, Trigger.OVERDUE, Opening.HELD, EventName.DOOR_HELD),
-    _row(Opening.OPEN, Trigger.GRANT, Opening.OPEN, Do.TIME_OPENING),
-    _row(Opening.OPEN, Trigger.FREED, Opening.FREE, Do.STOP_TIMING),
-    _row(Opening.WARNED, Trigger.CLOSED, Opening.CLOSED, *_CLOSED),
-    _row(Opening.WARNED, Trigger.OVERDUE, Opening.HELD, EventName.DOOR_HELD),
-    _row(Opening.WARNED, Trigger.GRANT, Opening.OPEN, Do.TIME_OPENING),
-    _row(Opening.WARNED, Trigger.FREED, Opening.FREE, Do.STOP_TIMING),
-    _row(Opening.HELD, Trigger.CLOSED, Opening.CLOSED, EventName.DOOR_CLOSED, EventName.DOOR_HELD_CLEAR),
-    _row(Opening.FORCED, Trigger.CLOSED, Opening.CLOSED, EventName.DOOR_CLOSED),
-    _row(Opening.FREE, Trigger.CLOSED, Opening.CLOSED, EventName.DOOR_CLOSED),
-    _row(Opening.FREE, Trigger.GUARDED, Opening.OPEN, Do.TIME_OPENING),
+OPENING: Region[DoorPosition] = _index(
+    _row(DoorPosition.UNKNOWN, Trigger.FOUND_CLOSED, DoorPosition.CLOSED),
+    _row(DoorPosition.UNKNOWN, Trigger.FOUND_OPEN, DoorPosition.OPEN, EventName.DOOR_OPENED, Do.TIME_OPENING),
+    _row(DoorPosition.UNKNOWN, Trigger.FOUND_FREE, DoorPosition.FREE, EventName.DOOR_OPENED),
+    _row(DoorPosition.CLOSED, Trigger.OPEN_ALLOWED, DoorPosition.OPEN, EventName.DOOR_OPENED, Do.TIME_OPENING),
+    _row(DoorPosition.CLOSED, Trigger.OPEN_FREE, DoorPosition.FREE, EventName.DOOR_OPENED),
+    _row(
+        DoorPosition.CLOSED, Trigger.OPEN_FORCED, DoorPosition.FORCED, EventName.DOOR_OPENED, EventName.DOOR_FORCED
+    ),
+    _row(DoorPosition.OPEN, Trigger.CLOSED, DoorPosition.CLOSED, *_CLOSED),
+    _row(DoorPosition.OPEN, Trigger.WARN, DoorPosition.WARNED, EventName.DOOR_HELD_WARNING),
+    _row(DoorPosition.OPEN, Trigger.OVERDUE, DoorPosition.HELD, EventName.DOOR_HELD),
+    _row(DoorPosition.OPEN, Trigger.GRANT, DoorPosition.OPEN, Do.TIME_OPENING),
+    _row(DoorPosition.OPEN, Trigger.FREED, DoorPosition.FREE, Do.STOP_TIMING),
+    _row(DoorPosition.WARNED, Trigger.CLOSED, DoorPosition.CLOSED, *_CLOSED),
+    _row(DoorPosition.WARNED, Trigger.OVERDUE, DoorPosition.HELD, EventName.DOOR_HELD),
+    _row(DoorPosition.WARNED, Trigger.GRANT, DoorPosition.OPEN, Do.TIME_OPENING),
+    _row(DoorPosition.WARNED, Trigger.FREED, DoorPosition.FREE, Do.STOP_TIMING),
+    _row(DoorPosition.HELD, Trigger.CLOSED, DoorPosition.CLOSED, EventName.DOOR_CLOSED, EventName.DOOR_HELD_CLEAR),
+    _row(DoorPosition.FORCED, Trigger.CLOSED, DoorPosition.CLOSED, EventName.DOOR_CLOSED),
+    _row(DoorPosition.FREE, Trigger.CLOSED, DoorPosition.CLOSED, EventName.DOOR_CLOSED),
+    _row(DoorPosition.FREE, Trigger.GUARDED, DoorPosition.OPEN, Do.TIME_OPENING),
 )
 
 _TAKEN = (EventName.ACCESS_TAKEN, Do.COUNT)
@@ -243,13 +245,13 @@ ACCESS: Region[Access] = _index(
     _row(Access.LAPSED, Trigger.FORGET, Access.NONE),
 )
 
-SENSE: Region[Sense] = _index(
-    _row(Sense.UNREAD, Trigger.READ, Sense.READ),
-    _row(Sense.UNREAD, Trigger.FAULT, Sense.FAULT, EventName.INPUT_FAULT),
-    _row(Sense.READ, Trigger.FAULT, Sense.FAULT, EventName.INPUT_FAULT),
-    _row(Sense.READ, Trigger.LOST, Sense.UNREAD),
-    _row(Sense.FAULT, Trigger.READ, Sense.READ, EventName.INPUT_CLEAR),
-    _row(Sense.FAULT, Trigger.FAULT, Sense.FAULT, EventName.INPUT_FAULT),
+SENSE: Region[ContactLine] = _index(
+    _row(ContactLine.UNREAD, Trigger.READ, ContactLine.READ),
+    _row(ContactLine.UNREAD, Trigger.FAULT, ContactLine.FAULT, EventName.INPUT_FAULT),
+    _row(ContactLine.READ, Trigger.FAULT, ContactLine.FAULT, EventName.INPUT_FAULT),
+    _row(ContactLine.READ, Trigger.LOST, ContactLine.UNREAD),
+    _row(ContactLine.FAULT, Trigger.READ, ContactLine.READ, EventName.INPUT_CLEAR),
+    _row(ContactLine.FAULT, Trigger.FAULT, ContactLine.FAULT, EventName.INPUT_FAULT),
 )
 
 REX: Region[Rex] = _index(
@@ -287,10 +289,10 @@ def markdown() -> str:
     """The generated part of docs/doors.md."""
     return "\n".join(
         [
-            *_section("Lock", Lock.LOCKED, LOCK),
-            *_section("Opening", Opening.UNKNOWN, OPENING),
+            *_section("Lock", LockState.LOCKED, LOCK),
+            *_section("Opening", DoorPosition.UNKNOWN, OPENING),
             *_section("Access", Access.NONE, ACCESS),
-            *_section("Contact line", Sense.UNREAD, SENSE),
+            *_section("Contact line", ContactLine.UNREAD, SENSE),
             *_section("REX line", Rex.UNREAD, REX),
         ]
     )

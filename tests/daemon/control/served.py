@@ -17,7 +17,7 @@ from cache.reconcile.reconcile import Evidence, Policy, plan
 from daemon.config.load import load_site
 from daemon.config.paths import Paths
 from daemon.control.client import ask
-from daemon.control.doors_commands import Desk
+from daemon.control.doors_commands import DoorsCommands
 from daemon.control.permissions import Permissions
 from daemon.control.server import ControlServer
 from daemon.doors.loop import Doors
@@ -191,7 +191,7 @@ class Served:
 
     async def _serve(self) -> None:
         async with Doors(self._site) as self.doors:
-            desk = Desk(self.doors)
+            desk = DoorsCommands(self.doors)
             server = ControlServer(self.socket, Permissions((), ()), desk.commands())
             running = asyncio.create_task(self.doors.run())
             try:

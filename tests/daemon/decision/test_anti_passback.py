@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.decision.anti_passback import Passage, last_reset, passage
+from daemon.decision.anti_passback import EntryVerdict, last_reset, passage
 from daemon.decision.door_rules import AntiPassback, Area
 from daemon.decision.request import Position
 
@@ -24,23 +24,23 @@ def inside(minutes: float) -> Position:
 @pytest.mark.parametrize(
     ("area", "position", "expected"),
     [
-        (Area("office"), inside(5), Passage.FREE),
-        (Area("office", reset=0, occupancy=3), inside(5), Passage.FREE),
-        (Area("office", AntiPassback.HARD), None, Passage.ELSEWHERE),
-        (Area("office", AntiPassback.HARD), Position("lab", NOW), Passage.ELSEWHERE),
-        (Area("office", AntiPassback.HARD), inside(60 * 24 * 300), Passage.VIOLATION),
-        (Area("office", AntiPassback.SOFT), inside(0), Passage.VIOLATION),
-        (Area("office", timed=60.0), inside(0.9), Passage.VIOLATION),
-        (Area("office", timed=60.0), inside(1), Passage.FORGIVEN),
-        (Area("office", timed=0.5), inside(0), Passage.VIOLATION),
-        (Area("office", timed=0.5), inside(0.01), Passage.FORGIVEN),
-        (Area("office", AntiPassback.HARD, reset=599), inside(1), Passage.VIOLATION),
-        (Area("office", AntiPassback.HARD, reset=600), inside(1), Passage.FORGIVEN),
-        (Area("office", AntiPassback.HARD, reset=600), inside(0), Passage.VIOLATION),
-        (Area("office", AntiPassback.HARD, reset=601), inside(60 * 24), Passage.FORGIVEN),
+        (Area("office"), inside(5), EntryVerdict.FREE),
+        (Area("office", reset=0, occupancy=3), inside(5), EntryVerdict.FREE),
+        (Area("office", AntiPassback.HARD), None, EntryVerdict.ELSEWHERE),
+        (Area("office", AntiPassback.HARD), Position("lab", NOW), EntryVerdict.ELSEWHERE),
+        (Area("office", AntiPassback.HARD), inside(60 * 24 * 300), EntryVerdict.VIOLATION),
+        (Area("office", AntiPassback.SOFT), inside(0), EntryVerdict.VIOLATION),
+        (Area("office", timed=60.0), inside(0.9), EntryVerdict.VIOLATION),
+        (Area("office", timed=60.0), inside(1), EntryVerdict.FORGIVEN),
+        (Area("office", timed=0.5), inside(0), EntryVerdict.VIOLATION),
+        (Area("office", timed=0.5), inside(0.01), EntryVerdict.FORGIVEN),
+        (Area("office", AntiPassback.HARD, reset=599), inside(1), EntryVerdict.VIOLATION),
+        (Area("office", AntiPassback.HARD, reset=600), inside(1), EntryVerdict.FORGIVEN),
+        (Area("office", AntiPassback.HARD, reset=600), inside(0), EntryVerdict.VIOLATION),
+        (Area("office", AntiPassback.HARD, reset=601), inside(60 * 24), EntryVerdict.FORGIVEN),
     ],
 )
-def test_an_entry(area: Area, position: Position | None, expected: Passage) -> None:
+def test_an_entry(area: Area, position: Position | None, expected: EntryVerdict) -> None:
     assert passage(area, position, BERLIN, NOW) is expected
 
 

@@ -16,7 +16,7 @@ from daemon.doors import hardware
 from daemon.doors.hardware import Hardware
 from daemon.errors import DriverError
 from drivers.driver import Context, DeviceStatus, DriverType, DriverUsageError, PortError
-from drivers.events import Command, DeviceEvent, DeviceOffline, DeviceOnline, Hold, Led, Point, Release
+from drivers.events import Command, DeviceEvent, DeviceOffline, DeviceOnline, Led, Point, SwitchOff, SwitchOn
 from drivers.registry import load
 from tests.daemon.simulated import until
 
@@ -41,7 +41,7 @@ class Acting:
             self.ended = True
 
     def send(self, command: Command) -> None:
-        if isinstance(command, Release):
+        if isinstance(command, SwitchOff):
             raise DriverUsageError("there is no such line")
         self.sent.append(command)
 
@@ -163,7 +163,7 @@ def test_while_a_driver_is_away_its_devices_are_offline_and_commands_are_forgott
 
     async def story(devices: Hardware) -> None:
         await until("away", rig.offline)
-        devices.send(Hold(LOCK))
+        devices.send(SwitchOn(LOCK))
         assert [(bus, status) for bus, status in devices.status() if bus == "io"] == [
             ("io", DeviceStatus("main", False, "/dev/ttyS9 is held by another process"))
         ]
@@ -196,13 +196,13 @@ def test_a_command_that_a_driver_does_not_take_is_logged_and_stops_nothing(
 
     async def story(devices: Hardware) -> None:
         await until("running", lambda: rig.events)
-        devices.send(Release(LOCK))
+        devices.send(SwitchOff(LOCK))
         devices.send(Led("nowhere", None, 1.0))  # type: ignore[arg-type]  # no driver has it: never looked at
-        devices.send(Hold(LOCK))
+        devices.send(SwitchOn(LOCK))
 
     play(rig, story)
-    assert rig.made[0].sent == [Hold(LOCK)]
-    assert "failed to take Release" in caplog.text
+    assert rig.made[0].sent == [SwitchOn(LOCK)]
+    assert "failed to take SwitchOff" in caplog.text
 
 
 def test_a_driver_that_cannot_be_made_at_the_start_refuses_the_start() -> None:

@@ -13,7 +13,7 @@ from cache.changes import Delta, Plan, Quarantine, Rebinding
 from cache.directory.lookup import Lookup
 from cache.directory.store import Store
 from cache.model import Event, EventName, Person
-from daemon.doors.sync_events import SyncNews
+from daemon.doors.sync_events import SyncEventSource
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 APPLIED, FAILED = EventName.SYNC_APPLIED, EventName.SYNC_FAILED
@@ -27,7 +27,7 @@ class Desk:
     path: Path
     store: Store
     lookup: Lookup
-    news: SyncNews
+    news: SyncEventSource
 
     def change(self, *people: str, summary: str = "sync", complete: bool = True) -> None:
         delta = Delta(people=tuple(map(Person, people)))
@@ -41,14 +41,14 @@ class Desk:
 
     def restart(self) -> None:
         """As after a restart of the doors process: only what was kept is known."""
-        self.news = SyncNews(self.news.kept)
+        self.news = SyncEventSource(self.news.kept)
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     path = tmp_path / "cache.db"
     with Store(path) as store, Lookup(path, lambda: NOW) as lookup:
-        yield Desk(path, store, lookup, SyncNews())
+        yield Desk(path, store, lookup, SyncEventSource())
 
 
 def test_each_generation_is_told_once_in_order_with_how_much_changed(desk: Desk) -> None:
@@ -140,5 +140,5 @@ def test_a_cache_that_comes_back_is_not_told_again(desk: Desk) -> None:
 )
 def test_a_memory_that_cannot_be_read_counts_as_nothing_told(kept: str, desk: Desk) -> None:
     desk.change("ada")
-    desk.news = SyncNews(kept)
+    desk.news = SyncEventSource(kept)
     assert desk.told() == [(APPLIED, 1)]

@@ -14,9 +14,9 @@ from pydantic import TypeAdapter
 
 from daemon.scim.exchange import OutageKind
 from daemon.scim.fetch import NO_ROAD
-from daemon.scim.report import SyncReport
+from daemon.scim.report import FetchReport
 from daemon.scim.settings import Road, ScimSettings
-from daemon.sync.outcome import EXIT_CODES, Outcome, SyncOutcome
+from daemon.sync.outcome import EXIT_CODES, SyncOutcome, SyncResult
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "scim.md").read_text(encoding="utf-8")
@@ -40,14 +40,14 @@ def test_every_trouble_is_in_the_table_and_no_other() -> None:
 
 def test_every_outcome_has_its_exit_code() -> None:
     table = rows("## For scripts: `latchd sync --once`", 1)
-    assert {Outcome(words(row[0])[0]): int(row[1]) for row in table} == EXIT_CODES
+    assert {SyncResult(words(row[0])[0]): int(row[1]) for row in table} == EXIT_CODES
 
 
 def test_every_field_of_the_summary_is_explained() -> None:
     table = rows("## For scripts: `latchd sync --once`")
     assert {word for row in table for word in words(row[0])} == {field.name for field in fields(SyncOutcome)}
     (report,) = (row[1] for row in table if row[0] == "`report`")
-    assert set(words(report)) - {"null"} == {field.name for field in fields(SyncReport)}
+    assert set(words(report)) - {"null"} == {field.name for field in fields(FetchReport)}
 
 
 def test_every_road_is_there_in_the_order_in_which_they_are_tried() -> None:

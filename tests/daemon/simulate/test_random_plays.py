@@ -17,10 +17,10 @@ import pytest
 
 from cache.model import EventName, Mode, ModeCause
 from daemon.decision.request import Position
-from daemon.doors.controller.door import DoorUnit
+from daemon.doors.controller.door import DoorController
 from daemon.doors.door.modes import ModeState, forget_past
 from daemon.doors.door.session import Lockout
-from daemon.doors.door.table import Lock
+from daemon.doors.door.table import LockState
 from daemon.simulate.expectations import Happened
 from daemon.simulate.runner import Player
 from daemon.simulate.scenario import parse
@@ -198,7 +198,7 @@ class Watch:
             and abs(one.stamp.at.monotonic - released.stamp.at.monotonic) < 0.2
         )
 
-    def _door(self, unit: DoorUnit, where: str) -> None:
+    def _door(self, unit: DoorController, where: str) -> None:
         world, state, name = self._world, unit.state, unit.setup.name
         online = {status.device: status.online for status in world.bench.status()}
         if online[unit.setup.lock.device]:
@@ -206,10 +206,10 @@ class Watch:
         if state.cause is ModeCause.FIRE:
             return
         if state.mode is Mode.BLOCKED:
-            assert state.lock in (Lock.LOCKED, Lock.EGRESS), f"{where}: {name} is blocked"
-        if state.mode is Mode.LOCKDOWN and state.lock is Lock.STRIKE:
+            assert state.lock in (LockState.LOCKED, LockState.EGRESS), f"{where}: {name} is blocked"
+        if state.mode is Mode.LOCKDOWN and state.lock is LockState.STRIKE:
             assert self._granted[name] in EXEMPT, f"{where}: {name} is in lockdown"
-        assert (state.lock is Lock.UNLOCKED) is (state.mode is Mode.UNLOCKED), f"{where}: {name}"
+        assert (state.lock is LockState.UNLOCKED) is (state.mode is Mode.UNLOCKED), f"{where}: {name}"
 
 
 @pytest.mark.parametrize("site", SITES, ids=lambda site: site.stem)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from cache.directory.store import Store
 from cache.model import Directory
-from daemon.sync.outcome import Outcome, SyncOutcome, SyncStatus
+from daemon.sync.outcome import SyncOutcome, SyncResult, SyncStatus
 from daemon.sync.service import SyncService
 from tests.peers.scim_faults.engine import Mode
 from tests.peers.scim_faults.modes import MODES
@@ -86,7 +86,7 @@ def company(folder: Path, *, cursor: bool) -> Iterator[Company]:
         client.create_group("Empty")
         made = Company(client, proxy, people, staff, guests, visitors, "", folder)
         with Store(folder / "cache.db") as store:
-            assert made.service(store).run_once().outcome is Outcome.APPLIED
+            assert made.service(store).run_once().outcome is SyncResult.APPLIED
         client.set_active(people[0], active=False)
         client.delete(f"Users/{people[1]}")
         client.remove_member(guests, people[2])
@@ -116,7 +116,7 @@ def play(company: Company, modes: list[Mode], folder: Path) -> tuple[SyncOutcome
         assert "a-token-for-tests" not in repr((outcome, status))
 
         after = service.run_once()
-        assert after.outcome in (Outcome.APPLIED, Outcome.UNCHANGED), after.text
+        assert after.outcome in (SyncResult.APPLIED, SyncResult.UNCHANGED), after.text
         cache = store.load()
         assert company.hold(cache, [0, 1], company.staff) == []
         assert company.hold(cache, [2], company.guests) == company.hold(cache, [2], company.visitors) == []

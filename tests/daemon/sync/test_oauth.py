@@ -16,7 +16,7 @@ from daemon.config.secrets import read_secret
 from daemon.errors import ConfigError
 from daemon.scim.exchange import OutageError, OutageKind
 from daemon.sync.oauth import ClientCredentials, StaticToken, token_source
-from daemon.sync.outcome import Outcome
+from daemon.sync.outcome import SyncResult
 from daemon.sync.service import SyncService
 from tests.peers.http_desk import Asked, Desk, Told, http_desk
 from tests.peers.scim_server import running_scim_server
@@ -162,8 +162,8 @@ def test_syncs_share_a_token_until_it_is_refused(tmp_path: Path, desk: Desk, tok
         oauth = {"token_url": desk.url, "client_id": "door", "client_secret": "env:SECRET"}
         settings = scim_settings(server.url, token=None, oauth=oauth)
         service = SyncService(settings, store, card_mapper(settings), frozenset(), lambda _: SECRET.encode())
-        assert service.run_once().outcome is Outcome.APPLIED, "t1 was refused, t2 is good"
-        assert service.run_once().outcome is Outcome.UNCHANGED
+        assert service.run_once().outcome is SyncResult.APPLIED, "t1 was refused, t2 is good"
+        assert service.run_once().outcome is SyncResult.UNCHANGED
         assert tokens.count == 2
         assert SECRET not in repr(service.status())
 
@@ -184,14 +184,14 @@ def test_a_token_file_that_changes_is_picked_up_without_a_restart(tmp_path: Path
         settings = scim_settings(server.url, token=f"file:{file}")
         service = SyncService(settings, store, card_mapper(settings), frozenset(), read_secret)
         outcome = service.run_once()
-        assert (outcome.outcome, outcome.exit_code) == (Outcome.UNAUTHORIZED, 14), "there is none yet"
+        assert (outcome.outcome, outcome.exit_code) == (SyncResult.UNAUTHORIZED, 14), "there is none yet"
         write("old-token")
         outcome = service.run_once()
-        assert outcome.outcome is Outcome.UNAUTHORIZED
+        assert outcome.outcome is SyncResult.UNAUTHORIZED
         assert "the server does not accept our token (401)" in outcome.text
         assert service.status().state.outcome == "unauthorized"
         write("new-token\n")
-        assert service.run_once().outcome is Outcome.APPLIED
+        assert service.run_once().outcome is SyncResult.APPLIED
         assert "old-token" not in repr(service.status())
 
 

@@ -14,8 +14,8 @@ from cache.directory.lookup import Lookup
 from cache.directory.store import Store
 from cache.errors import CacheError
 from cache.model import EventName
-from daemon.doors.sync_events import SyncNews
-from daemon.sync.outcome import Outcome, SyncOutcome
+from daemon.doors.sync_events import SyncEventSource
+from daemon.sync.outcome import SyncOutcome, SyncResult
 from daemon.sync.service import SyncService
 from tests.peers.scim_faults.engine import Mode
 from tests.peers.scim_faults.modes import MODES
@@ -53,7 +53,7 @@ class Site:
         binding = self.store.bindings().get(group)
         return binding.group_id if binding and binding.group_id in self.store.load().groups else None
 
-    def events(self, news: SyncNews) -> list[EventName]:
+    def events(self, news: SyncEventSource) -> list[EventName]:
         with Lookup(self.store.path) as lookup:
             return [event.name for event in news.read(lookup)]
 
@@ -83,9 +83,9 @@ def site(server: ScimServer, tmp_path: Path) -> Iterator[Site]:
 def test_the_first_sync_waits_for_an_operator_only_if_the_site_file_says_so(site: Site) -> None:
     staff = site.client.create_group("Staff", site.people(3))
     outcome = site.sync(require_first_approval=True)
-    assert (outcome.outcome, outcome.exit_code, outcome.held_back) == (Outcome.APPROVAL, 11, 10)
+    assert (outcome.outcome, outcome.exit_code, outcome.held_back) == (SyncResult.APPROVAL, 11, 10)
     assert site.store.load().people == {}
-    assert site.sync(require_first_approval=True).outcome is Outcome.APPROVAL, "it waits on"
+    assert site.sync(require_first_approval=True).outcome is SyncResult.APPROVAL, "it waits on"
     service = site.service(require_first_approval=True)
     held = service.status().quarantine
     assert held
@@ -106,7 +106,7 @@ def test_a_quarantine_survives_a_restart_and_is_rejected_for_good_until_it_chang
     site.client.add_member(staff, newcomer)
     site.client.set_active(people[20], active=False)
     outcome = site.sync()
-    assert (outcome.outcome, outcome.held_back) == (Outcome.QUARANTINED, 12)
+    assert (outcome.outcome, outcome.held_back) == (SyncResult.QUARANTINED, 12)
     assert newcomer in site.store.load().groups[staff].members
     assert not site.store.load().people[people[20]].active
 
@@ -118,19 +118,19 @@ def test_a_quarantine_survives_a_restart_and_is_rejected_for_good_until_it_chang
     with pytest.raises(CacheError, match="not 12345678"):
         site.service().accept("12345678", "jo")
     site.service().reject(held.token)
-    assert site.sync().outcome is Outcome.UNCHANGED
+    assert site.sync().outcome is SyncResult.UNCHANGED
     assert people[0] in site.store.load().people
     site.client.delete(f"Users/{people[12]}")
     assert site.sync().removed == 1, "one leaver does not wait behind others"
     for person in people[13:15]:
         site.client.delete(f"Users/{person}")
-    assert site.sync().outcome is Outcome.QUARANTINED, "it changed, so it is asked again"
+    assert site.sync().outcome is SyncResult.QUARANTINED, "it changed, so it is asked again"
     again = site.store.quarantine()
     assert again
     site.service().accept(again.token, "jo")
     assert not set(people[:15]) & site.store.load().people.keys()
     assert site.store.generations()[0].summary == "accepted by jo"
-    assert site.sync().outcome is Outcome.UNCHANGED
+    assert site.sync().outcome is SyncResult.UNCHANGED
 
 
 def test_removals_of_a_day_add_up(site: Site) -> None:
@@ -142,7 +142,7 @@ def test_removals_of_a_day_add_up(site: Site) -> None:
             site.client.delete(f"Users/{person}")
         outcome = site.sync()
         site.now += timedelta(hours=1)
-    assert (outcome.outcome, outcome.held_back) == (Outcome.QUARANTINED, 6)
+    assert (outcome.outcome, outcome.held_back) == (SyncResult.QUARANTINED, 6)
     assert "6 more in the last 24 hours" in outcome.reasons[0]
     site.now += timedelta(hours=23)
     assert site.sync().removed == 6
@@ -161,7 +161,7 @@ def test_a_rollback_holds_until_it_is_resumed_and_says_who_wanted_it(site: Site)
     assert service.rollback(1, "jo") == 3
     assert site.store.load().groups[staff].members == {ada, bob}
     outcome = service.run_once()
-    assert (outcome.outcome, outcome.exit_code) == (Outcome.ON_HOLD, 12)
+    assert (outcome.outcome, outcome.exit_code) == (SyncResult.ON_HOLD, 12)
     assert "restored by jo" in outcome.text
     assert service.run_once(dry_run=True).removed == 1
     service.resume()
@@ -176,16 +176,16 @@ def test_an_operators_disconnect_takes_every_group_and_re_linking_gives_the_door
     people = site.people(15)
     staff = site.client.create_group("Staff", people)
     site.sync()
-    news = SyncNews()
+    news = SyncEventSource()
     site.events(news)
     service = site.service()
     service.disconnect("jo", "the contract ended")
     assert site.store.load().groups == {}
     assert site.events(news) == [EventName.SYNC_APPLIED, EventName.SYNC_DISCONNECTED]
     assert site.store.bindings()["Staff"].group_id == staff, "a tombstone"
-    assert site.sync().outcome is Outcome.ON_HOLD
+    assert site.sync().outcome is SyncResult.ON_HOLD
     service.resume()
-    assert service.run_once().outcome is Outcome.APPLIED
+    assert service.run_once().outcome is SyncResult.APPLIED
     assert site.doors_of("Staff") == staff
 
 
@@ -205,32 +205,32 @@ def test_a_group_made_anew_has_its_doors_by_its_external_id_and_not_by_its_name(
 
 
 @pytest.mark.parametrize(
-    ("policy", "outcome"), [("delete", Outcome.DISCONNECTED), ("quarantine", Outcome.QUARANTINED)]
+    ("policy", "outcome"), [("delete", SyncResult.DISCONNECTED), ("quarantine", SyncResult.QUARANTINED)]
 )
 def test_a_provider_that_says_twice_that_it_is_gone_is_unlinked_by_policy(
-    site: Site, policy: str, outcome: Outcome
+    site: Site, policy: str, outcome: SyncResult
 ) -> None:
     people = site.people(5)
     staff = site.client.create_group("Staff", people)
     site.sync()
-    news = SyncNews()
+    news = SyncEventSource()
     site.events(news)
     site.proxy.set(GONE)
-    assert site.sync(on_disconnect=policy).outcome is Outcome.OUTAGE, "once is not yet confirmed"
+    assert site.sync(on_disconnect=policy).outcome is SyncResult.OUTAGE, "once is not yet confirmed"
     assert site.store.load().groups.keys() == {staff}
     done = site.sync(on_disconnect=policy)
     assert done.outcome is outcome
     assert any("Staff" in line for line in (done.diff or done.held_diff))
     if policy == "quarantine":
         assert site.store.load().groups.keys() == {staff}
-        assert site.sync(on_disconnect=policy).outcome is Outcome.QUARANTINED, "it waits on"
+        assert site.sync(on_disconnect=policy).outcome is SyncResult.QUARANTINED, "it waits on"
         held = site.store.quarantine()
         assert held
         site.service().accept(held.token, "jo")
     assert site.store.load().groups == {}
     assert EventName.SYNC_DISCONNECTED in site.events(news)
     site.proxy.set()
-    assert site.sync().outcome is Outcome.APPLIED, "the provider is back"
+    assert site.sync().outcome is SyncResult.APPLIED, "the provider is back"
     assert site.doors_of("Staff") == staff
 
 
@@ -239,9 +239,9 @@ def test_a_provider_that_comes_back_before_it_was_unlinked_takes_the_question_wi
     site.sync()
     site.proxy.set(GONE)
     site.sync()
-    assert site.sync().outcome is Outcome.QUARANTINED
+    assert site.sync().outcome is SyncResult.QUARANTINED
     site.proxy.set()
-    assert site.sync().outcome is Outcome.UNCHANGED
+    assert site.sync().outcome is SyncResult.UNCHANGED
     assert site.store.quarantine() is None
 
 
@@ -311,7 +311,7 @@ def test_never_two_syncs_at_once_and_an_operator_waits_for_its_end(site: Site) -
     assert reading.wait(20)
     assert service.status().progress == ("Users", 1)
     other = service.run_once()
-    assert (other.outcome, other.exit_code) == (Outcome.BUSY, 13)
+    assert (other.outcome, other.exit_code) == (SyncResult.BUSY, 13)
     go_on.set()
     running.join()
     assert service.status().progress is None
@@ -328,7 +328,7 @@ def test_a_bug_is_told_like_an_outage_and_leaks_nothing(site: Site, monkeypatch:
 
     monkeypatch.setattr("daemon.sync.service.read_directory", broken)
     outcome = site.sync()
-    assert (outcome.outcome, outcome.kind) == (Outcome.OUTAGE, "internal")
+    assert (outcome.outcome, outcome.kind) == (SyncResult.OUTAGE, "internal")
     assert "TypeError at test_operators.py" in outcome.text
     assert "4711" not in outcome.text
     assert site.store.load() == before
@@ -342,7 +342,7 @@ def test_a_side_file_that_cannot_be_read_is_an_outage(site: Site, tmp_path: Path
     keys = {"credential": [{"side_file": str(cards)}]}
     assert site.sync(**keys).kind == "local"
     cards.write_text("externalId,cards\ne1,H10301:1:7\n")
-    assert site.sync(**keys).outcome is Outcome.APPLIED
+    assert site.sync(**keys).outcome is SyncResult.APPLIED
     assert len(site.store.load().credentials) == 1
     for broken in (b"externalId,cards\ne1\n", b"\xff\xfe", b"name,cards\n"):
         cards.write_bytes(broken)
@@ -361,7 +361,7 @@ def test_an_unchanged_directory_writes_nothing_to_the_cache(site: Site) -> None:
         return [file.read_bytes() for file in files]
 
     before = content()
-    assert site.sync().outcome is Outcome.UNCHANGED
+    assert site.sync().outcome is SyncResult.UNCHANGED
     site.proxy.set(Mode("down", "", before=lambda exchange: exchange.answer(500)))
-    assert site.sync().outcome is Outcome.OUTAGE
+    assert site.sync().outcome is SyncResult.OUTAGE
     assert content() == before

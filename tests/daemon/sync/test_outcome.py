@@ -9,24 +9,24 @@ import pytest
 from cache.directory.sync_state import SyncState
 from daemon.errors import SyncError
 from daemon.scim.exchange import OutageError, OutageKind
-from daemon.sync.outcome import EXIT_CODES, Outcome, SyncOutcome, failure_words
+from daemon.sync.outcome import EXIT_CODES, SyncOutcome, SyncResult, failure_words
 
 GONE = OutageError(OutageKind.UNREACHABLE, "the server cannot be reached")
 
 
 def test_every_outcome_has_an_exit_code_and_those_that_need_a_person_differ() -> None:
-    assert set(EXIT_CODES) == set(Outcome)
+    assert set(EXIT_CODES) == set(SyncResult)
     quiet = {outcome for outcome, code in EXIT_CODES.items() if code == 0}
-    assert quiet == {Outcome.APPLIED, Outcome.UNCHANGED, Outcome.DRY_RUN}
+    assert quiet == {SyncResult.APPLIED, SyncResult.UNCHANGED, SyncResult.DRY_RUN}
     loud = [code for code in EXIT_CODES.values() if code]
     assert len(set(loud)) == len(loud)
-    assert EXIT_CODES[Outcome.OUTAGE] == SyncError.exit_code
-    assert SyncOutcome(Outcome.BUSY, "").exit_code == EXIT_CODES[Outcome.BUSY]
+    assert EXIT_CODES[SyncResult.OUTAGE] == SyncError.exit_code
+    assert SyncOutcome(SyncResult.BUSY, "").exit_code == EXIT_CODES[SyncResult.BUSY]
 
 
-@pytest.mark.parametrize("outcome", Outcome)
-def test_only_what_read_everything_makes_the_cache_fresh(outcome: Outcome) -> None:
-    whole = {Outcome.APPLIED, Outcome.UNCHANGED, Outcome.QUARANTINED, Outcome.APPROVAL}
+@pytest.mark.parametrize("outcome", SyncResult)
+def test_only_what_read_everything_makes_the_cache_fresh(outcome: SyncResult) -> None:
+    whole = {SyncResult.APPLIED, SyncResult.UNCHANGED, SyncResult.QUARANTINED, SyncResult.APPROVAL}
     assert SyncOutcome(outcome, "").complete is (outcome in whole)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cache.directory.store import Store
-from daemon.sync.outcome import Outcome
+from daemon.sync.outcome import SyncResult
 from tests.peers.scim_server import TOKEN, ScimClient, ScimServer, running_scim_server
 from tests.peers.scim_site import card, sync_service
 
@@ -46,17 +46,17 @@ def test_a_directory_becomes_the_cache(server: ScimServer, client: ScimClient, s
     staff = client.create_group("Staff", [ada, bob])
     service = sync_service(store, server.url)
     outcome = service.run_once()
-    assert outcome.outcome is Outcome.APPLIED, outcome.text
+    assert outcome.outcome is SyncResult.APPLIED, outcome.text
     assert outcome.generation == 1
     directory = store.load()
     assert directory.groups[staff].members == {ada, bob}
     assert {(c.key, c.person_id) for c in directory.credentials} == {(card(57, 1234), ada), (card(57, 7), bob)}
-    assert service.run_once().outcome is Outcome.UNCHANGED
+    assert service.run_once().outcome is SyncResult.UNCHANGED
 
     client.remove_member(staff, bob)
     client.set_active(ada, active=False)
     outcome = service.run_once()
-    assert outcome.outcome is Outcome.APPLIED, outcome.text
+    assert outcome.outcome is SyncResult.APPLIED, outcome.text
     directory = store.load()
     assert directory.groups[staff].members == {ada}
     assert not directory.people[ada].active
@@ -64,11 +64,11 @@ def test_a_directory_becomes_the_cache(server: ScimServer, client: ScimClient, s
 
 def test_a_server_that_is_gone_leaves_the_cache(server: ScimServer, client: ScimClient, store: Store) -> None:
     client.create_group("Staff", [client.create_user("ada", cards="H10301:57:1234")])
-    assert sync_service(store, server.url).run_once().outcome is Outcome.APPLIED
+    assert sync_service(store, server.url).run_once().outcome is SyncResult.APPLIED
     before = store.load()
     away = sync_service(store, unused_url(), timeout="2s")
     outcome = away.run_once()
-    assert outcome.outcome is Outcome.OUTAGE
+    assert outcome.outcome is SyncResult.OUTAGE
     assert outcome.kind in {"unreachable", "timeout"}
     assert store.load() == before
     assert away.status().state.failures == 1

@@ -14,7 +14,7 @@ import gpiod
 import pytest
 
 from drivers.driver import DriverUsageError, PortError
-from drivers.events import DeviceOffline, Hold, InputChanged, InputState, Point, Pulse, Release
+from drivers.events import DeviceOffline, InputChanged, InputState, Point, Pulse, SwitchOff, SwitchOn
 from drivers.gpio.board import DRIVER, GpioDriver
 from drivers.gpio.lines import LinePlan, Lines
 from drivers.gpio.settings import GpioChip, GpioInput, GpioOutput
@@ -67,7 +67,7 @@ def test_a_hold_is_put_right_after_an_outage_and_a_pulse_is_not() -> None:
     rig = BoardRig()
 
     async def body() -> None:
-        for command, wanted in ((Hold(LOCK), True), (Release(LOCK), False), (Pulse(LOCK, 300.0), False)):
+        for command, wanted in ((SwitchOn(LOCK), True), (SwitchOff(LOCK), False), (Pulse(LOCK, 300.0), False)):
             rig.unplug()
             await eventually(lambda: not rig.online())
             rig.driver.send(command)
@@ -144,7 +144,7 @@ def test_a_line_that_is_taken_names_its_holder() -> None:
 
 def test_usage_errors() -> None:
     rig = BoardRig()
-    for command in (Pulse(LOCK, 0.0), Hold(CONTACT), Hold(Point("attic", "lock"))):
+    for command in (Pulse(LOCK, 0.0), SwitchOn(CONTACT), SwitchOn(Point("attic", "lock"))):
         with pytest.raises(DriverUsageError):
             rig.driver.send(command)
 
@@ -171,7 +171,7 @@ def test_a_chip_that_is_found_gone_in_the_middle_of_something_is_offline(
     async def body() -> None:
         if discovery == "switch":
             rig.chip.gone = True  # and its descriptor does not tell
-            rig.driver.send(Hold(LOCK))
+            rig.driver.send(SwitchOn(LOCK))
         elif discovery == "look":
             rig.chip.gone = True  # and nothing is to be done
         else:  # between an edge and the look at the level

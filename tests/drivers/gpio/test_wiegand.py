@@ -11,7 +11,7 @@ import pytest
 
 from drivers.cards.formats import UnknownFormatError, built_in_formats
 from drivers.driver import DriverUsageError
-from drivers.events import Buzz, CardRead, Colour, Hold, KeyPress, Led, Point, ReadError, ReadFault
+from drivers.events import Buzz, CardRead, Colour, KeyPress, Led, Point, ReadError, ReadFault, SwitchOn
 from drivers.gpio import wiegand
 from drivers.gpio.settings import GpioOutput, WiegandReader
 from drivers.gpio.wiegand import DRIVER, WiegandDriver
@@ -248,7 +248,7 @@ def test_lines_that_are_not_wired_are_passed_over() -> None:
         rig.driver.send(Led(YARD, Colour.RED))
         rig.driver.send(Buzz(YARD))
         with pytest.raises(DriverUsageError):
-            rig.driver.send(Hold(Point(YARD, "out0")))
+            rig.driver.send(SwitchOn(Point(YARD, "out0")))
 
     rig.play(body)
 

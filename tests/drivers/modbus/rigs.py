@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from drivers.driver import Context, Driver, NoTap
+from drivers.driver import Context, Driver, NoObserver
 from drivers.events import DeviceEvent, InputChanged, InputState, Point
 from drivers.modbus.driver import RTU, TCP, ModbusBoard, ModbusBus, ModbusTcpBus
 from tests.drivers.conformance import Rig
@@ -109,7 +109,7 @@ class BoardProcess(Process):
         return port
 
 
-class Questions(NoTap):
+class Questions(NoObserver):
     """When inputs were asked for."""
 
     def __init__(self) -> None:

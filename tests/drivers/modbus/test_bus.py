@@ -11,12 +11,12 @@ from drivers.events import (
     Buzz,
     DeviceAlarm,
     DeviceOnline,
-    Hold,
     InputChanged,
     InputState,
     Point,
     Pulse,
-    Release,
+    SwitchOff,
+    SwitchOn,
 )
 from drivers.modbus.board import Board
 from drivers.modbus.profile import OnLoss
@@ -189,7 +189,7 @@ def test_a_relay_that_does_not_obey_is_written_twice_and_then_an_alarm() -> None
     here.run(1.0)
     here.boards[0].outputs = lambda now: [False] * 8  # type: ignore[method-assign]  # a dead relay
     count = len(frames(here, 5))
-    here.command(Hold(Point("b1", "out1")))
+    here.command(SwitchOn(Point("b1", "out1")))
     here.run(0.5)
     assert len(frames(here, 5)) == count + 2
     (alarm,) = [e for e in here.events if isinstance(e, DeviceAlarm)]
@@ -214,7 +214,7 @@ def test_a_board_that_lost_power_for_a_moment_gets_back_what_is_held() -> None:
     here = world(board)
     here.start()
     here.run(1.0)
-    here.command(Hold(Point("b1", "out2")))
+    here.command(SwitchOn(Point("b1", "out2")))
     here.command(Pulse(Point("b1", "out1"), 300.0))
     here.run(0.5)
     board.power(False)
@@ -322,7 +322,7 @@ def test_ending_switches_everything_off_and_says_when_it_is_done() -> None:
     here = world(board, absent=(2,))
     here.start()
     here.run(3.0)
-    here.command(Hold(Point("b1", "out1")))
+    here.command(SwitchOn(Point("b1", "out1")))
     here.command(Pulse(Point("b1", "out2"), 60.0))
     here.run(0.3)
     here.bus.end(here.now)
@@ -330,14 +330,14 @@ def test_ending_switches_everything_off_and_says_when_it_is_done() -> None:
     here.run(0.3)
     assert here.bus.ended
     assert not any(board.outputs(here.now))
-    here.command(Hold(Point("b1", "out1")))
+    here.command(SwitchOn(Point("b1", "out1")))
     here.run(0.3)
     assert not any(board.outputs(here.now))
 
 
 def test_what_is_not_on_the_bus_is_a_usage_error() -> None:
     here = world(SimBoard(1))
-    for command in (Hold(Point("b1", "out9")), Release(Point("b9", "out1")), Buzz("b1")):
+    for command in (SwitchOn(Point("b1", "out9")), SwitchOff(Point("b9", "out1")), Buzz("b1")):
         with pytest.raises(DriverUsageError):
             here.bus.command(command, 0.0)
 

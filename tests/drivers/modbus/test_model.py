@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from drivers.events import (
     DeviceOnline,
-    Hold,
     InputChanged,
     InputState,
     Point,
     Pulse,
-    Release,
+    SwitchOff,
+    SwitchOn,
 )
 from tests.drivers.modbus.simboard import SLOWEST, Faults, SimBoard, World, believed, crc, online, world
 
@@ -57,10 +57,10 @@ def disturb(here: World, chance: random.Random, wanted: dict[tuple[int, int], bo
         case 0 | 5 | 6:
             board.set_input(index % 2, not board.inputs[index % 2], here.now)
         case 1:
-            here.command(Hold(point))
+            here.command(SwitchOn(point))
             wanted[board.unit, index] = True
         case 2:
-            here.command(Release(point))
+            here.command(SwitchOff(point))
             wanted[board.unit, index] = False
         case 3:
             here.command(Pulse(point, chance.uniform(0.2, 3.0)))
@@ -124,16 +124,16 @@ def test_outputs_are_right_within_a_second_of_recovery(
     board = here.boards[0]
     here.start()
     here.run(1.5 + phase)
-    here.command(Hold(Point("b1", "out1")))
+    here.command(SwitchOn(Point("b1", "out1")))
     here.run(0.3)
     board.power(trouble != "power")
     board.refuses = trouble == "refusing"
     here.faults = TROUBLES[trouble]
     here.run(seconds / 2)
-    here.command(Release(Point("b1", "out1")))
-    here.command(Hold(Point("b1", "out8")))
+    here.command(SwitchOff(Point("b1", "out1")))
+    here.command(SwitchOn(Point("b1", "out8")))
     here.command(Pulse(Point("b1", "out4"), 300.0))
-    here.command(Release(Point("b1", "out4")))
+    here.command(SwitchOff(Point("b1", "out4")))
     here.run(seconds / 2)
     board.alive, board.refuses = True, False
     here.faults = Faults()

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import pytest
 
-from drivers.events import DeviceOffline, Hold, InputChanged, InputState, Point, Pulse, Release
+from drivers.events import DeviceOffline, InputChanged, InputState, Point, Pulse, SwitchOff, SwitchOn
 from tests.drivers.conformance import eventually, play, running
 from tests.drivers.modbus.rigs import (
     LibmodbusRig,
@@ -178,15 +178,15 @@ async def trouble(here: Peer, faults: tuple[str, ...], rounds: int, chance: rand
             number = chance.randint(1, 8)
             point = Point("main", f"out{number}")
             wanted[number] = chance.random() < 0.5
-            off = chance.choice([Release(point), Pulse(point, 0.3)])
-            here.rig.driver.send(Hold(point) if wanted[number] else off)
+            off = chance.choice([SwitchOff(point), Pulse(point, 0.3)])
+            here.rig.driver.send(SwitchOn(point) if wanted[number] else off)
             await asyncio.sleep(chance.uniform(0.0, 0.15))  # at any phase of the driver's: nothing to wait for
         if fault in ("power", "port"):
             await eventually(lambda: not here.rig.online())
         here.end(fault)
         for number, hold in wanted.items():
             if not hold:
-                here.rig.driver.send(Release(Point("main", f"out{number}")))
+                here.rig.driver.send(SwitchOff(Point("main", f"out{number}")))
         await eventually(lambda: here.rig.online() == here.rig.devices)
         await eventually(lambda wanted=wanted: here.outputs() == list(wanted.values()))
         states = {number: on for _, number, on in here.history()}

@@ -14,7 +14,17 @@ from pydantic import TypeAdapter, ValidationError
 
 from drivers.events import InputState
 from drivers.modbus.driver import RTU, TCP, ModbusBoard, ModbusBus, ModbusTcpBus
-from drivers.modbus.profile import Area, Inputs, Level, OnLoss, Outputs, Profile, PulseForm, SafeState, Setting
+from drivers.modbus.profile import (
+    Inputs,
+    Level,
+    OnLoss,
+    Outputs,
+    Profile,
+    PulseForm,
+    RegisterArea,
+    SafeState,
+    Setting,
+)
 from drivers.modbus.store import built_in, load_profile, sized
 
 DOC = (Path(__file__).resolve().parents[3] / "docs" / "boards.md").read_text(encoding="utf-8")
@@ -147,7 +157,7 @@ def test_a_pulse_is_the_nearest_number_of_units(seconds: float, unit: float, max
 @given(st.lists(st.integers(0, 0xFFFF), min_size=1, max_size=4), st.integers(1, 64), st.booleans())
 def test_bits_of_registers(words: list[int], count: int, inverted: bool) -> None:
     count = min(count, 16 * len(words))
-    inputs = Inputs(count=count, area=Area.INPUT_REGISTER, inverted=inverted)
+    inputs = Inputs(count=count, area=RegisterArea.INPUT_REGISTER, inverted=inverted)
     number = sum(word << 16 * n for n, word in enumerate(words))
     expected = [bool(number >> n & 1) != inverted for n in range(count)]
     assert [state is InputState.ON for state in inputs.states(tuple(words))] == expected
@@ -157,6 +167,6 @@ def test_bits_of_registers(words: list[int], count: int, inverted: bool) -> None
 def test_levels_cover_every_value(value: int) -> None:
     bounds = {InputState.SHORT: 100, InputState.OFF: 500, InputState.ON: 900, InputState.OPEN: None}
     levels = tuple(Level(state=state, below=below) for state, below in bounds.items())
-    (state,) = Inputs(count=1, area=Area.HOLDING_REGISTER, level=levels).states((value,))
+    (state,) = Inputs(count=1, area=RegisterArea.HOLDING_REGISTER, level=levels).states((value,))
     order = list(bounds)
     assert order.index(state) == sum(value >= bound for bound in bounds.values() if bound is not None)

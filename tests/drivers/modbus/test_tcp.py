@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from drivers.driver import NoTap, PortError
+from drivers.driver import NoObserver, PortError
 from drivers.modbus.tcp import TcpPort, connect
 
 
@@ -20,7 +20,7 @@ def listening(backlog: int = 5) -> Iterator[socket.socket]:
 
 
 async def reach(port: int, reply_timeout: float = 0.3) -> TcpPort:
-    return await connect("127.0.0.1", port, NoTap(), reply_timeout)
+    return await connect("127.0.0.1", port, NoObserver(), reply_timeout)
 
 
 def test_bytes_pass_and_the_end_of_the_other_side_is_an_error() -> None:

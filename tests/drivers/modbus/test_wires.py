@@ -17,11 +17,11 @@ from drivers.events import (
     DeviceEvent,
     DeviceOffline,
     DeviceOnline,
-    Hold,
     InputState,
     Point,
     Pulse,
-    Release,
+    SwitchOff,
+    SwitchOn,
 )
 from drivers.modbus.driver import TCP, ModbusBoard, ModbusTcpBus
 from tests.drivers.conformance import eventually, play, running, states
@@ -66,7 +66,7 @@ def test_a_port_that_vanishes_and_returns(tmp_path: Path) -> None:
     async def body() -> None:
         with rtu_rig(tmp_path) as (rig, wire):
             async with running(rig):
-                rig.driver.send(Hold(OUT))
+                rig.driver.send(SwitchOn(OUT))
                 await eventually(rig.energised)
                 wire.order("unplug cp")
                 await eventually(lambda: not rig.online())
@@ -74,7 +74,7 @@ def test_a_port_that_vanishes_and_returns(tmp_path: Path) -> None:
                 assert isinstance(offline, DeviceOffline)
                 assert str(tmp_path / "cp") in offline.why
                 rig.set_input(True)
-                rig.driver.send(Release(OUT))
+                rig.driver.send(SwitchOff(OUT))
                 wire.order("replug cp")
                 await eventually(lambda: rig.online() == rig.devices)
                 await eventually(lambda: not rig.energised())
@@ -149,8 +149,8 @@ def test_two_boards_and_a_third_that_is_absent(tmp_path: Path) -> None:
             await eventually(lambda: rig.online() == {"main", "side"})
             await eventually(lambda: [e for e in rig.of(DeviceOffline) if e.device == "gone"])
             rig.driver.send(Pulse(OUT, 0.3))
-            rig.driver.send(Hold(Point("side", "out4")))
-            rig.driver.send(Hold(Point("gone", "out1")))
+            rig.driver.send(SwitchOn(Point("side", "out4")))
+            rig.driver.send(SwitchOn(Point("gone", "out1")))
             await eventually(lambda: two.is_on(4))
             await eventually(lambda: not one.is_on(1) and one.events("output"))
             two.say("input 3 on")

@@ -12,7 +12,6 @@ from drivers.events import (
     DeviceAlarm,
     DeviceOffline,
     DeviceOnline,
-    Hold,
     InputChanged,
     InputState,
     KeyPress,
@@ -21,7 +20,8 @@ from drivers.events import (
     Pulse,
     ReadError,
     ReadFault,
-    Release,
+    SwitchOff,
+    SwitchOn,
     TamperChanged,
 )
 from drivers.osdp.handshake import KeyChange
@@ -282,10 +282,10 @@ def test_relay_first_and_newest_light_wins() -> None:
 def test_hold_release_and_the_resting_colour() -> None:
     model = ModelReader(key=KEY)
     bench = settled(model)
-    for command in (Hold(Point("r0", "out0")), Led("r0", Colour.BLUE, blink=True)):
+    for command in (SwitchOn(Point("r0", "out0")), Led("r0", Colour.BLUE, blink=True)):
         bench.bus.send("r0", command, bench.now)
     bench.run(1.0)
-    bench.bus.send("r0", Release(Point("r0", "out0")), bench.now)
+    bench.bus.send("r0", SwitchOff(Point("r0", "out0")), bench.now)
     bench.run(1.0)
     resting = bytes([0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 4, 0])
     assert model.done == [(Cmd.OUT, bytes([0, 2, 0, 0])), (Cmd.LED, resting), (Cmd.OUT, bytes([0, 1, 0, 0]))]

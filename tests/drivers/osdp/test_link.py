@@ -18,7 +18,6 @@ from drivers.events import (
     DeviceAlarm,
     DeviceOffline,
     DeviceOnline,
-    Hold,
     InputChanged,
     InputState,
     KeyPress,
@@ -27,6 +26,7 @@ from drivers.events import (
     Pulse,
     ReadError,
     ReadFault,
+    SwitchOn,
     TamperChanged,
 )
 from drivers.osdp.driver import DRIVER
@@ -94,7 +94,7 @@ def test_outputs_are_off_when_the_driver_ends(segment: Segment) -> None:
     async def hold() -> None:
         async with running(panel(peers)) as front:
             await front.expect(DeviceOnline)
-            front.driver.send(Hold(Point("r0", "out0")))
+            front.driver.send(SwitchOn(Point("r0", "out0")))
             assert (await pd.hear("output"))["control_code"] == 2
 
     asyncio.run(hold())
@@ -247,4 +247,4 @@ def test_a_command_for_a_reader_or_output_that_is_not_there_is_refused() -> None
     with pytest.raises(DriverUsageError, match='no reader "r9"'):
         driver.send(Buzz("r9"))
     with pytest.raises(DriverUsageError, match='no output "out5"'):
-        driver.send(Hold(Point("r0", "out5")))
+        driver.send(SwitchOn(Point("r0", "out5")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drivers.events import Command, DeviceAlarm, Hold, Point, Pulse, Release
+from drivers.events import Command, DeviceAlarm, Point, Pulse, SwitchOff, SwitchOn
 from drivers.osdp import messages
 from drivers.osdp.messages import Cmd, NakCode, OutputControl, Reply
 from drivers.osdp.outputs import EDGE, Mismatch, Outputs
@@ -53,7 +53,7 @@ def test_the_next_look_is_behind_the_end_of_a_pulse() -> None:
 # ------------------------------------------------------------------ on the bus
 
 
-@pytest.mark.parametrize("command", [Pulse(OUT, 3.0), Hold(OUT), Release(OUT)])
+@pytest.mark.parametrize("command", [Pulse(OUT, 3.0), SwitchOn(OUT), SwitchOff(OUT)])
 def test_a_reader_that_obeys_is_no_alarm(command: Command) -> None:
     bench = settled(ModelReader(key=KEY))
     bench.bus.send("r0", command, bench.now)
@@ -75,7 +75,7 @@ def test_a_relay_that_stays_on_is_an_alarm_and_told_again() -> None:
 def test_a_held_relay_that_lost_its_power_for_a_moment_is_an_alarm_and_told_again() -> None:
     model = ModelReader(key=KEY)
     bench = settled(model)
-    bench.bus.send("r0", Hold(OUT), bench.now)
+    bench.bus.send("r0", SwitchOn(OUT), bench.now)
     bench.run(1.0)
     model.on_until.clear()
     (alarm,) = of(DeviceAlarm, bench.run(31.0))
@@ -97,6 +97,6 @@ def test_a_reader_that_does_not_know_the_question_is_asked_once() -> None:
     model.answers[Cmd.OSTAT] = (Reply.NAK, bytes([NakCode.UNKNOWN_COMMAND]))
     bench = settled(model)
     asked = bench.bus.sessions[0].service.polls
-    bench.bus.send("r0", Hold(OUT), bench.now)
+    bench.bus.send("r0", SwitchOn(OUT), bench.now)
     assert not of(DeviceAlarm, bench.run(5.0))
     assert bench.bus.sessions[0].service.polls > asked

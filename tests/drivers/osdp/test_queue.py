@@ -7,15 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.driver import DriverUsageError
-from drivers.events import Buzz, Colour, Command, Hold, Led, Point, Pulse, Release
+from drivers.events import Buzz, Colour, Command, Led, Point, Pulse, SwitchOff, SwitchOn
 from drivers.osdp.messages import Cmd, OutputControl
 from drivers.osdp.queue import RELAY_PATIENCE, SERVICE_LIMIT, Outbox, Outgoing
 
 OUTPUTS = [Point("r0", "out0"), Point("r0", "out1")]
 commands = st.one_of(
     st.builds(Pulse, st.sampled_from(OUTPUTS), st.floats(0.1, 60.0)),
-    st.builds(Hold, st.sampled_from(OUTPUTS)),
-    st.builds(Release, st.sampled_from(OUTPUTS)),
+    st.builds(SwitchOn, st.sampled_from(OUTPUTS)),
+    st.builds(SwitchOff, st.sampled_from(OUTPUTS)),
     st.builds(Led, st.just("r0"), st.sampled_from(Colour), st.none() | st.floats(0.1, 9.0), blink=st.booleans()),
     st.builds(Buzz, st.just("r0"), st.integers(1, 3), st.floats(0.1, 1.0)),
 )
@@ -46,14 +46,16 @@ def test_it_holds_no_more_than_a_reader_has(orders: list[Command]) -> None:
     relays = [outgoing.relay for outgoing in taken]
     assert relays == sorted(relays, reverse=True), "relays first"
     for point in OUTPUTS:
-        last = [order for order in orders if isinstance(order, Pulse | Hold | Release) and order.point == point]
+        last = [
+            order for order in orders if isinstance(order, Pulse | SwitchOn | SwitchOff) and order.point == point
+        ]
         sent = [outgoing.data[1] for outgoing in taken if outgoing.slot == point.line]
-        kinds = {Pulse: OutputControl.PULSE_ON, Hold: OutputControl.ON, Release: OutputControl.OFF}
+        kinds = {Pulse: OutputControl.PULSE_ON, SwitchOn: OutputControl.ON, SwitchOff: OutputControl.OFF}
         assert sent == [kinds[type(order)] for order in last[-1:]], "and of them the newest"
 
 
 def test_a_relay_that_waited_too_long_is_dropped_but_a_lock_is_locked_however_late() -> None:
-    outbox = filled(Pulse(OUTPUTS[0], 5.0), Release(OUTPUTS[1]))
+    outbox = filled(Pulse(OUTPUTS[0], 5.0), SwitchOff(OUTPUTS[1]))
     assert outbox.expired(100.0 + RELAY_PATIENCE) == []
     assert [late.slot for late in outbox.expired(100.1 + RELAY_PATIENCE)] == ["out0"]
     assert [outgoing.slot for outgoing in emptied(outbox)] == ["out1"]
@@ -62,7 +64,7 @@ def test_a_relay_that_waited_too_long_is_dropped_but_a_lock_is_locked_however_la
 def test_what_was_not_confirmed_goes_back_unless_something_newer_came() -> None:
     outbox = filled(Pulse(OUTPUTS[0], 5.0), Buzz("r0"))
     first, buzz = emptied(outbox)
-    outbox.put(Release(OUTPUTS[0]), 101.0)
+    outbox.put(SwitchOff(OUTPUTS[0]), 101.0)
     outbox.put_back(first)
     outbox.put_back(buzz)
     assert next(outgoing.data[1] for outgoing in emptied(outbox)) == OutputControl.OFF
@@ -78,9 +80,9 @@ def test_the_resting_light_comes_again_with_every_session() -> None:
 
 
 def test_at_the_end_every_output_that_was_switched_on_is_switched_off() -> None:
-    outbox = filled(Pulse(OUTPUTS[0], 5.0), Hold(OUTPUTS[1]))
+    outbox = filled(Pulse(OUTPUTS[0], 5.0), SwitchOn(OUTPUTS[1]))
     emptied(outbox)
-    outbox.put(Release(OUTPUTS[1]), 100.0)
+    outbox.put(SwitchOff(OUTPUTS[1]), 100.0)
     outbox.switch_off(101.0)
     assert sorted((each.slot, each.data[1]) for each in emptied(outbox)) == [("out0", 1), ("out1", 1)]
     outbox.switch_off(102.0)
@@ -98,9 +100,9 @@ def test_a_technician_s_commands_are_few_and_not_moved_to_another_session() -> N
 
 def test_an_output_that_is_not_there_is_refused() -> None:
     with pytest.raises(DriverUsageError, match='no output "out2"; the reader has out0, out1'):
-        filled(Hold(Point("r0", "out2")))
+        filled(SwitchOn(Point("r0", "out2")))
     with pytest.raises(DriverUsageError, match="the reader has none"):
-        Outbox(0).put(Hold(OUTPUTS[0]), 100.0)
+        Outbox(0).put(SwitchOn(OUTPUTS[0]), 100.0)
 
 
 def test_nothing_of_a_key_is_shown() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from drivers.events import CardRead, DeviceAlarm, InputState, KeyPress, ReadError, ReadFault, TamperChanged
 from drivers.osdp.messages import MessageError, Reply
-from drivers.osdp.reports import Freshness, Reports
+from drivers.osdp.reports import ReadFreshness, Reports
 from tests.drivers.osdp.panel import of
 from tests.peers.osdp_model import raw_card
 
@@ -22,7 +22,7 @@ def reports(limit: float = 2.0, inputs: int = 2) -> Reports:
 
 
 def test_a_read_is_no_older_than_the_last_empty_queue() -> None:
-    freshness = Freshness(2.0)
+    freshness = ReadFreshness(2.0)
     assert "since before it came online" in freshness.objection(100.0)
     freshness.queue_empty(100.0)
     assert freshness.objection(102.0) == ""

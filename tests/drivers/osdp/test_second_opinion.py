@@ -16,12 +16,12 @@ from drivers.events import (
     Colour,
     DeviceAlarm,
     DeviceOnline,
-    Hold,
     KeyPress,
     Led,
     Point,
     Pulse,
-    Release,
+    SwitchOff,
+    SwitchOn,
 )
 from drivers.osdp.settings import OsdpReader
 from tests.peers.osdp_bench import Panel, Peers, running
@@ -63,7 +63,7 @@ def test_both_say_and_understand_the_same(python: Path, peers: Peers, check: str
             assert (card.length, card.value) == (26, int(CARD, 2))
             pd.tell("keys 31397F0D")
             assert (await panel.expect(KeyPress)).keys == "19*#"
-            for command in (Hold(OUT), Release(OUT)):
+            for command in (SwitchOn(OUT), SwitchOff(OUT)):
                 panel.driver.send(command)
                 await panel.polled(4)
             panel.driver.readers.show_text("r0", "Good morning", None)

@@ -13,7 +13,7 @@ from drivers.osdp.frame import Frame, encode
 from drivers.osdp.handshake import Handshake
 from drivers.osdp.messages import Cmd, NakCode, Reply
 from drivers.osdp.session import Session
-from drivers.osdp.states import Step
+from drivers.osdp.states import SessionState
 from tests.drivers.osdp.panel import CARD, INSTALL, KEY, REQUIRED, entropy, of, settled, wire
 from tests.peers.osdp_model import ModelReader, ModelWire, raw_card
 
@@ -170,7 +170,7 @@ def test_the_table_of_the_steps_names_each_of_them_once() -> None:
     from drivers.osdp import states
 
     rows = [line.split()[0] for line in (states.__doc__ or "").splitlines() if line and line.split()[0].isupper()]
-    assert rows == [step.name for step in Step]
+    assert rows == [step.name for step in SessionState]
 
 
 def test_the_status_says_what_is_going_on() -> None:

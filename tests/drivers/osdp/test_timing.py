@@ -16,13 +16,13 @@ from drivers.osdp.timing import (
     REPLY_DELAY,
     RETRY_PAUSE,
     SHORTEST_DELAY,
-    Patience,
+    RetryTimer,
 )
 
 
-def after(*delays: float) -> Patience:
+def after(*delays: float) -> RetryTimer:
     """That of a reader which answered with these delays."""
-    patience = Patience()
+    patience = RetryTimer()
     for delay in delays:
         patience.answered(delay)
     return patience
@@ -74,7 +74,7 @@ def test_one_slow_answer_is_remembered_for_a_while() -> None:
 
 
 def test_retries_follow_at_once_and_then_with_pauses() -> None:
-    patience = Patience()
+    patience = RetryTimer()
     dues = []
     for attempt in range(1, ATTEMPTS + 1):
         patience.missed(attempt, 50.0)
@@ -82,7 +82,7 @@ def test_retries_follow_at_once_and_then_with_pauses() -> None:
     assert dues == [0.0] * (IMMEDIATE_ATTEMPTS - 1) + [RETRY_PAUSE] * (ATTEMPTS - IMMEDIATE_ATTEMPTS + 1)
 
 
-def full_looks(patience: Patience, seconds: float) -> list[int]:
+def full_looks(patience: RetryTimer, seconds: float) -> list[int]:
     """Whole seconds between the full-length looks for an absent reader."""
     now, found = 0.0, []
     while now < seconds:
@@ -96,7 +96,7 @@ def full_looks(patience: Patience, seconds: float) -> list[int]:
 
 
 def test_an_unknown_reader_is_looked_for_in_full_length_less_and_less() -> None:
-    assert full_looks(Patience(), 48.0) == [1, 2, 4, 8, 10, 10, 10]
+    assert full_looks(RetryTimer(), 48.0) == [1, 2, 4, 8, 10, 10, 10]
 
 
 def test_a_quick_reader_is_looked_for_in_full_length_every_half_a_minute() -> None:
@@ -111,7 +111,7 @@ def test_a_reader_heard_too_late_is_given_its_time_at_once() -> None:
     assert patience.reply_delay(100.2) == REPLY_DELAY
 
 
-def tries(patience: Patience, seconds: float) -> list[int]:
+def tries(patience: RetryTimer, seconds: float) -> list[int]:
     """Whole seconds between the attempts to prove a reader that is refused each time."""
     now, tried = 0.0, []
     while now < seconds:
@@ -124,7 +124,7 @@ def tries(patience: Patience, seconds: float) -> list[int]:
 
 
 def test_a_refused_reader_is_looked_at_often_and_tried_at_most_every_ten_seconds() -> None:
-    patience = Patience()
+    patience = RetryTimer()
     assert tries(patience, 46.0) == [1, 2, 4, 8, 10, 10, 10]
     patience.in_service(0.0)
     patience.stranger()
@@ -132,7 +132,7 @@ def test_a_refused_reader_is_looked_at_often_and_tried_at_most_every_ten_seconds
 
 
 def test_a_refused_reader_that_was_away_is_tried_at_once() -> None:
-    patience = Patience()
+    patience = RetryTimer()
     patience.refused(100.0)
     assert patience.still_refused(100.5)
     patience.not_found(100.5, offline=True)

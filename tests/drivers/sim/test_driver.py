@@ -12,7 +12,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from drivers.driver import Context, PortError
-from drivers.events import CardRead, DeviceEvent, DeviceOnline, Hold, Point
+from drivers.events import CardRead, DeviceEvent, DeviceOnline, Point, SwitchOn
 from drivers.sim.driver import DRIVER, SimBoard, SimBus, SimDriver, SimReader
 from tests.drivers.conformance import eventually
 
@@ -37,7 +37,7 @@ def test_it_stands_in_for_devices_with_lines_of_any_name() -> None:
     assert DRIVER.lines(settings) == ({"22"}, {"5", "6"})
     driver = DRIVER.create(SimBus(), {chip: settings}, context)
     assert isinstance(driver, SimDriver)
-    driver.send(Hold(Point(chip, "22")))
+    driver.send(SwitchOn(Point(chip, "22")))
     assert driver.bench.output(Point(chip, "22"))
 
 

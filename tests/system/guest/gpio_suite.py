@@ -28,13 +28,13 @@ from drivers.events import (
     DeviceEvent,
     DeviceOffline,
     DeviceOnline,
-    Hold,
     InputChanged,
     InputState,
     Point,
     Pulse,
     ReadError,
-    Release,
+    SwitchOff,
+    SwitchOn,
 )  # fmt: skip
 from drivers.gpio.settings import GpioChip, GpioInput, GpioOutput, WiegandReader
 from drivers.registry import load
@@ -261,8 +261,8 @@ async def outputs(chip: SimulatedChip) -> None:
         off = await running.until(lambda: not chip.level(LOCK))
         took = time.monotonic() - began
         check("a pulse of 0.3 s ends by itself", on and off and 0.29 <= took < 2, f"{took:.3f} s")
-        running.driver.send(Hold(lock))
-        running.driver.send(Hold(Point("cab", "siren")))
+        running.driver.send(SwitchOn(lock))
+        running.driver.send(SwitchOn(Point("cab", "siren")))
         levels = chip.level(LOCK), chip.level(SIREN)
         check("GPIO outputs are held", levels == (True, False), str(levels))
     levels = chip.level(LOCK), chip.level(SIREN)
@@ -315,11 +315,11 @@ async def killed(chip: SimulatedChip) -> None:
 async def unplugged(chip: SimulatedChip) -> None:
     """The chip vanishes while the lock is held, and returns under its name: that is told, and the lock is off."""
     async with started(load("gpio"), board(chip)) as running:
-        running.driver.send(Hold(Point("cab", "lock")))
+        running.driver.send(SwitchOn(Point("cab", "lock")))
         held = chip.level(LOCK)
         chip.unplug()
         gone = await running.until(lambda: any(isinstance(event, DeviceOffline) for event in running.events))
-        running.driver.send(Release(Point("cab", "lock")))
+        running.driver.send(SwitchOff(Point("cab", "lock")))
         chip.replug()
         back = await running.until(lambda: sum(isinstance(event, DeviceOnline) for event in running.events) == 2)
         text = f"held {held}, gone {gone}, back {back}, lock {chip.level(LOCK)}"
@@ -328,9 +328,9 @@ async def unplugged(chip: SimulatedChip) -> None:
 
 
 async def hold(chip: SimulatedChip) -> None:
-    """Hold the lock until killed."""
+    """SwitchOn the lock until killed."""
     async with started(load("gpio"), board(chip)) as running:
-        running.driver.send(Hold(Point("cab", "lock")))
+        running.driver.send(SwitchOn(Point("cab", "lock")))
         print("held", flush=True)
         await asyncio.Event().wait()
 

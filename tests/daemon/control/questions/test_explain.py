@@ -17,10 +17,10 @@ from cache.journal.reader import JournalReader
 from cache.model import CredentialKind, Directory, Moment, Outcome
 from daemon.config.load import load_site
 from daemon.config.site import Site
-from daemon.control.questions.access import Access, AccessQuestion
-from daemon.control.questions.conditions import Conditions, conditions_of
+from daemon.control.questions.access import AccessLister, AccessQuestion
+from daemon.control.questions.conditions import QueryContext, conditions_of
 from daemon.control.questions.explain import Explainer
-from daemon.control.questions.places import Place
+from daemon.control.questions.places import ReaderLocation
 from daemon.control.reports import GroupReport, MemberReport, PassengerReport, PathReport
 from daemon.decision.decide import decide
 from daemon.decision.request import AccessRequest
@@ -82,20 +82,20 @@ class Stage:
 
     controller: Controller
     explainer: Explainer
-    conditions: Conditions
+    conditions: QueryContext
 
     @property
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[ReaderLocation]:
         """Every reader."""
         for setup in self.controller.around.rules.doors.values():
             for reader in setup.readers:
-                yield Place(setup, reader)
+                yield ReaderLocation(setup, reader)
 
     def ask(self, **question: object) -> list[object]:
         """The items of ``latchctl access --at``."""
         doors = self.controller.around.rules.doors
         asked = AccessQuestion(self.conditions, True, **question)  # type: ignore[arg-type]  # names, for brevity
-        return [item for chunk in Access(self.explainer, doors, asked).items() for item in chunk]
+        return [item for chunk in AccessLister(self.explainer, doors, asked).items() for item in chunk]
 
 
 @contextmanager
@@ -168,7 +168,7 @@ def test_who_may_pass_are_those_who_are_not_denied(bench: Bench, directory: Dire
             levels, at = setup.rules.levels, on.conditions.now.utc
             opened = {level.name for level in levels if level_open(level, setup.rules.zone, at)}
             for person in directory.people.values():
-                report = on.explainer.person(Place(setup, setup.entry), person, on.conditions)
+                report = on.explainer.person(ReaderLocation(setup, setup.entry), person, on.conditions)
                 paths = [i for i in on.ask(door=setup, person=person) if isinstance(i, PathReport)]
                 assert bool(paths) == (report.outcome != Outcome.DENY)
                 assert all(path.level in opened for path in paths)

@@ -28,7 +28,17 @@ from daemon.doors.controller.effects import Effects
 from daemon.doors.controller.orders import DoorAction, OperatorOrder
 from daemon.doors.controller.rules import controller_rules
 from daemon.doors.controller.site_state import ControllerRules
-from drivers.events import CardRead, DeviceEvent, Hold, InputChanged, InputState, KeyPress, Point, Pulse, Release
+from drivers.events import (
+    CardRead,
+    DeviceEvent,
+    InputChanged,
+    InputState,
+    KeyPress,
+    Point,
+    Pulse,
+    SwitchOff,
+    SwitchOn,
+)
 
 SITE = Path(__file__).parent / "site.toml"
 KEY = bytes(range(32))
@@ -132,9 +142,9 @@ class Bench:
             match command:
                 case Pulse(point, seconds):
                     self.outputs[str(point)] = self.monotonic + seconds
-                case Hold(point):
+                case SwitchOn(point):
                     self.outputs[str(point)] = float("inf")
-                case Release(point):
+                case SwitchOff(point):
                     self.outputs[str(point)] = OFF_FOR_EVER
                 case _:
                     pass

@@ -9,7 +9,7 @@ import pytest
 
 from cache.model import Mode
 from daemon.doors.controller.orders import DoorAction
-from daemon.doors.door.table import Opening
+from daemon.doors.door.table import DoorPosition
 from tests.daemon.decision.test_access_rules_page import table
 from tests.daemon.doors.controller.bench import Bench
 
@@ -27,7 +27,7 @@ def strike(bench: Bench) -> Callable[[], bool]:
 def held_open(bench: Bench) -> Callable[[], bool]:
     bench.badge("ann")
     bench.line("in1", on=False)
-    return lambda: bench.controller.units["lobby"].state.opening in (Opening.OPEN, Opening.WARNED)
+    return lambda: bench.controller.units["lobby"].state.opening in (DoorPosition.OPEN, DoorPosition.WARNED)
 
 
 def lockout(bench: Bench) -> Callable[[], bool]:

@@ -18,7 +18,7 @@ from drivers.events import (
     Led,
     ReadError,
     ReadFault,
-    Release,
+    SwitchOff,
     TamperChanged,
 )
 from tests.daemon.doors.controller.bench import Bench, rules
@@ -34,7 +34,7 @@ def test_commands_leave_before_anything_is_on_record(bench: Bench) -> None:
 
 def test_the_start_switches_every_lock_off_and_shows_the_resting_light(bench: Bench) -> None:
     effects = bench.start()
-    released = [one.point for one in effects.commands if isinstance(one, Release)]
+    released = [one.point for one in effects.commands if isinstance(one, SwitchOff)]
     assert released == [setup.lock for setup in rules().doors.values()]
     assert effects.events[0].name is EventName.SYSTEM_START
 

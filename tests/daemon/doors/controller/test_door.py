@@ -9,7 +9,17 @@ import pytest
 from cache.model import EventName, Mode, ModeCause
 from daemon.doors.controller.orders import DoorAction
 from daemon.doors.door.state import Contact, Signal
-from drivers.events import Colour, DeviceOffline, DeviceOnline, Hold, InputChanged, InputState, Led, Point, Release
+from drivers.events import (
+    Colour,
+    DeviceOffline,
+    DeviceOnline,
+    InputChanged,
+    InputState,
+    Led,
+    Point,
+    SwitchOff,
+    SwitchOn,
+)
 from tests.daemon.doors.controller.bench import Bench, rules
 
 
@@ -108,11 +118,11 @@ def test_the_light_at_rest_tells_whether_a_card_is_needed(bench: Bench) -> None:
     effects = bench.order(DoorAction.UNLOCK)
     lights = [(one.reader, one.colour) for one in effects.commands if isinstance(one, Led)]
     assert lights == [("lobby-in", Colour.GREEN), ("lobby-out", Colour.GREEN)]
-    assert Hold(rules().doors["lobby"].lock) in effects.commands
+    assert SwitchOn(rules().doors["lobby"].lock) in effects.commands
     effects = bench.order(DoorAction.LOCK)
     lights = [(one.reader, one.colour) for one in effects.commands if isinstance(one, Led)]
     assert lights == [("lobby-in", Colour.RED), ("lobby-out", Colour.RED)]
-    assert Release(rules().doors["lobby"].lock) in effects.commands
+    assert SwitchOff(rules().doors["lobby"].lock) in effects.commands
 
 
 def test_an_order_that_changes_nothing_is_not_written_again(bench: Bench) -> None:

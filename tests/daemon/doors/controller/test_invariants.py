@@ -19,8 +19,8 @@ from cache.model import ClockQuality, Event, EventName, Freshness, Mode, ModeCau
 from daemon.doors.controller.effects import Effects
 from daemon.doors.controller.orders import DoorAction
 from daemon.doors.door.modes import forget_past
-from daemon.doors.door.table import Opening
-from drivers.events import DeviceOffline, DeviceOnline, Hold, InputState, Pulse
+from daemon.doors.door.table import DoorPosition
+from drivers.events import DeviceOffline, DeviceOnline, InputState, Pulse, SwitchOn
 from tests.daemon.doors.controller.bench import OFF_FOR_EVER, PEOPLE, Bench, rules
 
 DOORS = tuple(rules().doors)
@@ -43,7 +43,7 @@ class Watched(Bench):
         for command in effects.commands:
             if isinstance(command, Pulse):
                 assert 0.0 < command.seconds <= longest[str(command.point)] + 1e-6
-            elif isinstance(command, Hold):
+            elif isinstance(command, SwitchOn):
                 door = next(setup for setup in rules().doors.values() if setup.lock == command.point)
                 assert self.controller.units[door.name].state.mode is Mode.UNLOCKED
         return super().take(effects)
@@ -201,7 +201,7 @@ class ControllerModel(RuleBasedStateMachine):
             case EventName.DOOR_CLOSED if not self.bench.released(door):
                 self.shunt[door] = OFF_FOR_EVER
             case EventName.DOOR_FORCED:
-                assert self.bench.controller.units[door].state.opening is Opening.FORCED
+                assert self.bench.controller.units[door].state.opening is DoorPosition.FORCED
                 assert not self.bench.released(door)
                 assert now >= self.shunt[door], "forced inside a shunt"
             case EventName.DOOR_MODE if mode in BARRED:

@@ -14,7 +14,7 @@ from daemon.config.load import load_site
 from daemon.doors.controller.controller import Controller
 from daemon.doors.controller.effects import Effects
 from daemon.doors.controller.rules import controller_rules
-from drivers.events import DeviceOnline, KeyPress, Release
+from drivers.events import DeviceOnline, KeyPress, SwitchOff
 
 SITE = Path(__file__).parents[3] / "scenarios" / "site.toml"
 NOW = Moment(datetime(2026, 3, 2, 9, 0, tzinfo=UTC), 1000.0, ClockQuality.SYNCED)
@@ -42,7 +42,7 @@ def test_a_door_whose_orders_cannot_be_read_is_in_lockdown_until_released(text: 
     door = started.controller.units["lobby"]
     assert door.state.mode is Mode.LOCKDOWN
     assert not door.state.released
-    assert Release(door.setup.lock) in started.effects.commands
+    assert SwitchOff(door.setup.lock) in started.effects.commands
     assert "could not be read" in str(started.effects.state["mode.lobby"]), "the lockdown itself is kept"
 
 

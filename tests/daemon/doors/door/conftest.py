@@ -17,28 +17,28 @@ from daemon.doors.door.state import (
     DoorState,
     Effect,
     Granted,
-    LockDoor,
+    Lock,
     ModeChanged,
-    Record,
-    ReleaseLock,
+    RecordEvent,
     RexRead,
     Signal,
     Timer,
+    Unlock,
 )
 
 
 def word(effect: Effect) -> str:
     """One effect as a word: commands in capitals, events by name."""
     match effect:
-        case ReleaseLock(None):
+        case Unlock(None):
             return "HOLD"
-        case ReleaseLock(seconds):
+        case Unlock(seconds):
             return f"RELEASE {seconds:g}"
-        case LockDoor():
+        case Lock():
             return "LOCK"
         case CountEntry(person):
             return f"COUNT {person}"
-        case Record(event):
+        case RecordEvent(event):
             return event.name.value
 
 

@@ -29,20 +29,20 @@ from daemon.doors.door.state import (
     DoorEvent,
     Effect,
     Granted,
-    LockDoor,
+    Lock,
     LockRestored,
     ModeChanged,
-    Pulse,
+    OperatorPulse,
     ReaderLink,
-    Record,
-    ReleaseLock,
+    RecordEvent,
     Relock,
     RexRead,
     Signal,
     Tamper,
     Timer,
+    Unlock,
 )
-from daemon.doors.door.table import Opening, Rex
+from daemon.doors.door.table import DoorPosition, Rex
 
 NEVER = float("-inf")
 BARRED = (Mode.BLOCKED, Mode.LOCKDOWN)
@@ -96,7 +96,7 @@ class DoorModel(RuleBasedStateMachine):
             until = min(max(until, self.now + 1.0), self.now + self.state.config.longest_release)
             self.granted_until = max(self.granted_until, until)
             self.leave_until = max(self.leave_until, until)
-        self.send(Pulse(seconds))
+        self.send(OperatorPulse(seconds))
 
     @rule(signal=st.sampled_from([Signal.ON, Signal.OFF, Signal.ON, Signal.OFF, *Signal]))
     def rex(self, signal: Signal) -> None:
@@ -156,7 +156,7 @@ class DoorModel(RuleBasedStateMachine):
         before = self.state
         self.state, effects = step(self.state, event, self.now)
         for effect in effects:
-            self.take(effect, before.opening is Opening.UNKNOWN)
+            self.take(effect, before.opening is DoorPosition.UNKNOWN)
         self.after(event, before)
 
     def after(self, event: DoorEvent, before: Any) -> None:
@@ -174,18 +174,18 @@ class DoorModel(RuleBasedStateMachine):
 
     def take(self, effect: Effect, found: bool) -> None:
         match effect:
-            case ReleaseLock(None):
+            case Unlock(None):
                 assert self.state.free
                 self.output_until = float("inf")
-            case ReleaseLock(float() as seconds):
+            case Unlock(float() as seconds):
                 assert 0 < seconds <= self.state.config.longest_release + 1e-6
                 self.output_until = self.now + seconds
-            case LockDoor():
+            case Lock():
                 self.output_until = NEVER
             case CountEntry():
                 self.entered += 1
                 assert self.entered <= self.people
-            case Record(event):
+            case RecordEvent(event):
                 self.counts[event.name] += 1
                 self.heard(event.name, found)
 
@@ -224,15 +224,15 @@ class DoorModel(RuleBasedStateMachine):
     @invariant()
     def alarms_are_one_for_one_opening(self) -> None:
         held = self.counts[EventName.DOOR_HELD] - self.counts[EventName.DOOR_HELD_CLEAR]
-        assert held == int(self.state.opening is Opening.HELD)
+        assert held == int(self.state.opening is DoorPosition.HELD)
         opened = self.counts[EventName.DOOR_OPENED] - self.counts[EventName.DOOR_CLOSED]
         assert opened == int(self.state.is_open)
 
     @invariant()
     def an_open_door_that_nobody_may_open_is_watched(self) -> None:
-        if self.state.opening in (Opening.OPEN, Opening.WARNED):
+        if self.state.opening in (DoorPosition.OPEN, DoorPosition.WARNED):
             assert self.state.held_at is not None
-        assert (self.state.opening is Opening.FREE) <= self.state.free
+        assert (self.state.opening is DoorPosition.FREE) <= self.state.free
 
     @invariant()
     def nobody_waits_for_ever(self) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from daemon.doors.door.machine import SHUNT_TAIL, deadline
 from daemon.doors.door.state import (
-    Pulse,
-    Record,
+    OperatorPulse,
+    RecordEvent,
     Relock,
 )
 
@@ -64,7 +64,7 @@ def test_both_of_two_people_are_counted(bench: Any) -> None:
     door = bench()
     door.grant("ann", "bob")
     assert door.contact("open") == ["door.opened", "access.taken", "access.taken", "COUNT ann", "COUNT bob"]
-    people = [e.event.person for e in door.effects if isinstance(e, Record) and e.event.person]
+    people = [e.event.person for e in door.effects if isinstance(e, RecordEvent) and e.event.person]
     assert people == ["ann", "bob"]
 
 
@@ -242,7 +242,7 @@ def test_egress_is_never_refused(bench: Any, mode: str) -> None:
 @pytest.mark.parametrize(("asked", "given"), [(None, "10"), (5.0, "5"), (0.1, "1"), (1e6, "30")])
 def test_pulse(bench: Any, asked: float | None, given: str) -> None:
     door = bench()
-    assert door.send(Pulse(asked)) == [f"RELEASE {given}", "door.released"]
+    assert door.send(OperatorPulse(asked)) == [f"RELEASE {given}", "door.released"]
     assert door.contact("open") == ["door.opened"]
     assert door.contact("closed") == ["door.closed", *RELOCKED]
 

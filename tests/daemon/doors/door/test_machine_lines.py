@@ -7,7 +7,7 @@ from typing import Any
 from daemon.doors.door.state import (
     LockRestored,
     ReaderLink,
-    Record,
+    RecordEvent,
     Tamper,
 )
 
@@ -17,7 +17,7 @@ RELOCKED = ["LOCK", "door.locked"]
 def test_first_reading_is_no_alarm(bench: Any) -> None:
     door = bench(fresh=True)
     assert door.contact("open") == ["door.opened"]
-    assert [e.event.detail for e in door.effects if isinstance(e, Record)] == [(("found", True),)]
+    assert [e.event.detail for e in door.effects if isinstance(e, RecordEvent)] == [(("found", True),)]
     assert door.wait(60) == ["door.held_warning", "door.held"]
     assert door.contact("closed") == ["door.closed", "door.held_clear"]
 
@@ -35,7 +35,9 @@ def test_a_fault_is_never_read_as_closed(bench: Any) -> None:
     door.contact("open")
     assert door.contact("cut") == ["input.fault"]
     assert door.contact("short") == ["input.fault"]
-    details = [e.event.detail for e in door.effects if isinstance(e, Record) and e.event.name == "input.fault"]
+    details = [
+        e.event.detail for e in door.effects if isinstance(e, RecordEvent) and e.event.name == "input.fault"
+    ]
     assert details == [(("input", "contact"), ("state", "cut")), (("input", "contact"), ("state", "short"))]
     assert door.wait(60) == [*RELOCKED, "door.held_warning", "door.held"]
     assert door.contact("closed") == ["input.clear", "door.closed", "door.held_clear"]
@@ -88,7 +90,7 @@ def test_what_goes_away_twice_is_told_twice_with_its_name(bench: Any) -> None:
         for reader in ("in", "out"):
             assert door.send(ReaderLink(reader, True)) == ["reader.online"]
             assert door.send(Tamper(reader, False)) == ["tamper.off"]
-    told = [(e.event.name, e.event.reader) for e in door.effects if isinstance(e, Record)]
+    told = [(e.event.name, e.event.reader) for e in door.effects if isinstance(e, RecordEvent)]
     assert len(told) == 16
     assert {reader for _, reader in told} == {"in", "out"}
     assert door.state.offline == door.state.tampered == frozenset()
@@ -100,7 +102,7 @@ def test_a_fault_names_its_line_and_kind(bench: Any) -> None:
     door.rex("off")
     door.contact("cut")
     door.contact("closed")
-    told = [(e.event.name, dict(e.event.detail)) for e in door.effects if isinstance(e, Record)]
+    told = [(e.event.name, dict(e.event.detail)) for e in door.effects if isinstance(e, RecordEvent)]
     assert told == [
         ("input.fault", {"input": "rex", "state": "short"}),
         ("input.clear", {"input": "rex"}),

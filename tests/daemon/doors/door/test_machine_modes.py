@@ -10,8 +10,8 @@ from cache.model import EventName, Mode, ModeCause
 from daemon.doors.door.machine import SHUNT_TAIL
 from daemon.doors.door.state import (
     ModeChanged,
-    Pulse,
-    Record,
+    OperatorPulse,
+    RecordEvent,
 )
 
 RELOCKED = ["LOCK", "door.locked"]
@@ -110,12 +110,12 @@ def test_lockdown_keeps_the_shunt_of_a_rex_that_only_shunts(bench: Any) -> None:
 def test_exempt_grant_in_lockdown_releases_and_blocked_never_does(bench: Any) -> None:
     door = bench()
     door.mode("lockdown", "lockdown")
-    assert door.send(Pulse()) == []
+    assert door.send(OperatorPulse()) == []
     assert door.grant() == ["RELEASE 10", "door.released"]
     assert door.mode("lockdown", "lockdown") == []
     assert door.wait(10) == [*RELOCKED, "access.not_taken"]
     door.mode("blocked", "override")
-    assert door.grant() == door.send(Pulse()) == []
+    assert door.grant() == door.send(OperatorPulse()) == []
 
 
 def test_fire_silences_and_never_relocks(bench: Any) -> None:
@@ -163,7 +163,7 @@ def test_fire_keeps_a_held_lock_released(bench: Any) -> None:
 def test_mode_events_say_mode_and_cause(bench: Any) -> None:
     door = bench()
     door.mode("unlocked", "exception")
-    events = [e.event for e in door.effects if isinstance(e, Record)]
+    events = [e.event for e in door.effects if isinstance(e, RecordEvent)]
     assert events[0].name is EventName.DOOR_MODE
     assert events[0].detail == (("mode", "unlocked"), ("cause", "exception"))
     assert door.send(ModeChanged(Mode.UNLOCKED, ModeCause.SCHEDULE)) == []

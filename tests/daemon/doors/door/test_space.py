@@ -16,7 +16,7 @@ from daemon.decision.request import Position
 from daemon.doors.door.durable import Durable
 from daemon.doors.door.space import Interlock, InterlockRule, Moved, Space, interlocked_by
 from daemon.doors.door.state import DoorConfig, DoorState
-from daemon.doors.door.table import Lock, Opening, Sense
+from daemon.doors.door.table import ContactLine, DoorPosition, LockState
 
 BERLIN = ZoneInfo("Europe/Berlin")
 AREAS = {"office": Area("office"), "lab": Area("lab", reset=240)}
@@ -151,26 +151,26 @@ def test_what_was_returned_is_the_whole_truth(steps: list[tuple[str, str, str | 
 
 def door(**keys: Any) -> DoorState:
     state = DoorState(DoorConfig(name="door", has_contact=keys.pop("has_contact", True)))
-    return replace(state, **({"sense": Sense.READ, "opening": Opening.CLOSED} | keys))
+    return replace(state, **({"sense": ContactLine.READ, "opening": DoorPosition.CLOSED} | keys))
 
 
 @pytest.mark.parametrize(
     ("other", "one_open", "one_released"),
     [
         (door(), False, False),
-        (door(lock=Lock.STRIKE), True, True),
-        (door(lock=Lock.EGRESS), True, True),
-        (door(lock=Lock.UNLOCKED), True, True),
-        (door(opening=Opening.OPEN), True, False),
-        (door(opening=Opening.FORCED), True, False),
-        (door(sense=Sense.FAULT), True, False),
-        (door(sense=Sense.UNREAD), True, False),
-        (door(has_contact=False, sense=Sense.UNREAD), False, False),
-        (door(has_contact=False, lock=Lock.STRIKE), True, True),
+        (door(lock=LockState.STRIKE), True, True),
+        (door(lock=LockState.EGRESS), True, True),
+        (door(lock=LockState.UNLOCKED), True, True),
+        (door(opening=DoorPosition.OPEN), True, False),
+        (door(opening=DoorPosition.FORCED), True, False),
+        (door(sense=ContactLine.FAULT), True, False),
+        (door(sense=ContactLine.UNREAD), True, False),
+        (door(has_contact=False, sense=ContactLine.UNREAD), False, False),
+        (door(has_contact=False, lock=LockState.STRIKE), True, True),
     ],
 )
 def test_interlock(other: DoorState, one_open: bool, one_released: bool) -> None:
-    states = {"a": door(lock=Lock.STRIKE, opening=Opening.OPEN), "b": other, "c": door()}
+    states = {"a": door(lock=LockState.STRIKE, opening=DoorPosition.OPEN), "b": other, "c": door()}
     for rule, busy in ((InterlockRule.ONE_OPEN, one_open), (InterlockRule.ONE_RELEASED, one_released)):
         sets = (Interlock(("x", "y"), rule), Interlock(("a", "b", "gone"), rule))
         assert interlocked_by("a", sets, states) == ("b" if busy else None)

@@ -21,8 +21,8 @@ from daemon.doors.door.table import (
     REX,
     SENSE,
     TRIGGER_TEXT,
-    Lock,
-    Opening,
+    DoorPosition,
+    LockState,
     Row,
     Trigger,
 )
@@ -175,11 +175,11 @@ def follow(bench: Any, row: str) -> list[Row[Any]]:
         assert ", ".join(tell(door, words[-1])) == expected
     assert getattr(door.state, region) == target
     state = door.state
-    assert (state.held_at is not None) is (state.opening in (Opening.OPEN, Opening.WARNED))
-    if state.opening is Opening.OPEN and region == "opening":
+    assert (state.held_at is not None) is (state.opening in (DoorPosition.OPEN, DoorPosition.WARNED))
+    if state.opening is DoorPosition.OPEN and region == "opening":
         assert state.held_at == door.now + state.config.held_open_time
-    assert (state.lock_until is not None) is (state.lock in (Lock.STRIKE, Lock.EGRESS))
-    assert state.egress_until is None or state.lock is not Lock.LOCKED
+    assert (state.lock_until is not None) is (state.lock in (LockState.STRIKE, LockState.EGRESS))
+    assert state.egress_until is None or state.lock is not LockState.LOCKED
     return taken
 
 
