@@ -146,6 +146,6 @@ def test_a_flipped_bit_is_never_another_frame(frame: bytes, at: int, bit: int) -
     intact = FrameReader().feed(frame)
     found = [each for each in FrameReader().feed(bytes(damaged)) if isinstance(each, Frame)]
     assert found != intact
-    # The length says where the check stands, the control byte which one it is: there another byte may fit by chance.
+    # The length says where the check stands, the control byte which one: there another byte may fit by chance.
     if at % len(frame) not in (2, 3, 4):
         assert found == []
