@@ -83,7 +83,7 @@ def measure(path: Path, people: int) -> None:
     took: dict[str, list[int]] = {name: [] for name in ("decision", "key", "find", "rules", "nobody", "select")}
     with Lookup(path) as lookup:
         controller = Controller(rules, lookup.find)
-        key_of = controller.around.key_of
+        key_of = controller.site_state.key_of
         bare = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
         query = "SELECT * FROM credential WHERE key = ?"
         nobody = Found((), lookup.freshness())
@@ -108,16 +108,16 @@ def measure(path: Path, people: int) -> None:
 
 
 def rules_say(controller: Controller, found: Found) -> Decision:
-    """What the reader's entry asks of the rules, for a card alone."""
-    entry = controller.entries[READER]
-    request = AccessRequest(entry.unit.setup.name, exit=entry.exiting)
-    state = controller.around.access_state(entry.unit, entry.exiting)
-    return decide(request, found, entry.unit.setup.rules, state, NOON)
+    """Return what the reader asks of the rules, for a card alone."""
+    reader = controller.readers[READER]
+    request = AccessRequest(reader.door.setup.name, exit=reader.exiting)
+    state = controller.site_state.access_state(reader.door, reader.exiting)
+    return decide(request, found, reader.door.setup.rules, state, NOON)
 
 
 def decision(controller: Controller, lookup: Lookup, number: int) -> None:
     """One whole decision, which must be a grant."""
-    found = lookup.find(controller.around.key_of(35, number))
+    found = lookup.find(controller.site_state.key_of(35, number))
     assert rules_say(controller, found).outcome is Outcome.GRANT
 
 

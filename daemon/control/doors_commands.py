@@ -93,7 +93,7 @@ class DoorsCommands:
             cache=cache_report(*found, now, doors.cache_trouble),
             sync=sync_report(await self._read(self._lookup.sync_state), quarantine is not None),
             journal=JournalReport(last.sequence if last is not None else 0, doors.writer.alarmed),
-            doors=tuple(door_report(unit) for unit in doors.controller.units.values()),
+            doors=tuple(door_report(door) for door in doors.controller.doors.values()),
             devices=tuple(device_report(bus, status) for bus, status in doors.hardware.status()),
             slowest_turn=round(doors.slowest, 6),
         )
@@ -162,14 +162,14 @@ class DoorsCommands:
     async def _door(self, call: Call) -> tuple[DoorReport, ...]:
         """Order something for one door or for all; each order is recorded with the user of the socket."""
         doors, now = self._doors, self._doors.now()
-        units = doors.controller.units
-        orders = tuple(door_orders(call.request.arguments, call.peer.user, tuple(units), now))
+        controllers = doors.controller.doors
+        orders = tuple(door_orders(call.request.arguments, call.peer.user, tuple(controllers), now))
         if call.request.arguments.get("until_edge"):
-            orders = tuple(replace(order, until=_next_edge(units[order.door], now)) for order in orders)
+            orders = tuple(replace(order, until=_next_edge(controllers[order.door], now)) for order in orders)
         for order in orders:
             doors.act(doors.controller.operate(order, now), now)
         durable = await self._durable()
-        return tuple(replace(door_report(unit), durable=durable) for unit in units.values())
+        return tuple(replace(door_report(door), durable=durable) for door in controllers.values())
 
     async def _forgive(self, call: Call) -> None:
         """Forget where a person is, or everybody in an area: their next entry is no anti-passback violation."""
@@ -193,9 +193,9 @@ class DoorsCommands:
         return await self._read(functools.partial(self._doors.writer.flush, DURABLE))
 
 
-def _next_edge(unit: DoorController, now: Moment) -> datetime:
+def _next_edge(door: DoorController, now: Moment) -> datetime:
     try:
-        return unit.next_edge(now)
+        return door.next_edge(now)
     except ValueError as error:
         raise RequestError(f"{error}; say a time instead") from None
 

@@ -247,26 +247,26 @@ class PassengerReport:
     kind: Literal["person"] = "person"
 
 
-def door_report(unit: DoorController) -> DoorReport:
+def door_report(door: DoorController) -> DoorReport:
     """How a door is now."""
-    state = unit.state
-    by, because, until = _ordered(unit)
+    state = door.state
+    by, because, until = _ordered(door)
     return DoorReport(
-        unit.setup.name,
+        door.setup.name,
         state.mode.value,
         state.cause.value,
         state.lock.value,
         state.opening.value,
-        state.contact.value if unit.setup.contact is not None else "none",
+        state.contact.value if door.setup.contact is not None else "none",
         by,
         because,
         until.isoformat() if until is not None else None,
     )
 
 
-def _ordered(unit: DoorController) -> tuple[str, str, datetime | None]:
+def _ordered(door: DoorController) -> tuple[str, str, datetime | None]:
     """Who ordered the mode that holds, why, and until when."""
-    lockdown, override, toggle = unit.ordered.lockdown, unit.ordered.override, unit.ordered.toggle
+    lockdown, override, toggle = door.ordered.lockdown, door.ordered.override, door.ordered.toggle
     if lockdown is not None:
         return lockdown.actor, lockdown.reason, None
     if override is not None:

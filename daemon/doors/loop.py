@@ -99,7 +99,7 @@ class Doors:
             group.create_task(self.hardware.run(), name="hardware")
             group.create_task(self._tick(), name="tick")
             group.create_task(notify.keep_alive(), name="watchdog")
-            notify.ready(f"{len(self.controller.units)} doors")
+            notify.ready(f"{len(self.controller.doors)} doors")
 
     def now(self) -> Moment:
         """This instant; never believed when it lies before what the journal already holds."""

@@ -26,17 +26,17 @@ def act_as(world: World, words: tuple[str, ...]) -> None:
 
 
 def _order_doors(world: World, order: OperatorOrder, options: dict[str, str]) -> None:
-    units, now = world.controller.units, world.now()
+    doors, now = world.controller.doors, world.now()
     order = replace(order, reason=options.get("because", ""))
     seconds = parse_duration(options["for"]) if "for" in options else None
     if order.action is DoorAction.PULSE:
         order = replace(order, seconds=seconds)
     elif seconds is not None:
         order = replace(order, until=now.utc + timedelta(seconds=seconds))
-    names = tuple(units) if order.door == "all" else (world.unit(order.door).setup.name,)
+    names = tuple(doors) if order.door == "all" else (world.unit(order.door).setup.name,)
     orders = [replace(order, door=name) for name in names]
     if "until" in options:
-        orders = [replace(one, until=units[one.door].next_edge(now)) for one in orders]
+        orders = [replace(one, until=doors[one.door].next_edge(now)) for one in orders]
     for one in orders:
         world.act(world.controller.operate(one, now))
 

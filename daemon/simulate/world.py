@@ -132,7 +132,7 @@ class World:
 
     def unit(self, door: str) -> DoorController:
         """A door by its name. ``ValueError``: there is none."""
-        return self.controller.units[known_name("door", door, self.controller.units)]
+        return self.controller.doors[known_name("door", door, self.controller.doors)]
 
     # -------------------------------------------------------------- the doors process
 

@@ -7,6 +7,7 @@ wire: they start at 0 (Modbus Application Protocol V1.1b3, section 4.4).
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import Field
@@ -204,13 +205,17 @@ class Profile:
             raise ValueError("expected [outputs], [inputs] or both")
 
     def lines(self) -> tuple[frozenset[str], frozenset[str]]:
-        """The names of the outputs and of the inputs."""
-        outputs = self.outputs.count if self.outputs else 0
-        inputs = self.inputs.count if self.inputs else 0
-        return (
-            frozenset(f"out{n + 1}" for n in range(outputs)),
-            frozenset(f"in{n + 1}" for n in range(inputs)),
-        )
+        """Return the names of the outputs and of the inputs."""
+        return _lines(self.outputs.count if self.outputs else 0, self.inputs.count if self.inputs else 0)
+
+
+@lru_cache
+def _lines(outputs: int, inputs: int) -> tuple[frozenset[str], frozenset[str]]:
+    """Return both sets of names; every relay command asks, so each kind of board gets them once."""
+    return (
+        frozenset(f"out{n + 1}" for n in range(outputs)),
+        frozenset(f"in{n + 1}" for n in range(inputs)),
+    )
 
 
 def _fits(address: int, count: int) -> None:

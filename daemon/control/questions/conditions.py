@@ -76,13 +76,13 @@ def conditions_of(controller: Controller, now: Moment, at: datetime | None, *, r
 
 
 def _snapshot(controller: Controller, running: bool) -> DoorsSnapshot:
-    around, units = controller.around, controller.units
+    site_state, doors = controller.site_state, controller.doors
     locked_together = (
-        {door for interlock in around.rules.interlocks for door in interlock.doors} if running else ()
+        {door for interlock in site_state.rules.interlocks for door in interlock.doors} if running else ()
     )
     return DoorsSnapshot(
-        {name: (unit.state.mode, unit.state.cause) for name, unit in units.items()},
-        {door: around.access_state(units[door], False).interlock for door in locked_together},
-        dict(around.space.positions),
-        {area: around.space.occupancy(area) for area in around.rules.areas},
+        {name: (door.state.mode, door.state.cause) for name, door in doors.items()},
+        {door: site_state.access_state(doors[door], False).interlock for door in locked_together},
+        dict(site_state.space.positions),
+        {area: site_state.space.occupancy(area) for area in site_state.rules.areas},
     )

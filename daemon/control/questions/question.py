@@ -38,9 +38,9 @@ class AccessQuery:
         running: bool,
     ) -> None:
         self._arguments = arguments
-        self._around = controller.around
+        self._site_state = controller.site_state
         self._formats = formats
-        self._doors = controller.around.rules.doors
+        self._doors = controller.site_state.rules.doors
         self._at = arguments.get("at")
         self.conditions = conditions_of(controller, now, parse_at(self._at), running=running)
 
@@ -56,7 +56,7 @@ class AccessQuery:
 
     def _key(self, card: str) -> bytes:
         try:
-            return self._around.key_of(*self._formats.parse_card(card))
+            return self._site_state.key_of(*self._formats.parse_card(card))
         except (CardError, ValueError) as error:
             raise RequestError(f"--card: {error}") from None
 

@@ -52,15 +52,12 @@ class Controller:
 
     def __init__(self, rules: ControllerRules, find: Find) -> None:
         self._out = Collected()
-        self.around = SiteState(rules, find, self._out)
-        self.units = {
-            name: DoorController(setup, self._out, self.around.entered) for name, setup in rules.doors.items()
-        }
-        self.around.units = self.units
-        self.entries = {
-            reader: ReaderController(reader, unit, self.around, self._out)
-            for unit in self.units.values()
-            for reader in unit.setup.readers
+        self.site_state = SiteState(rules, find, self._out)
+        self.doors = self.site_state.doors
+        self.readers = {
+            name: ReaderController(name, door, self.site_state, self._out)
+            for door in self.doors.values()
+            for name in door.setup.readers
         }
         self._offline: set[str] = set()
         self._identities: dict[str, str] = {}
@@ -84,9 +81,9 @@ class Controller:
         """
         self._clock = now
         self._identities = {n.removeprefix(IDENTITY): who for n, who in kept.items() if n.startswith(IDENTITY)}
-        unreadable = self.around.start(kept)
-        unreadable += [u.state_name for u in self.units.values() if not u.start(now, kept.get(u.state_name))]
-        unreadable += [e.state_name for e in self.entries.values() if not e.start(now, kept.get(e.state_name))]
+        unreadable = self.site_state.start(kept)
+        unreadable += [d.state_name for d in self.doors.values() if not d.start(now, kept.get(d.state_name))]
+        unreadable += [r.state_name for r in self.readers.values() if not r.start(now, kept.get(r.state_name))]
         detail = [("version", version), ("clock", now.quality.value)]
         if unreadable:
             detail.append(("unreadable", ", ".join(unreadable)))
@@ -103,16 +100,16 @@ class Controller:
     def handle(self, event: DeviceEvent, now: Moment) -> Effects:
         """One event of a device."""
         match event:
-            case CardRead(reader):
-                if (entry := self.entries.get(reader)) is not None:
-                    entry.card(event, now)
-            case KeyPress(reader):
-                if (entry := self.entries.get(reader)) is not None:
-                    entry.keys(event, now)
+            case CardRead(name):
+                if (reader := self.readers.get(name)) is not None:
+                    reader.card(event, now)
+            case KeyPress(name):
+                if (reader := self.readers.get(name)) is not None:
+                    reader.keys(event, now)
             case InputChanged(point, state):
-                for unit in self.units.values():
-                    if unit.owns(point):
-                        unit.input_changed(point, state, now)
+                for door in self.doors.values():
+                    if door.owns(point):
+                        door.input_changed(point, state, now)
             case ReadError():
                 self._read_error(event)
             case DeviceOnline() | DeviceOffline():
@@ -129,11 +126,11 @@ class Controller:
         return min(self._deadlines(now), default=None)
 
     def _deadlines(self, now: Moment) -> Iterator[float]:
-        for entry in self.entries.values():
-            if (due := entry.deadline()) is not None:
+        for reader in self.readers.values():
+            if (due := reader.deadline()) is not None:
                 yield due
-        for unit in self.units.values():
-            if (due := unit.deadline(now)) is not None:
+        for door in self.doors.values():
+            if (due := door.deadline(now)) is not None:
                 yield due
         if self._staleness_until != NEVER:
             yield now.monotonic + (self._staleness_until - now.utc).total_seconds()
@@ -141,11 +138,11 @@ class Controller:
     def handle_deadline(self, now: Moment) -> Effects:
         """Serve every timer that has fallen due. To be called about every second too: it watches the clock."""
         self._watch_clock(now)
-        for unit in self.units.values():
-            unit.handle_deadline(now)
-        for entry in self.entries.values():
-            entry.handle_deadline(now)
-        self.around.expire(now)
+        for door in self.doors.values():
+            door.handle_deadline(now)
+        for reader in self.readers.values():
+            reader.handle_deadline(now)
+        self.site_state.expire(now)
         self._watch_staleness(now)
         return self._out.take()
 
@@ -153,46 +150,46 @@ class Controller:
 
     def operate(self, order: OperatorOrder, now: Moment) -> Effects:
         """Carry out what an operator ordered for a door, and put it on record with who and why."""
-        unit = self.units[order.door]
+        door = self.doors[order.door]
         by = Order(order.actor, order.reason)
-        refused = self._pulse_is_refused(unit) if order.action is DoorAction.PULSE else ""
+        refused = self._pulse_is_refused(door) if order.action is DoorAction.PULSE else ""
         self._out.events.append(operator_event(order, refused))
         match order.action:
             case DoorAction.LOCKDOWN:
-                unit.order(modes.lock_down(unit.ordered, by), now)
+                door.order(modes.lock_down(door.ordered, by), now)
             case DoorAction.RELEASE:
-                unit.order(modes.release(unit.ordered), now)
+                door.order(modes.release(door.ordered), now)
             case DoorAction.PULSE if not refused:
-                unit.step(OperatorPulse(order.seconds), now)
+                door.step(OperatorPulse(order.seconds), now)
             case DoorAction.UNLOCK | DoorAction.LOCK | DoorAction.BLOCK:
                 mode = OVERRIDE_MODES[order.action]
-                unit.order(modes.override(unit.ordered, mode, by, order.until), now)
+                door.order(modes.override(door.ordered, mode, by, order.until), now)
         return self._out.take()
 
-    def _pulse_is_refused(self, unit: DoorController) -> str:
+    def _pulse_is_refused(self, door: DoorController) -> str:
         """By what, in a word or two; empty: it is not. An interlock binds operators like everybody else."""
-        if unit.state.mode in BARRED:
-            return unit.state.mode.value
-        other = self.around.access_state(unit, exiting=False).interlock
+        if door.state.mode in BARRED:
+            return door.state.mode.value
+        other = self.site_state.interlocked_by(door)
         return f"interlock with {other}" if other is not None else ""
 
     def knows_where(self, person: str) -> bool:
         """Whether somebody is in an area, as far as is known; also somebody whom the directory no longer has."""
-        return person in self.around.space.positions
+        return person in self.site_state.space.positions
 
     def forgive(self, actor: str, person: str, now: Moment) -> Effects:
         """Forget where a person is: their next entry is no anti-passback violation."""
-        self.around.forgive(person, now)
+        self.site_state.forgive(person, now)
         detail = (("name", actor), ("action", "forgive"))
         self._out.events.append(Event(EventName.OPERATOR, person=person, detail=detail))
         return self._out.take()
 
     def forgive_area(self, actor: str, area: str, now: Moment) -> Effects:
         """Forget everybody who is in an area. ``ValueError``: the site file gives that area no rules."""
-        areas = self.around.rules.areas
+        areas = self.site_state.rules.areas
         if area not in areas:
             raise ValueError(f'there is no area "{area}"; there are: {", ".join(areas) or "none"}')
-        self.around.forgive_area(area, now)
+        self.site_state.forgive_area(area, now)
         detail = (("name", actor), ("action", "forgive"), ("area", area))
         self._out.events.append(Event(EventName.OPERATOR, detail=detail))
         return self._out.take()
@@ -200,13 +197,13 @@ class Controller:
     # -------------------------------------------------------------- devices
 
     def _read_error(self, error: ReadError) -> None:
-        entry = self.entries.get(error.reader)
+        reader = self.readers.get(error.reader)
         reason = Reason.PARITY_ERROR if error.fault is ReadFault.PARITY_ERROR else Reason.BAD_FRAME
         detail = (("bits", error.length), ("fault", error.fault.value), ("note", error.note))
-        door = entry.unit.setup.name if entry is not None else None
+        door = reader.door.setup.name if reader is not None else None
         self._out.events.append(Event(EventName.READ_ERROR, door, error.reader, reason=reason, detail=detail))
-        if entry is not None:
-            entry.refuse()
+        if reader is not None:
+            reader.refuse()
 
     def _identify(self, device: str, unique: str) -> None:
         """Remember which device is in this place, also over a restart; another one in it is an alarm."""
@@ -215,7 +212,7 @@ class Controller:
             return
         self._identities[device] = self._out.state[IDENTITY + device] = unique
         if known is not None:
-            reader = device if device in self.around.rules.readers else None
+            reader = device if device in self.site_state.rules.readers else None
             detail = (("device", device), ("what", f"another device answers: was {known}, is {unique}"))
             self._out.events.append(Event(EventName.INPUT_FAULT, reader=reader, detail=detail))
 
@@ -229,28 +226,28 @@ class Controller:
             self._offline.discard(device)
         else:
             self._offline.add(device)
-        for unit in self.units.values():
-            if device in unit.setup.readers:
-                unit.step(ReaderLink(device, online), now)
+        for door in self.doors.values():
+            if device in door.setup.readers:
+                door.step(ReaderLink(device, online), now)
             if online:
-                unit.device_back(device, now)
+                door.device_back(device, now)
             else:
-                unit.device_lost(device, now)
-        if news and device not in self.entries:
+                door.device_lost(device, now)
+        if news and device not in self.readers:
             self._out.events.append(self._link_event(event))
 
     def _link_event(self, event: DeviceOnline | DeviceOffline) -> Event:
         online = isinstance(event, DeviceOnline)
-        if event.device in self.around.rules.readers:
+        if event.device in self.site_state.rules.readers:
             return Event(EventName.READER_ONLINE if online else EventName.READER_OFFLINE, reader=event.device)
         name = EventName.BOARD_ONLINE if online else EventName.BOARD_OFFLINE
         why = event.why if isinstance(event, DeviceOffline) else event.identity
         return Event(name, detail=(("board", event.device), ("why", why)))
 
     def _tamper(self, device: str, active: bool, now: Moment) -> None:
-        entry = self.entries.get(device)
-        if entry is not None:
-            entry.unit.step(Tamper(device, active), now)
+        reader = self.readers.get(device)
+        if reader is not None:
+            reader.door.step(Tamper(device, active), now)
         else:
             name = EventName.TAMPER_ON if active else EventName.TAMPER_OFF
             self._out.events.append(Event(name, detail=(("device", device),)))
@@ -268,13 +265,13 @@ class Controller:
         if changed:
             self._out.events.append(Event(EventName.CLOCK_QUALITY, detail=(("quality", now.quality.value),)))
         if jumped or changed:
-            for unit in self.units.values():
-                unit.take_mode(now)
+            for door in self.doors.values():
+                door.take_mode(now)
 
     def watch_cache(self, freshness: Freshness, now: Moment) -> Effects:
         """Take note of how old the cache is: doors for which it grows too old are recorded, then and in time."""
-        if freshness != self.around.freshness:
-            self.around.freshness = freshness
+        if freshness != self.site_state.freshness:
+            self.site_state.freshness = freshness
             self._staleness_from = NEVER
         self._watch_staleness(now)
         return self._out.take()
@@ -283,12 +280,12 @@ class Controller:
         """Look at the age of the cache, unless the last look holds until later and the clock was not set back."""
         if self._staleness_from <= now.utc < self._staleness_until:
             return
-        policies = {unit.setup.rules.staleness for unit in self.units.values()}
-        changes = [next_change(policy, self.around.freshness, now.utc) for policy in policies]
+        policies = {door.setup.rules.staleness for door in self.doors.values()}
+        changes = [next_change(policy, self.site_state.freshness, now.utc) for policy in policies]
         self._staleness_from = now.utc
         self._staleness_until = min((change for change in changes if change is not None), default=NEVER)
-        for name, unit in self.units.items():
-            state = staleness(unit.setup.rules.staleness, self.around.freshness, now.utc)
+        for name, door in self.doors.items():
+            state = staleness(door.setup.rules.staleness, self.site_state.freshness, now.utc)
             if state is not self._staleness.setdefault(name, Staleness.FRESH):
                 self._staleness[name] = state
                 self._out.events.append(Event(EventName.CACHE_STALE, door=name, level=state.value))

@@ -21,7 +21,6 @@ from daemon.doors.door.session import (
     FirstLeftAlone,
     KeysPressed,
     Lockout,
-    Passed,
     PinLockout,
     Session,
     SessionInput,
@@ -39,12 +38,12 @@ DENIED_LIGHT = 1.0
 class ReaderController:
     """Drives one ``daemon.doors.door.session`` and carries its decisions to the door."""
 
-    def __init__(self, reader: str, unit: DoorController, around: SiteState, out: Collected) -> None:
+    def __init__(self, reader: str, door: DoorController, site_state: SiteState, out: Collected) -> None:
         self.reader = reader
-        self.unit = unit
-        self._around = around
+        self.door = door
+        self._site_state = site_state
         self._out = out
-        self._session = Session(_session_config(unit, around))
+        self._session = Session(_session_config(reader, door, site_state))
 
     @property
     def state_name(self) -> str:
@@ -54,7 +53,7 @@ class ReaderController:
     @property
     def exiting(self) -> bool:
         """Whether this is the reader on the far side of the door."""
-        return self.reader == self.unit.setup.exit
+        return self.reader == self.door.setup.exit
 
     def start(self, now: Moment, kept: str | None) -> bool:
         """Take up the PIN lockout that survived; one that cannot be read (false) is the shortest one, from now."""
@@ -83,7 +82,7 @@ class ReaderController:
     def card(self, read: CardRead, now: Moment) -> None:
         """A card was presented."""
         try:
-            key = self._around.key_of(read.length, read.value)
+            key = self._site_state.key_of(read.length, read.value)
         except ValueError as error:
             self._settle(self._refusal(Reason.BAD_FRAME, str(error)), Ask(), read.length, now)
             return
@@ -112,9 +111,9 @@ class ReaderController:
     def _decide(self, ask: Ask, now: Moment) -> Decision:
         """Deny by default: whatever fails in here is a denial with a reason (contract 2)."""
         try:
-            found, pin = self._around.look_up(ask)
-            request = AccessRequest(self.unit.setup.name, card=ask.card is not None, pin=pin, exit=self.exiting)
-            state = self._around.access_state(self.unit, self.exiting)
+            found, pin = self._site_state.look_up(ask)
+            request = AccessRequest(self.door.setup.name, card=ask.card is not None, pin=pin, exit=self.exiting)
+            state = self._site_state.access_state(self.door, self.exiting)
             first = self._session.first
             state = replace(
                 state,
@@ -122,22 +121,22 @@ class ReaderController:
                 first_person=first,
                 pin_locked_until=self.pins_refused_until(now),
             )
-            return decide(request, found, self.unit.setup.rules, state, now)
+            return decide(request, found, self.door.setup.rules, state, now)
         except Exception as error:  # noqa: BLE001 - an internal failure is a denial, whatever it was
             return self._refusal(Reason.INTERNAL_ERROR, f"the decision failed: {type(error).__name__}: {error}")
 
     def _refusal(self, reason: Reason, text: str) -> Decision:
-        return refusal(reason, text, self._around.freshness)
+        return refusal(reason, text, self._site_state.freshness)
 
     def _settle(self, decision: Decision, ask: Ask, bits: int, now: Moment) -> None:
         first = self._session.first_decision
         self._session, answers = session.answer(self._session, ask, decision, now)
         if decision.outcome in (Outcome.GRANT, Outcome.DENY):
-            self._out.events.append(access_event(decision, self.unit.setup.name, self.reader, bits))
+            self._out.events.append(access_event(decision, self.door.setup.name, self.reader, bits))
         for answer in answers:
             match answer:
-                case Passed(people, extended):
-                    self.unit.step(Granted(people, self.reader, extended), now)
+                case Granted(people):
+                    self.door.step(answer, now)
                     if first is not None and len(people) > 1:
                         self._order(modes.granted, first, people[0], now)
                     self._order(modes.granted, decision, people[-1], now)
@@ -151,8 +150,8 @@ class ReaderController:
         self._feedback(decision)
 
     def _order(self, rule: modes.GrantRule, decision: Decision, person: str, now: Moment) -> None:
-        ordered = rule(self.unit.setup.modes, self.unit.ordered, person, decision.references, now)
-        self.unit.order(ordered, now)
+        ordered = rule(self.door.setup.modes, self.door.ordered, person, decision.references, now)
+        self.door.order(ordered, now)
 
     # -------------------------------------------------------------- what is told
 
@@ -160,27 +159,27 @@ class ReaderController:
         waited = describe_duration(self._session.config.two_person)
         alone = RuleResult("two_person", False, f"nobody else came within {waited}")
         decision = replace(first.decision, trace=(*first.decision.trace[:-1], alone))
-        self._out.events.append(access_event(decision, self.unit.setup.name, self.reader))
+        self._out.events.append(access_event(decision, self.door.setup.name, self.reader))
         self.refuse()
 
     def _lockout(self, until: str, wrong: int) -> None:
         detail = (("until", until), ("wrong", wrong))
-        self._out.events.append(Event(EventName.PIN_LOCKOUT, self.unit.setup.name, self.reader, detail=detail))
+        self._out.events.append(Event(EventName.PIN_LOCKOUT, self.door.setup.name, self.reader, detail=detail))
 
     def _alarms(self, decision: Decision) -> None:
         """What is told beside the decision itself; nothing of duress shows at the door."""
         person = decision.person.id if decision.person is not None else None
         if decision.duress:
-            self._out.events.append(Event(EventName.DURESS, self.unit.setup.name, self.reader, person))
+            self._out.events.append(Event(EventName.DURESS, self.door.setup.name, self.reader, person))
         if decision.apb_violation or decision.reason is Reason.APB_VIOLATION:
             self._out.events.append(
-                Event(EventName.APB_VIOLATION, self.unit.setup.name, self.reader, person, decision.reason)
+                Event(EventName.APB_VIOLATION, self.door.setup.name, self.reader, person, decision.reason)
             )
 
     def _feedback(self, decision: Decision) -> None:
         match decision.outcome:
             case Outcome.GRANT:
-                strike = self.unit.setup.config.strike_time
+                strike = self.door.setup.config.strike_time
                 self._out.commands += (Led(self.reader, Colour.GREEN, strike), Buzz(self.reader))
             case Outcome.DENY:
                 self.refuse()
@@ -199,14 +198,15 @@ class ReaderController:
         )
 
 
-def _session_config(unit: DoorController, around: SiteState) -> session.SessionConfig:
+def _session_config(reader: str, door: DoorController, site_state: SiteState) -> session.SessionConfig:
     """The site's PIN rules with this door's two-person and double-badge times."""
-    two = unit.setup.rules.two_person
-    common = around.rules.sessions
+    two = door.setup.rules.two_person
+    common = site_state.rules.sessions
     return replace(
         common,
+        reader=reader,
         two_person=two.within if two is not None else common.two_person,
-        double_badge=unit.setup.double_badge,
+        double_badge=door.setup.double_badge,
     )
 
 

@@ -1,4 +1,4 @@
-"""What all readers of a controller share: the lookup, PIN rules, where people are, and interlocks. Pure."""
+"""What all readers of a controller share: the lookup, PIN rules, the doors, where people are, interlocks. Pure."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ControllerRules:
 
 
 class SiteState:
-    """Shared by the entries of all doors; ``find`` is the read-only lookup of the cache.
+    """Shared by the readers of all doors; ``find`` is the read-only lookup of the cache.
 
     ``freshness`` is what was last known of the cache, for what is refused before anybody was looked up.
     """
@@ -54,8 +54,12 @@ class SiteState:
     def __init__(self, rules: ControllerRules, find: Find, out: Collected) -> None:
         self.rules = rules
         self.space = Space(rules.areas, rules.zone)
-        self.units: dict[str, DoorController] = {}
+        self.doors = {name: DoorController(setup, out, self.entered) for name, setup in rules.doors.items()}
         self.freshness = Freshness()
+        self._interlocks = {
+            name: tuple(interlock for interlock in rules.interlocks if name in interlock.doors)
+            for name in rules.doors
+        }
         self._find = find
         self._out = out
 
@@ -90,17 +94,25 @@ class SiteState:
             return found, None
         return found, compare_pin(self._find, self.rules.site_key, ask.digits, found, duress=duress)
 
-    def access_state(self, unit: DoorController, exiting: bool) -> AccessState:
-        """The door and what is around it, but for what the reader's session knows."""
-        area = unit.area_behind(unit.setup.exit if exiting else unit.setup.entry)
-        states = {name: other.state for name, other in self.units.items()}
+    def access_state(self, door: DoorController, exiting: bool) -> AccessState:
+        """Return the state of the door and of the site around it, without what the reader's session knows."""
+        area = door.area_behind(door.setup.exit if exiting else door.setup.entry)
         return AccessState(
-            mode=unit.state.mode,
-            mode_cause=unit.state.cause,
+            mode=door.state.mode,
+            mode_cause=door.state.cause,
             positions=self.space.positions,
             occupancy=self.space.occupancy(area.name if area is not None else None),
             coming=self._coming(area) if area is not None and area.occupancy else NOBODY,
-            interlock=interlocked_by(unit.setup.name, self.rules.interlocks, states),
+            interlock=self.interlocked_by(door),
+        )
+
+    def interlocked_by(self, door: DoorController) -> str | None:
+        """Return the other door of an interlock that keeps this one shut; ``None``: no one does."""
+        interlocks = self._interlocks[door.setup.name]
+        if not interlocks:
+            return None
+        return interlocked_by(
+            door.setup.name, interlocks, {name: other.state for name, other in self.doors.items()}
         )
 
     def _coming(self, area: Area) -> frozenset[str]:
@@ -108,18 +120,18 @@ class SiteState:
         inside = self.space.positions
         return frozenset(
             passage.person
-            for unit in self.units.values()
-            for passage in unit.state.passages
-            if unit.area_behind(passage.reader) == area
+            for door in self.doors.values()
+            for passage in door.state.passages
+            if door.area_behind(passage.reader) == area
             and (passage.person not in inside or inside[passage.person].area != area.name)
         )
 
     # -------------------------------------------------------------- where people are
 
-    def entered(self, unit: DoorController, person: str, reader: str | None, now: Moment) -> None:
+    def entered(self, door: DoorController, person: str, reader: str | None, now: Moment) -> None:
         """Somebody went through a door: by its exit reader back, else onwards."""
-        area = unit.area_behind(reader)
-        if unit.setup.rules.from_area is not None or unit.setup.rules.to_area is not None:
+        area = door.area_behind(reader)
+        if door.setup.rules.from_area is not None or door.setup.rules.to_area is not None:
             self._keep(self.space.enter(person, area.name if area is not None else None, now.utc))
 
     def forgive(self, person: str, now: Moment) -> None:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from cache.model import Decision, Moment, Outcome, Reason
 from daemon.decision.request import FirstPerson
+from daemon.doors.door.state import Granted
 
 LONGEST_LOCKOUT = 3600.0
 """Seconds; the time doubles with each lockout up to this, or to the configured time if that is longer."""
@@ -25,8 +26,9 @@ FORGET_LOCKOUT = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
-    """Times in seconds, defaults as in CONFIG.md. ``double_badge`` ``None``: this door knows none."""
+    """Times in seconds, defaults as in CONFIG.md. ``double_badge`` ``None``: this door has none."""
 
+    reader: str | None = None
     pin_length: int = 6
     pin_timeout: float = 15.0
     key_timeout: float = 5.0
@@ -92,14 +94,6 @@ class FirstLeftAlone:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
-    """A grant stands: these people may go through, with extended time if one of them needs it."""
-
-    people: tuple[str, ...]
-    extended: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class PinLockout:
     """So many PINs were wrong that the reader refuses PINs until then."""
 
@@ -114,7 +108,7 @@ class DoubleBadge:
     person: str
 
 
-Answer = Passed | PinLockout | DoubleBadge
+Answer = Granted | PinLockout | DoubleBadge
 
 
 # ------------------------------------------------------------------ the session
@@ -225,10 +219,12 @@ def _granted(session: Session, decision: Decision, person: str, now: float) -> t
     answers: list[Answer] = []
     first = session.first_decision.person if session.first_decision is not None else None
     if first is not None and any(rule.rule == "two_person" and rule.passed for rule in decision.trace):
-        answers.append(Passed((first.id, person), decision.extended or first.extended_time))
+        answers.append(
+            Granted((first.id, person), session.config.reader, decision.extended or first.extended_time)
+        )
         session = replace(session, first=None, first_decision=None)
     else:
-        answers.append(Passed((person,), decision.extended))
+        answers.append(Granted((person,), session.config.reader, decision.extended))
     within, badged = session.config.double_badge, session.badged
     if within is None:
         return session, tuple(answers)

@@ -38,11 +38,11 @@ Choice = Callable[[random.Random, World], str]
 
 
 def _door(chance: random.Random, world: World) -> str:
-    return chance.choice(sorted(world.controller.units))
+    return chance.choice(sorted(world.controller.doors))
 
 
 def _reader(chance: random.Random, world: World) -> str:
-    return chance.choice(sorted(world.controller.entries))
+    return chance.choice(sorted(world.controller.readers))
 
 
 def _card(chance: random.Random, _: World) -> str:
@@ -51,7 +51,7 @@ def _card(chance: random.Random, _: World) -> str:
 
 def _line(kind: str, words: str) -> Choice:
     def step(chance: random.Random, world: World) -> str:
-        doors = [name for name, unit in sorted(world.controller.units.items()) if getattr(unit.setup, kind)]
+        doors = [name for name, unit in sorted(world.controller.doors.items()) if getattr(unit.setup, kind)]
         if not doors:
             return "+1s"
         return f"{kind} {chance.choice(doors)} {chance.choice(words.split())}"
@@ -67,7 +67,7 @@ def _order(chance: random.Random, world: World) -> str:
 
 
 def _fire(chance: random.Random, world: World) -> str:
-    points = sorted({str(unit.setup.fire.point) for unit in world.controller.units.values() if unit.setup.fire})
+    points = sorted({str(unit.setup.fire.point) for unit in world.controller.doors.values() if unit.setup.fire})
     return f"input {chance.choice(points)} {chance.choice(['on', 'off', 'cut'])}" if points else "+2s"
 
 
@@ -132,9 +132,9 @@ def kept(world: World) -> Kept:
     """What the controller holds of it at this moment."""
     controller = world.controller
     return Kept(
-        {name: unit.ordered for name, unit in controller.units.items()},
-        {name: entry._session.lockout for name, entry in controller.entries.items()},
-        dict(controller.around.space.positions),
+        {name: unit.ordered for name, unit in controller.doors.items()},
+        {name: entry._session.lockout for name, entry in controller.readers.items()},
+        dict(controller.site_state.space.positions),
     )
 
 
@@ -163,10 +163,10 @@ class Watch:
         for number in range(len(self._seen), len(happened)):
             self._event(number, where)
         self._seen = list(happened)
-        for unit in self._world.controller.units.values():
+        for unit in self._world.controller.doors.values():
             self._door(unit, where)
-        space = self._world.controller.around.space
-        for area in self._world.controller.around.rules.areas:
+        space = self._world.controller.site_state.space
+        for area in self._world.controller.site_state.rules.areas:
             inside = [person for person, at in space.positions.items() if at.area == area]
             assert space.occupancy(area) == len(inside), where
 

@@ -87,13 +87,13 @@ class Stage:
     @property
     def places(self) -> Iterator[ReaderLocation]:
         """Every reader."""
-        for setup in self.controller.around.rules.doors.values():
+        for setup in self.controller.site_state.rules.doors.values():
             for reader in setup.readers:
                 yield ReaderLocation(setup, reader)
 
     def ask(self, **question: object) -> list[object]:
         """The items of ``latchctl access --at``."""
-        doors = self.controller.around.rules.doors
+        doors = self.controller.site_state.rules.doors
         asked = AccessQuestion(self.conditions, True, **question)  # type: ignore[arg-type]  # names, for brevity
         return [item for chunk in AccessLister(self.explainer, doors, asked).items() for item in chunk]
 
@@ -163,7 +163,7 @@ def test_the_answer_is_the_decision(bench: Bench, directory: Directory, instant:
 @given(directories(), instants)
 def test_who_may_pass_are_those_who_are_not_denied(bench: Bench, directory: Directory, instant: Instant) -> None:
     with stage(bench, directory, instant) as on:
-        for setup in on.controller.around.rules.doors.values():
+        for setup in on.controller.site_state.rules.doors.values():
             passing = set()
             levels, at = setup.rules.levels, on.conditions.now.utc
             opened = {level.name for level in levels if level_open(level, setup.rules.zone, at)}

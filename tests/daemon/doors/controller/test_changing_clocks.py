@@ -27,27 +27,27 @@ def strike(bench: Bench) -> Callable[[], bool]:
 def held_open(bench: Bench) -> Callable[[], bool]:
     bench.badge("ann")
     bench.line("in1", on=False)
-    return lambda: bench.controller.units["lobby"].state.opening in (DoorPosition.OPEN, DoorPosition.WARNED)
+    return lambda: bench.controller.doors["lobby"].state.opening in (DoorPosition.OPEN, DoorPosition.WARNED)
 
 
 def lockout(bench: Bench) -> Callable[[], bool]:
     bench.keys("99999999", "lobby-in")
-    return lambda: bench.controller.entries["lobby-in"].pins_refused_until(bench.now) is not None
+    return lambda: bench.controller.readers["lobby-in"].pins_refused_until(bench.now) is not None
 
 
 def unlock(bench: Bench) -> Callable[[], bool]:
     bench.order(DoorAction.UNLOCK, until=bench.utc + timedelta(hours=2))
-    return lambda: bench.controller.units["lobby"].state.mode is Mode.UNLOCKED
+    return lambda: bench.controller.doors["lobby"].state.mode is Mode.UNLOCKED
 
 
 def double_badge(bench: Bench) -> Callable[[], bool]:
     bench.badge("eve")
     bench.badge("eve")
-    return lambda: bench.controller.units["lobby"].state.mode is Mode.UNLOCKED
+    return lambda: bench.controller.doors["lobby"].state.mode is Mode.UNLOCKED
 
 
 def door_schedule(bench: Bench) -> Callable[[], bool]:
-    return lambda: bench.controller.units["lab"].state.mode is Mode.BLOCKED
+    return lambda: bench.controller.doors["lab"].state.mode is Mode.BLOCKED
 
 
 BEGIN = {

@@ -73,12 +73,12 @@ def test_an_operator_is_named_before_what_came_of_it(bench: Bench) -> None:
 )
 def test_an_order_holds_over_a_restart_until_it_is_released(bench: Bench, action: DoorAction, mode: Mode) -> None:
     bench.order(action)
-    assert bench.controller.units["lobby"].state.mode is mode
+    assert bench.controller.doors["lobby"].state.mode is mode
     bench.start()
-    assert bench.controller.units["lobby"].state.mode is mode
-    assert bench.controller.units["lab"].state.mode is Mode.CARD_AND_PIN, "the others are left alone"
+    assert bench.controller.doors["lobby"].state.mode is mode
+    assert bench.controller.doors["lab"].state.mode is Mode.CARD_AND_PIN, "the others are left alone"
     bench.order(DoorAction.RELEASE)
-    assert bench.controller.units["lobby"].state.mode is Mode.LOCKED
+    assert bench.controller.doors["lobby"].state.mode is Mode.LOCKED
     assert "mode.lobby" not in bench.kept
 
 
@@ -97,7 +97,7 @@ def test_a_barred_door_refuses_a_pulse_and_says_so(bench: Bench, action: DoorAct
     bench.order(DoorAction.PULSE)
     assert not bench.released()
     refused = dict(bench.last(EventName.OPERATOR).detail)["refused"]
-    assert refused == bench.controller.units["lobby"].state.mode
+    assert refused == bench.controller.doors["lobby"].state.mode
 
 
 def test_an_interlock_binds_operators_too(bench: Bench) -> None:
@@ -127,7 +127,7 @@ def test_people_are_forgiven_one_by_one_and_by_area(bench: Bench) -> None:
         bench.line("in1", on=False)
         bench.line("in1", on=True)
         bench.wait(30)
-    positions = bench.controller.around.space.positions
+    positions = bench.controller.site_state.space.positions
     assert set(positions) == {"ann", "bob"}
     assert bench.controller.knows_where("ann")
     bench.take(bench.controller.forgive("op", "ann", bench.now))
@@ -135,7 +135,7 @@ def test_people_are_forgiven_one_by_one_and_by_area(bench: Bench) -> None:
     assert bench.last(EventName.OPERATOR).person == "ann"
     assert set(positions) == {"bob"}
     bench.take(bench.controller.forgive_area("op", "office", bench.now))
-    assert not bench.controller.around.space.positions
+    assert not bench.controller.site_state.space.positions
     assert not [name for name in bench.kept if name.startswith("position.")]
     with pytest.raises(ValueError, match='no area "outside"; there are: office'):
         bench.controller.forgive_area("op", "outside", bench.now)
@@ -227,12 +227,12 @@ def test_what_a_device_complains_of_is_on_record(bench: Bench) -> None:
 def test_a_clock_that_is_set_is_told_and_every_schedule_looked_at_anew(bench: Bench) -> None:
     bench.wait(2.5 * 3600)
     bench.badge("ann")
-    assert bench.controller.units["lobby"].state.mode is Mode.UNLOCKED
+    assert bench.controller.doors["lobby"].state.mode is Mode.UNLOCKED
     bench.told()
     bench.utc += timedelta(hours=12)
     bench.wait(0)
     assert bench.told()[0] == "clock.jump"
-    assert bench.controller.units["lobby"].state.mode is Mode.LOCKED
+    assert bench.controller.doors["lobby"].state.mode is Mode.LOCKED
     bench.utc += timedelta(seconds=1.9)
     bench.wait(0)
     assert bench.told() == [], "less than NTP may slew between two looks"
@@ -242,10 +242,10 @@ def test_a_clock_that_cannot_be_trusted_is_told_and_changes_the_modes(bench: Ben
     bench.quality = ClockQuality.NEVER_SET
     bench.wait(0)
     assert "clock.quality" in bench.told()
-    assert bench.controller.units["lab"].state.mode is Mode.BLOCKED, "the strictest that its plan knows"
+    assert bench.controller.doors["lab"].state.mode is Mode.BLOCKED, "the strictest that its plan knows"
     bench.quality = ClockQuality.SYNCED
     bench.wait(0)
-    assert bench.controller.units["lab"].state.mode is Mode.CARD_AND_PIN
+    assert bench.controller.doors["lab"].state.mode is Mode.CARD_AND_PIN
 
 
 def test_the_cache_of_a_door_grows_old_at_its_instant_and_young_with_a_sync(bench: Bench) -> None:

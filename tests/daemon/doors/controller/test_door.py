@@ -26,9 +26,9 @@ from tests.daemon.doors.controller.bench import Bench, rules
 def test_inputs_are_each_their_own_door_s(bench: Bench) -> None:
     bench.line("in3", on=False)
     assert bench.told() == ["door.opened", "door.forced"]
-    units = bench.controller.units
-    assert units["vault"].state.contact is Contact.OPEN
-    assert units["lobby"].state.contact is units["lab"].state.contact is Contact.CLOSED
+    doors = bench.controller.doors
+    assert doors["vault"].state.contact is Contact.OPEN
+    assert doors["lobby"].state.contact is doors["lab"].state.contact is Contact.CLOSED
     assert bench.send(InputChanged(Point("main", "in7"), InputState.ON, bench.monotonic)).events == ()
 
 
@@ -54,17 +54,17 @@ def test_a_rex_releases_and_opens_without_alarm(bench: Bench) -> None:
 
 
 def test_what_a_lost_board_said_of_contact_and_rex_must_be_learnt_anew(bench: Bench) -> None:
-    state = bench.controller.units["lobby"].state
+    state = bench.controller.doors["lobby"].state
     assert (state.contact, state.rex_line) == (Contact.CLOSED, Signal.OFF)
     bench.send(DeviceOffline("main", bench.monotonic, "no answer"))
-    state = bench.controller.units["lobby"].state
+    state = bench.controller.doors["lobby"].state
     assert (state.contact, state.rex_line) == (Contact.LOST, Signal.LOST)
     bench.send(DeviceOnline("main", bench.monotonic))
     bench.told()
     bench.line("in2", on=True)
     assert bench.told() == [], "a button found pressed is no request"
     bench.line("in1", on=True)
-    assert bench.controller.units["lobby"].state.contact is Contact.CLOSED
+    assert bench.controller.doors["lobby"].state.contact is Contact.CLOSED
 
 
 # ------------------------------------------------------------------ fire
@@ -72,12 +72,12 @@ def test_what_a_lost_board_said_of_contact_and_rex_must_be_learnt_anew(bench: Be
 
 def test_a_fire_is_recorded_and_neither_opens_nor_locks(bench: Bench) -> None:
     bench.line("in8", on=True)
-    assert bench.controller.units["lobby"].state.cause is ModeCause.FIRE
+    assert bench.controller.doors["lobby"].state.cause is ModeCause.FIRE
     assert not bench.released()
     bench.line("in1", on=False)
     assert bench.told() == ["door.mode", "door.opened"], "no forced alarm"
     bench.line("in8", on=False)
-    assert bench.controller.units["lobby"].state.cause is ModeCause.DEFAULT
+    assert bench.controller.doors["lobby"].state.cause is ModeCause.DEFAULT
 
 
 def test_a_door_that_is_unlocked_stays_so_until_the_fire_is_over(bench: Bench) -> None:
@@ -97,7 +97,7 @@ def test_a_broken_fire_line_is_a_fault_and_no_alarm(bench: Bench, state: InputSt
     assert bench.told() == ["input.fault", "input.clear"]
     bench.line("in8", on=True)
     bench.raw("in8", state)
-    assert bench.controller.units["lobby"].state.cause is ModeCause.FIRE, "nor the end of one"
+    assert bench.controller.doors["lobby"].state.cause is ModeCause.FIRE, "nor the end of one"
 
 
 # ------------------------------------------------------------------ modes
@@ -105,13 +105,13 @@ def test_a_broken_fire_line_is_a_fault_and_no_alarm(bench: Bench, state: InputSt
 
 def test_the_mode_changes_at_the_edge_of_its_schedule(bench: Bench) -> None:
     sunday = Bench(utc=datetime(2026, 3, 8, 1, 0, tzinfo=UTC))
-    unit = sunday.controller.units["lab"]
-    assert unit.next_edge(sunday.now) == datetime(2026, 3, 8, 1, 30, tzinfo=UTC)
+    door = sunday.controller.doors["lab"]
+    assert door.next_edge(sunday.now) == datetime(2026, 3, 8, 1, 30, tzinfo=UTC)
     assert sunday.controller.deadline(sunday.now) is not None
     sunday.wait(1799.9 - 0.25)
-    assert unit.state.mode is Mode.CARD_AND_PIN
+    assert door.state.mode is Mode.CARD_AND_PIN
     sunday.wait(0.2)
-    assert (unit.state.mode, unit.state.cause) == (Mode.BLOCKED, ModeCause.SCHEDULE)
+    assert (door.state.mode, door.state.cause) == (Mode.BLOCKED, ModeCause.SCHEDULE)
 
 
 def test_the_light_at_rest_tells_whether_a_card_is_needed(bench: Bench) -> None:

@@ -45,7 +45,7 @@ class Watched(Bench):
                 assert 0.0 < command.seconds <= longest[str(command.point)] + 1e-6
             elif isinstance(command, SwitchOn):
                 door = next(setup for setup in rules().doors.values() if setup.lock == command.point)
-                assert self.controller.units[door.name].state.mode is Mode.UNLOCKED
+                assert self.controller.doors[door.name].state.mode is Mode.UNLOCKED
         return super().take(effects)
 
 
@@ -97,7 +97,7 @@ class ControllerModel(RuleBasedStateMachine):
     def order(self, action: DoorAction, door: str, length: float | None) -> None:
         pulse = action is DoorAction.PULSE
         until = None if length is None or pulse else self.bench.utc + timedelta(seconds=min(length, 3600.0))
-        if pulse and self.bench.controller.units[door].state.mode not in BARRED:
+        if pulse and self.bench.controller.doors[door].state.mode not in BARRED:
             self.leave[door] = max(self.leave[door], self.bench.monotonic + self.longest(door))
             self.shunt[door] = max(self.shunt[door], self.bench.monotonic + 1.0)
         self.bench.order(action, door, until=until, seconds=length if pulse else None)
@@ -158,11 +158,11 @@ class ControllerModel(RuleBasedStateMachine):
         self.shunt = dict.fromkeys(DOORS, OFF_FOR_EVER)
         new = bench.controller
         for door in DOORS:
-            kept = forget_past(old.units[door].ordered, bench.utc)
-            assert forget_past(new.units[door].ordered, bench.utc) == kept
-        assert new.around.space.positions == old.around.space.positions
-        for reader, entry in new.entries.items():
-            assert entry.pins_refused_until(bench.now) == old.entries[reader].pins_refused_until(bench.now)
+            kept = forget_past(old.doors[door].ordered, bench.utc)
+            assert forget_past(new.doors[door].ordered, bench.utc) == kept
+        assert new.site_state.space.positions == old.site_state.space.positions
+        for reader, entry in new.readers.items():
+            assert entry.pins_refused_until(bench.now) == old.readers[reader].pins_refused_until(bench.now)
         self.look()
         for line in (*CONTACTS.values(), "in2", "in8"):
             bench.raw(line, InputState.ON if line in CONTACTS.values() else InputState.OFF)
@@ -187,7 +187,7 @@ class ControllerModel(RuleBasedStateMachine):
         if door is None:
             return
         self.counts[door, event.name] += 1
-        mode = self.bench.controller.units[door].state.mode
+        mode = self.bench.controller.doors[door].state.mode
         match event.name:
             case EventName.ACCESS_GRANTED:
                 assert event.person is not None
@@ -201,21 +201,21 @@ class ControllerModel(RuleBasedStateMachine):
             case EventName.DOOR_CLOSED if not self.bench.released(door):
                 self.shunt[door] = OFF_FOR_EVER
             case EventName.DOOR_FORCED:
-                assert self.bench.controller.units[door].state.opening is DoorPosition.FORCED
+                assert self.bench.controller.doors[door].state.opening is DoorPosition.FORCED
                 assert not self.bench.released(door)
                 assert now >= self.shunt[door], "forced inside a shunt"
             case EventName.DOOR_MODE if mode in BARRED:
-                egress = self.bench.controller.units[door].state.egress_until
+                egress = self.bench.controller.doors[door].state.egress_until
                 self.leave[door] = self.shunt[door] = OFF_FOR_EVER if egress is None else egress
 
     @invariant()
     def the_output_is_what_the_door_thinks(self) -> None:
-        for door, unit in self.bench.controller.units.items():
+        for door, unit in self.bench.controller.doors.items():
             assert unit.state.released is self.bench.released(door), door
 
     @invariant()
     def released_only_with_leave(self) -> None:
-        for door, unit in self.bench.controller.units.items():
+        for door, unit in self.bench.controller.doors.items():
             free = unit.state.mode is Mode.UNLOCKED or unit.state.cause is ModeCause.FIRE
             if self.bench.released(door) and not free:
                 assert self.bench.monotonic < self.leave[door], door
@@ -233,7 +233,7 @@ class ControllerModel(RuleBasedStateMachine):
 
     @invariant()
     def everybody_is_counted_once(self) -> None:
-        space = self.bench.controller.around.space
+        space = self.bench.controller.site_state.space
         assert space.occupancy("office") == sum(at.area == "office" for at in space.positions.values())
 
 

@@ -116,12 +116,12 @@ def test_the_lockout_of_pins_is_told_kept_and_survives(bench: Bench) -> None:
         bench.keys("9999")
     assert bench.told() == ["access.denied ann pin_wrong", "access.denied ann pin_wrong", "pin.lockout"]
     until = bench.utc + timedelta(seconds=60)
-    assert bench.controller.entries["lab-in"].pins_refused_until(bench.now) == until
+    assert bench.controller.readers["lab-in"].pins_refused_until(bench.now) == until
     bench.start()
-    assert bench.controller.entries["lab-in"].pins_refused_until(bench.now) == until
+    assert bench.controller.readers["lab-in"].pins_refused_until(bench.now) == until
     bench.badge("ann", "lab-in")
     assert bench.told()[-1] == "access.denied ann pin_locked_out"
-    assert bench.controller.entries["lobby-in"].pins_refused_until(bench.now) is None
+    assert bench.controller.readers["lobby-in"].pins_refused_until(bench.now) is None
 
 
 def test_wrong_pins_are_kept_before_they_lead_to_a_lockout(bench: Bench) -> None:
@@ -163,10 +163,10 @@ def test_two_people_open_and_both_go_through(bench: Bench) -> None:
 def test_either_of_two_people_may_be_the_first_one_in(bench: Bench, order: tuple[str, str]) -> None:
     """The vault's window waits for a guard, who is one of the two whichever of them badges first."""
     bench.wait(2.5 * 3600)
-    assert bench.controller.units["vault"].state.mode is Mode.LOCKED
+    assert bench.controller.doors["vault"].state.mode is Mode.LOCKED
     for name in order:
         bench.badge(name, "vault-in")
-    assert bench.controller.units["vault"].state.mode is Mode.UNLOCKED
+    assert bench.controller.doors["vault"].state.mode is Mode.UNLOCKED
 
 
 # ------------------------------------------------------------------ what grants do to the mode
@@ -176,13 +176,13 @@ def test_the_first_person_in_starts_the_window_and_the_next_day_waits_again(benc
     bench.wait(2.5 * 3600)
     assert not bench.released()
     bench.badge("cleo")
-    assert bench.controller.units["lobby"].state.mode is Mode.LOCKED, "not of the named groups"
+    assert bench.controller.doors["lobby"].state.mode is Mode.LOCKED, "not of the named groups"
     bench.badge("ann")
-    assert bench.controller.units["lobby"].state.mode is Mode.UNLOCKED
+    assert bench.controller.doors["lobby"].state.mode is Mode.UNLOCKED
     bench.start()
-    assert bench.controller.units["lobby"].state.mode is Mode.UNLOCKED, "survives a restart"
+    assert bench.controller.doors["lobby"].state.mode is Mode.UNLOCKED, "survives a restart"
     bench.wait(2 * 3600)
-    assert bench.controller.units["lobby"].state.mode is Mode.LOCKED
+    assert bench.controller.doors["lobby"].state.mode is Mode.LOCKED
     bench.wait(22 * 3600)
     assert bench.utc.weekday() == 1
     assert not bench.released()
@@ -191,12 +191,12 @@ def test_the_first_person_in_starts_the_window_and_the_next_day_waits_again(benc
 def test_a_double_badge_unlocks_and_locks_again(bench: Bench) -> None:
     for _ in range(2):
         bench.badge("ann")
-    assert bench.controller.units["lobby"].state.mode is Mode.LOCKED
+    assert bench.controller.doors["lobby"].state.mode is Mode.LOCKED
     for expected in (Mode.UNLOCKED, Mode.LOCKED):
         for _ in range(2):
             bench.badge("eve")
             bench.wait(1)
-        assert bench.controller.units["lobby"].state.mode is expected
+        assert bench.controller.doors["lobby"].state.mode is expected
         bench.wait(10)
 
 
@@ -214,14 +214,14 @@ def test_a_soft_violation_is_granted_and_reported(bench: Bench) -> None:
 
 
 def test_the_way_out_is_the_exit_reader(bench: Bench) -> None:
-    assert bench.controller.entries["lobby-out"].exiting
-    assert not bench.controller.entries["lobby-in"].exiting
+    assert bench.controller.readers["lobby-out"].exiting
+    assert not bench.controller.readers["lobby-in"].exiting
     bench.badge("ann")
     bench.line("in1", on=False)
     bench.line("in1", on=True)
     bench.wait(30)
-    assert bench.controller.around.space.positions["ann"].area == "office"
+    assert bench.controller.site_state.space.positions["ann"].area == "office"
     bench.badge("ann", "lobby-out")
     bench.line("in1", on=False)
-    assert "ann" not in bench.controller.around.space.positions
+    assert "ann" not in bench.controller.site_state.space.positions
     assert bench.last(EventName.ACCESS_GRANTED).reason is Reason.GRANTED

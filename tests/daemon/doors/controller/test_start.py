@@ -39,7 +39,7 @@ def start(kept: Mapping[str, str], newest: datetime | None = None) -> Started:
 @pytest.mark.parametrize("text", DAMAGED)
 def test_a_door_whose_orders_cannot_be_read_is_in_lockdown_until_released(text: str) -> None:
     started = start({"mode.lobby": text})
-    door = started.controller.units["lobby"]
+    door = started.controller.doors["lobby"]
     assert door.state.mode is Mode.LOCKDOWN
     assert not door.state.released
     assert SwitchOff(door.setup.lock) in started.effects.commands
@@ -56,13 +56,13 @@ def test_what_cannot_be_read_is_on_record_before_everything_else(text: str) -> N
 def test_a_position_that_cannot_be_read_is_forgotten_for_good() -> None:
     started = start({"position.u7": "?"})
     assert started.effects.state == {"position.u7": None}
-    assert not started.controller.around.space.positions
+    assert not started.controller.site_state.space.positions
 
 
 def test_a_reader_whose_lockout_cannot_be_read_refuses_pins_for_a_while() -> None:
     started = start({"lockout.lobby-in": "?"})
     assert started.effects.state["lockout.lobby-in"] is not None
-    entry = started.controller.entries["lobby-in"]
+    entry = started.controller.readers["lobby-in"]
     assert entry.pins_refused_until(NOW) == NOW.utc + timedelta(seconds=60)
 
 
@@ -72,7 +72,7 @@ def test_nothing_is_said_where_everything_can_be_read() -> None:
 
 def test_a_damaged_row_of_one_door_leaves_the_others_alone() -> None:
     started = start({"mode.lobby": "?"})
-    others = [unit for name, unit in started.controller.units.items() if name != "lobby"]
+    others = [unit for name, unit in started.controller.doors.items() if name != "lobby"]
     assert others
     assert all(unit.state.mode is not Mode.LOCKDOWN for unit in others)
 
@@ -95,7 +95,7 @@ def test_a_device_that_was_swapped_while_the_controller_was_off_is_told() -> Non
 
 def test_a_door_that_starts_in_its_default_mode_says_nothing_of_it() -> None:
     started = start({})
-    assert started.controller.units["server"].state.mode is Mode.CARD_AND_PIN
+    assert started.controller.doors["server"].state.mode is Mode.CARD_AND_PIN
     assert [event.name for event in started.effects.events] == [EventName.SYSTEM_START]
 
 

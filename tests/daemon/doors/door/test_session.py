@@ -21,7 +21,6 @@ from daemon.doors.door.session import (
     FirstLeftAlone,
     KeysPressed,
     Lockout,
-    Passed,
     PinLockout,
     Session,
     SessionConfig,
@@ -31,6 +30,7 @@ from daemon.doors.door.session import (
     locked_until,
     step,
 )
+from daemon.doors.door.state import Granted
 
 CARD, OTHER = b"card", b"other"
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -89,7 +89,7 @@ class Desk:
 def test_a_card_is_asked_at_once() -> None:
     desk = Desk()
     assert desk.card() == (Ask(CARD),)
-    assert desk.answer(Outcome.GRANT) == (Passed(("ann",)),)
+    assert desk.answer(Outcome.GRANT) == (Granted(("ann",)),)
     assert deadline(desk.session) is None
 
 
@@ -190,7 +190,7 @@ def test_two_people() -> None:
     assert deadline(desk.session) == 110.0
     desk.now += 9
     desk.card(OTHER)
-    assert desk.answer(Outcome.GRANT, "bob", two=True) == (Passed(("ann", "bob")),)
+    assert desk.answer(Outcome.GRANT, "bob", two=True) == (Granted(("ann", "bob")),)
     assert desk.session.first is None
 
 
@@ -198,7 +198,9 @@ def test_two_people() -> None:
 def test_extended_time_of_either_of_two_people(who: int) -> None:
     desk = Desk()
     desk.answer(Outcome.NEED_SECOND_PERSON, extended=who == 0)
-    assert desk.answer(Outcome.GRANT, "bob", two=True, extended=who == 1) == (Passed(("ann", "bob"), True),)
+    assert desk.answer(Outcome.GRANT, "bob", two=True, extended=who == 1) == (
+        Granted(("ann", "bob"), extended=True),
+    )
 
 
 def test_nobody_comes_to_the_first() -> None:
@@ -215,7 +217,7 @@ def test_nobody_comes_to_the_first() -> None:
 def test_the_first_does_not_pass_with_a_grant_that_needs_one_person() -> None:
     desk = Desk()
     desk.answer(Outcome.NEED_SECOND_PERSON)
-    assert desk.answer(Outcome.GRANT, "bob") == (Passed(("bob",)),)
+    assert desk.answer(Outcome.GRANT, "bob") == (Granted(("bob",)),)
 
 
 def test_a_refused_second_leaves_the_first_waiting() -> None:
@@ -227,20 +229,20 @@ def test_a_refused_second_leaves_the_first_waiting() -> None:
 
 def test_double_badge() -> None:
     desk = Desk(double_badge=5.0)
-    assert desk.answer(Outcome.GRANT) == (Passed(("ann",)),)
+    assert desk.answer(Outcome.GRANT) == (Granted(("ann",)),)
     desk.now += 5
-    assert desk.answer(Outcome.GRANT) == (Passed(("ann",)), DoubleBadge("ann"))
-    assert desk.answer(Outcome.GRANT) == (Passed(("ann",)),)
+    assert desk.answer(Outcome.GRANT) == (Granted(("ann",)), DoubleBadge("ann"))
+    assert desk.answer(Outcome.GRANT) == (Granted(("ann",)),)
     desk.now += 5.1
-    assert desk.answer(Outcome.GRANT) == (Passed(("ann",)),)
-    assert desk.answer(Outcome.GRANT, "bob") == (Passed(("bob",)),)
-    assert desk.answer(Outcome.GRANT) == (Passed(("ann",)),)
+    assert desk.answer(Outcome.GRANT) == (Granted(("ann",)),)
+    assert desk.answer(Outcome.GRANT, "bob") == (Granted(("bob",)),)
+    assert desk.answer(Outcome.GRANT) == (Granted(("ann",)),)
 
 
 def test_no_double_badge_where_the_door_knows_none() -> None:
     desk = Desk()
     desk.answer(Outcome.GRANT)
-    assert desk.answer(Outcome.GRANT) == (Passed(("ann",)),)
+    assert desk.answer(Outcome.GRANT) == (Granted(("ann",)),)
 
 
 # ------------------------------------------------------------------ lockout
@@ -357,7 +359,7 @@ def test_every_session_ends(events: list[tuple[object, float, Outcome]], length:
 
 
 def test_extended_time_of_one_person_is_handed_on() -> None:
-    assert Desk().answer(Outcome.GRANT, extended=True) == (Passed(("ann",), True),)
+    assert Desk().answer(Outcome.GRANT, extended=True) == (Granted(("ann",), extended=True),)
 
 
 def test_only_digits_are_digits() -> None:
