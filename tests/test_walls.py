@@ -61,6 +61,7 @@ SHELLS = {
     "daemon.sync.http",
     "daemon.sync.oauth",
     "daemon.sync.outcome",
+    "daemon.sync.plan",
     "daemon.sync.scheduler",
     "daemon.sync.service",
     "drivers.gpio.board",

@@ -1,7 +1,7 @@
 """The sync process: one sync at a time, when it is due or asked for, and a word about each that can be read later.
 
-Reads the directory over HTTP (``daemon.sync.http``), lets the pure parts say what the answers mean, and applies
-the plan in one transaction. Whatever fails leaves the cache as it was.
+Reads the directory over HTTP (``daemon.sync.http``) and lets the pure parts say what the answers mean; what then
+becomes of the cache is in ``daemon.sync.plan``. Whatever fails leaves the cache as it was.
 """
 
 from __future__ import annotations
@@ -9,20 +9,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from cache.changes import Plan, Quarantine
 from cache.directory.store import Store
 from cache.directory.sync_state import SyncState
 from cache.errors import CacheError
 from cache.model import Directory
-from cache.reconcile.reconcile import PROVIDER_GONE, Evidence, Policy, disconnect, plan
-from daemon.doors.sync_events import DISCONNECTED
-from daemon.scim.card_file import SideFile, SideFileError, parse_side_file
+from cache.reconcile.reconcile import Evidence
 from daemon.scim.cards import CardMapper
 from daemon.scim.evidence import confirm
 from daemon.scim.exchange import Fetch, OutageError, OutageKind
@@ -31,13 +28,12 @@ from daemon.scim.report import FetchReport
 from daemon.scim.settings import ScimSettings
 from daemon.sync.http import Deadline, ScimHttp
 from daemon.sync.oauth import SecretReader, TokenSource, token_source
-from daemon.sync.outcome import HeldBack, SyncOutcome, SyncResult, SyncStatus, failure_words
+from daemon.sync.outcome import HeldBack, SyncOutcome, SyncResult, SyncStatus
+from daemon.sync.plan import CacheUpdates, outage
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-
-MAX_SIDE_FILE = 64 * 1024 * 1024
 
 Progress = Callable[[str, int], None]
 
@@ -64,11 +60,13 @@ class SyncService:
     _report: FetchReport | None = None
     _last: SyncOutcome | None = None
     _token: TokenSource = field(init=False)
+    _updates: CacheUpdates = field(init=False)
     next_at: datetime | None = None
 
     def __post_init__(self) -> None:
         """One source of tokens for all syncs: a token that is still good is not asked for again."""
         self._token = token_source(self.settings, self.secret)
+        self._updates = CacheUpdates(self.settings, self.store, self.mapper, self.references)
 
     # -------------------------------------------------------------- one sync
 
@@ -97,32 +95,17 @@ class SyncService:
         return outcome
 
     def _run(self, dry_run: bool, progress: Progress | None) -> SyncOutcome:
-        held = self.store.held()
-        if held is not None and not dry_run:
-            return SyncOutcome(
-                SyncResult.ON_HOLD,
-                f"syncing is on hold: {held}; `latchctl sync resume` lets it go on",
-                generation=self.store.generation,
-            )
+        on_hold = self._updates.on_hold()
+        if on_hold is not None and not dry_run:
+            return on_hold
         snapshot, old, evidence = self._fetch(progress)
-        new = snapshot.directory()
-        report = snapshot.report(new)
         now = self.clock()
-        policy = Policy(self.settings.limits, self.references, self.settings.require_first_approval)
-        bindings = self.store.bindings()
-        recent, waiting = self.store.recent_removals(now), self.store.quarantine()
-        wanted = plan(old, new, evidence, policy, now, recent, bindings, waiting)
-        report = replace(report, warnings=(*report.warnings, *wanted.warnings))
-        self._report = report
-        return self._preview(wanted, report) if dry_run else self._apply(wanted, report, now)
+        prepared = self._updates.prepare(snapshot, old, evidence, now)
+        self._report = prepared.report
+        return self._updates.preview(prepared) if dry_run else self._updates.apply(prepared, now)
 
     def _fetch(self, progress: Progress | None) -> tuple[Snapshot, Directory, Evidence]:
-        mapper = replace(self.mapper, side_files=read_side_files(self.settings))
-        configured_names: dict[str, frozenset[str]] = {}
-        for binding in self.store.bindings().values():
-            configured_names[binding.group_id] = configured_names.get(binding.group_id, frozenset()) | {
-                binding.reference
-            }
+        mapper, names = self._updates.card_mapper(), self._updates.configured_names()
 
         def tell(what: str, count: int) -> None:
             self._progress = (what, count)
@@ -133,7 +116,7 @@ class SyncService:
         before = self.store.sync_state()
         seen_at = before.synced_at if before.road and before.road != NO_ROAD else None
         with ScimHttp(self.settings, self._token, self._wait) as http:
-            snapshot = drive(read_directory(self.settings, mapper, configured_names, tell), http, deadline)
+            snapshot = drive(read_directory(self.settings, mapper, names, tell), http, deadline)
             # What equals a part of what was read is shared with it: the memory of one directory, not of two.
             old = self.store.load(snapshot.directory())
             tell("what is missing", 0)
@@ -141,126 +124,40 @@ class SyncService:
             waiting = frozenset() if held is None else held.delta.people_removed
             return snapshot, old, drive(confirm(snapshot, old, seen_at, waiting), http, deadline)
 
-    def _preview(self, wanted: Plan, report: FetchReport) -> SyncOutcome:
-        changes = bool(wanted.delta or wanted.quarantine)
-        return SyncOutcome(
-            SyncResult.DRY_RUN,
-            "this is what a sync would change now" if changes else "a sync would change nothing now",
-            generation=self.store.generation,
-            report=report,
-            added=wanted.delta.added,
-            removed=wanted.delta.removed,
-            held_back=wanted.quarantine.delta.removed if wanted.quarantine else 0,
-            diff=wanted.diff,
-            held_diff=wanted.quarantine.diff if wanted.quarantine else (),
-            reasons=wanted.quarantine.reasons if wanted.quarantine else (),
-        )
-
-    def _apply(self, wanted: Plan, report: FetchReport, now: datetime) -> SyncOutcome:
-        before = self.store.generation
-        generation = self.store.apply(wanted, now)
-        held = self.store.quarantine()
-        outcome = _outcome(before, generation, held)
-        text = _words(outcome, report, wanted, held)
-        unusable = tuple(f"{card.person}: {card.text}" for card in report.unusable)
-        self.store.completed(now, text, road=report.road, warnings=report.warnings, unusable=unusable)
-        return SyncOutcome(
-            outcome,
-            text,
-            generation=generation,
-            report=report,
-            added=wanted.delta.added,
-            removed=wanted.delta.removed,
-            held_back=0 if held is None else held.delta.removed + held.delta.added,
-            diff=wanted.diff,
-            held_diff=held.diff if held else (),
-            reasons=held.reasons if held else (),
-        )
-
     # -------------------------------------------------------------- when it fails
 
     def _failed(self, error: OutageError, dry_run: bool) -> SyncOutcome:
-        """Record an outage: the cache stays, and everybody can read since when and why."""
-        now = self.clock()
-        state = self.store.sync_state()
-        outcome = SyncResult.UNAUTHORIZED if error.kind is OutageKind.UNAUTHORIZED else SyncResult.OUTAGE
-        generation = self.store.generation
+        """Put the failure on record, unless nothing was to be changed or we were asked to stop."""
         if dry_run or self._stop.is_set():
-            return SyncOutcome(outcome, str(error), generation=generation, kind=error.kind.value)
-        if error.kind is OutageKind.GONE and state.outcome == OutageKind.GONE.value:
-            concluded = self._gone(now)
-            if concluded is not None:
-                return concluded
-        text = failure_words(error, state)
-        self.store.failed(now, error.kind.value, text)
-        return SyncOutcome(
-            outcome, text, generation=generation, kind=error.kind.value, retry_after=error.retry_after
-        )
-
-    def _gone(self, now: datetime) -> SyncOutcome | None:
-        """The provider said twice that it is no more: do what the site file says (docs/scim.md, rule 6)."""
-        old = self.store.load()
-        if not old.groups:
-            return None
-        delete = self.settings.on_disconnect == "delete"
-        wanted = disconnect(old, now, approved=delete)
-        words = f"{DISCONNECTED}: the provider says it is gone"
-        generation = self.store.apply(wanted, now, words, complete=False)
-        text = "the provider says it is gone (410), twice in a row: "
-        held = wanted.quarantine
-        text += (
-            "every access group of it was deleted"
-            if held is None
-            else "deleting its access groups waits for `latchctl sync accept`"
-        )
-        self.store.failed(now, OutageKind.GONE.value, text)
-        return SyncOutcome(
-            SyncResult.DISCONNECTED if held is None else SyncResult.QUARANTINED,
-            text,
-            generation=generation,
-            kind=OutageKind.GONE.value,
-            removed=wanted.delta.removed,
-            held_back=0 if held is None else held.delta.removed,
-            diff=wanted.diff,
-            held_diff=() if held is None else held.diff,
-            reasons=() if held is None else held.reasons,
-        )
+            return outage(error, str(error), self.store.generation)
+        return self._updates.failed(error, self.clock())
 
     # -------------------------------------------------------------- what an operator does
 
     def accept(self, token: str, actor: str) -> int:
-        """Let what is held back under ``token`` happen; the new generation. ``CacheError`` if it is not held."""
+        """As ``CacheUpdates.accept``, once no sync runs."""
         with self._busy:
-            held = self.store.quarantine()
-            gone = held is not None and PROVIDER_GONE in held.reasons
-            words = (
-                f"{DISCONNECTED}: the provider is gone, accepted by {actor}" if gone else f"accepted by {actor}"
-            )
-            return self.store.accept(token, self.clock(), words)
+            return self._updates.accept(token, actor, self.clock())
 
     def reject(self, token: str) -> None:
-        """Keep what the directory no longer has, until it changes again. ``CacheError`` if it is not held."""
+        """As ``CacheUpdates.reject``, once no sync runs."""
         with self._busy:
-            self.store.reject(token)
+            self._updates.reject(token)
 
     def rollback(self, generation: int, actor: str) -> int:
-        """Restore a generation and put syncing on hold; the new generation. ``CacheError`` if it is too old."""
+        """As ``CacheUpdates.rollback``, once no sync runs."""
         with self._busy:
-            return self.store.rollback(generation, self.clock(), actor)
+            return self._updates.rollback(generation, actor, self.clock())
 
     def resume(self) -> None:
-        """Let syncing go on after a rollback or a disconnect."""
+        """As ``CacheUpdates.resume``, once no sync runs."""
         with self._busy:
-            self.store.hold(None)
+            self._updates.resume()
 
     def disconnect(self, actor: str, reason: str) -> int:
-        """The provider was unlinked: delete every access group, and put syncing on hold; the new generation."""
+        """As ``CacheUpdates.disconnect``, once no sync runs."""
         with self._busy:
-            now = self.clock()
-            wanted = disconnect(self.store.load(), now, approved=True)
-            words = f"{DISCONNECTED} by {actor}" + (f": {reason}" if reason else "")
-            self.store.hold(words)
-            return self.store.apply(wanted, now, words, complete=False)
+            return self._updates.disconnect(actor, reason, self.clock())
 
     # -------------------------------------------------------------- what can be read
 
@@ -299,28 +196,6 @@ class SyncService:
         self._stop.set()
 
 
-def _outcome(before: int, generation: int, held: Quarantine | None) -> SyncResult:
-    if held is not None and not held.rejected:
-        return SyncResult.APPROVAL if generation <= 1 and held.delta.added else SyncResult.QUARANTINED
-    return SyncResult.UNCHANGED if generation == before else SyncResult.APPLIED
-
-
-def _words(outcome: SyncResult, report: FetchReport, wanted: Plan, held: Quarantine | None) -> str:
-    held_words = ""
-    if held is not None:
-        why = "rejected by an operator" if held.rejected else "; ".join(held.reasons)
-        held_words = f", {held.delta.removed + held.delta.added} changes held back ({why})"
-    what = (
-        "nothing changed"
-        if outcome is SyncResult.UNCHANGED
-        else (f"{wanted.delta.added} added or changed, {wanted.delta.removed} removed")
-    )
-    return (
-        f"{what}{held_words}: {report.people} people, {report.groups} groups, {report.memberships} memberships, "
-        f"{report.credentials} credentials"
-    )
-
-
 def _internal(error: Exception) -> OutageError:
     """A bug must not end syncing in silence. What the error says may hold a secret, so only its place is told."""
     step = error.__traceback__
@@ -346,23 +221,3 @@ def drive(fetch: Fetch[T], http: ScimHttp, deadline: Deadline) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
-
-
-def read_side_files(settings: ScimSettings) -> Mapping[str, SideFile]:
-    """The side files of all rules, read anew. ``OutageError``: without one every card of it would vanish."""
-    files: dict[str, SideFile] = {}
-    for rule in settings.credential:
-        if rule.side_file is None:
-            continue
-        try:
-            with Path(rule.side_file).open(encoding="utf-8") as file:
-                content = file.read(MAX_SIDE_FILE + 1)
-            if len(content) > MAX_SIDE_FILE:
-                raise SideFileError("it is larger than any side file")  # noqa: TRY301
-            files[rule.side_file] = parse_side_file(content, rule.key)
-        except OSError as error:
-            raise OutageError(OutageKind.LOCAL, f"{rule.side_file} cannot be read: {error.strerror}") from None
-        except (SideFileError, UnicodeDecodeError) as error:
-            words = str(error) if isinstance(error, SideFileError) else "it is not UTF-8"
-            raise OutageError(OutageKind.LOCAL, f"{rule.side_file}: {words}") from None
-    return files

@@ -1,0 +1,241 @@
+"""From what a source yielded to a new generation of the cache: one copy, for the sync process and for scenarios.
+
+A source yields a snapshot of the directory and the evidence for what is absent. All after that is done here:
+the plan, the brake's answer, the generation, and what is reported of it. Nothing here knows a network or a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from cache.changes import Plan, Quarantine
+from cache.directory.store import Store
+from cache.model import Directory
+from cache.reconcile.reconcile import PROVIDER_GONE, Evidence, Policy, disconnect, plan
+from daemon.doors.sync_events import DISCONNECTED
+from daemon.scim.card_file import SideFile, SideFileError, parse_side_file
+from daemon.scim.cards import CardMapper
+from daemon.scim.exchange import OutageError, OutageKind
+from daemon.scim.fetch import Snapshot
+from daemon.scim.report import FetchReport
+from daemon.scim.settings import ScimSettings
+from daemon.sync.outcome import SyncOutcome, SyncResult, failure_words
+
+MAX_SIDE_FILE = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a snapshot would change, and what is to be reported of it."""
+
+    plan: Plan
+    report: FetchReport
+
+
+@dataclass(frozen=True, slots=True)
+class CacheUpdates:
+    """Brings into the cache what a source, or an operator, says. Not safe for two threads at once.
+
+    ``mapper`` has no card files yet: they are read for each sync, below ``base`` where their path is relative.
+    ``references`` are the words of the site file for access groups.
+    """
+
+    settings: ScimSettings
+    store: Store
+    mapper: CardMapper
+    references: frozenset[str]
+    base: Path = Path()
+
+    # -------------------------------------------------------------- what the source needs
+
+    def on_hold(self) -> SyncOutcome | None:
+        """Return the outcome of a sync that must not happen because syncing is on hold; ``None``: it is not."""
+        held = self.store.held()
+        if held is None:
+            return None
+        text = f"syncing is on hold: {held}; `latchctl sync resume` lets it go on"
+        return SyncOutcome(SyncResult.ON_HOLD, text, generation=self.store.generation)
+
+    def card_mapper(self) -> CardMapper:
+        """Return the mapper with the card files as they are now. Raises ``OutageError``."""
+        return replace(self.mapper, side_files=read_card_files(self.settings, self.base))
+
+    def configured_names(self) -> Mapping[str, frozenset[str]]:
+        """Return the words of the site file by the id of the group that each is bound to."""
+        names: dict[str, frozenset[str]] = {}
+        for binding in self.store.bindings().values():
+            names[binding.group_id] = names.get(binding.group_id, frozenset()) | {binding.reference}
+        return names
+
+    # -------------------------------------------------------------- one sync
+
+    def prepare(self, snapshot: Snapshot, old: Directory, evidence: Evidence, now: datetime) -> Prepared:
+        """Plan the way from ``old``, which is what the cache holds, to the snapshot."""
+        new = snapshot.directory()
+        report = snapshot.report(new)
+        policy = Policy(self.settings.limits, self.references, self.settings.require_first_approval)
+        bindings = self.store.bindings()
+        recent, waiting = self.store.recent_removals(now), self.store.quarantine()
+        wanted = plan(old, new, evidence, policy, now, recent, bindings, waiting)
+        return Prepared(wanted, replace(report, warnings=(*report.warnings, *wanted.warnings)))
+
+    def preview(self, prepared: Prepared) -> SyncOutcome:
+        """Return what ``apply`` would do, and change nothing."""
+        wanted = prepared.plan
+        changes = bool(wanted.delta or wanted.quarantine)
+        return SyncOutcome(
+            SyncResult.DRY_RUN,
+            "this is what a sync would change now" if changes else "a sync would change nothing now",
+            generation=self.store.generation,
+            report=prepared.report,
+            added=wanted.delta.added,
+            removed=wanted.delta.removed,
+            held_back=wanted.quarantine.delta.removed if wanted.quarantine else 0,
+            diff=wanted.diff,
+            held_diff=wanted.quarantine.diff if wanted.quarantine else (),
+            reasons=wanted.quarantine.reasons if wanted.quarantine else (),
+        )
+
+    def apply(self, prepared: Prepared, now: datetime) -> SyncOutcome:
+        """Commit the plan as a generation, and put on record that a complete sync ended."""
+        wanted, report = prepared.plan, prepared.report
+        before = self.store.generation
+        generation = self.store.apply(wanted, now)
+        held = self.store.quarantine()
+        outcome = _outcome(before, generation, held)
+        text = _words(outcome, report, wanted, held)
+        unusable = tuple(f"{card.person}: {card.text}" for card in report.unusable)
+        self.store.completed(now, text, road=report.road, warnings=report.warnings, unusable=unusable)
+        return SyncOutcome(
+            outcome,
+            text,
+            generation=generation,
+            report=report,
+            added=wanted.delta.added,
+            removed=wanted.delta.removed,
+            held_back=0 if held is None else held.delta.removed + held.delta.added,
+            diff=wanted.diff,
+            held_diff=held.diff if held else (),
+            reasons=held.reasons if held else (),
+        )
+
+    # -------------------------------------------------------------- when it fails
+
+    def failed(self, error: OutageError, now: datetime) -> SyncOutcome:
+        """Put an outage on record: the cache stays, and everyone can read since when and why."""
+        state = self.store.sync_state()
+        if error.kind is OutageKind.GONE and state.outcome == OutageKind.GONE.value:
+            concluded = self._gone(now)
+            if concluded is not None:
+                return concluded
+        text = failure_words(error, state)
+        self.store.failed(now, error.kind.value, text)
+        return outage(error, text, self.store.generation)
+
+    def _gone(self, now: datetime) -> SyncOutcome | None:
+        """The provider said twice that it is no more: do what the site file says (docs/scim.md, rule 6)."""
+        old = self.store.load()
+        if not old.groups:
+            return None
+        delete = self.settings.on_disconnect == "delete"
+        wanted = disconnect(old, now, approved=delete)
+        words = f"{DISCONNECTED}: the provider says it is gone"
+        generation = self.store.apply(wanted, now, words, complete=False)
+        text = "the provider says it is gone (410), twice in a row: "
+        held = wanted.quarantine
+        text += (
+            "every access group of it was deleted"
+            if held is None
+            else "deleting its access groups waits for `latchctl sync accept`"
+        )
+        self.store.failed(now, OutageKind.GONE.value, text)
+        return SyncOutcome(
+            SyncResult.DISCONNECTED if held is None else SyncResult.QUARANTINED,
+            text,
+            generation=generation,
+            kind=OutageKind.GONE.value,
+            removed=wanted.delta.removed,
+            held_back=0 if held is None else held.delta.removed,
+            diff=wanted.diff,
+            held_diff=() if held is None else held.diff,
+            reasons=() if held is None else held.reasons,
+        )
+
+    # -------------------------------------------------------------- what an operator does
+
+    def accept(self, token: str, actor: str, now: datetime) -> int:
+        """Apply what is held back under ``token``; the new generation. ``CacheError`` if it is not held."""
+        held = self.store.quarantine()
+        gone = held is not None and PROVIDER_GONE in held.reasons
+        words = f"{DISCONNECTED}: the provider is gone, accepted by {actor}" if gone else f"accepted by {actor}"
+        return self.store.accept(token, now, words)
+
+    def reject(self, token: str) -> None:
+        """Keep what the directory no longer has, until it changes again. ``CacheError`` if it is not held."""
+        self.store.reject(token)
+
+    def rollback(self, generation: int, actor: str, now: datetime) -> int:
+        """Restore a generation and put syncing on hold; the new generation. ``CacheError`` if it is too old."""
+        return self.store.rollback(generation, now, actor)
+
+    def resume(self) -> None:
+        """Let syncing go on after a rollback or a disconnect."""
+        self.store.hold(None)
+
+    def disconnect(self, actor: str, reason: str, now: datetime) -> int:
+        """The provider was unlinked: delete every access group, and put syncing on hold; the new generation."""
+        wanted = disconnect(self.store.load(), now, approved=True)
+        words = f"{DISCONNECTED} by {actor}" + (f": {reason}" if reason else "")
+        self.store.hold(words)
+        return self.store.apply(wanted, now, words, complete=False)
+
+
+def outage(error: OutageError, text: str, generation: int) -> SyncOutcome:
+    """Return the outcome of a sync that failed; the cache stays at ``generation``."""
+    kind = SyncResult.UNAUTHORIZED if error.kind is OutageKind.UNAUTHORIZED else SyncResult.OUTAGE
+    return SyncOutcome(kind, text, generation=generation, kind=error.kind.value, retry_after=error.retry_after)
+
+
+def _outcome(before: int, generation: int, held: Quarantine | None) -> SyncResult:
+    if held is not None and not held.rejected:
+        return SyncResult.APPROVAL if generation <= 1 and held.delta.added else SyncResult.QUARANTINED
+    return SyncResult.UNCHANGED if generation == before else SyncResult.APPLIED
+
+
+def _words(outcome: SyncResult, report: FetchReport, wanted: Plan, held: Quarantine | None) -> str:
+    held_words = ""
+    if held is not None:
+        why = "rejected by an operator" if held.rejected else "; ".join(held.reasons)
+        held_words = f", {held.delta.removed + held.delta.added} changes held back ({why})"
+    what = (
+        "nothing changed"
+        if outcome is SyncResult.UNCHANGED
+        else (f"{wanted.delta.added} added or changed, {wanted.delta.removed} removed")
+    )
+    return (
+        f"{what}{held_words}: {report.people} people, {report.groups} groups, {report.memberships} memberships, "
+        f"{report.credentials} credentials"
+    )
+
+
+def read_card_files(settings: ScimSettings, base: Path = Path()) -> Mapping[str, SideFile]:
+    """Read the card files of all rules. ``OutageError``: without one every card of it would vanish."""
+    files: dict[str, SideFile] = {}
+    for rule in settings.credential:
+        if rule.side_file is None:
+            continue
+        try:
+            with (base / rule.side_file).open(encoding="utf-8") as file:
+                content = file.read(MAX_SIDE_FILE + 1)
+            if len(content) > MAX_SIDE_FILE:
+                raise SideFileError("it is larger than any side file")  # noqa: TRY301
+            files[rule.side_file] = parse_side_file(content, rule.key)
+        except OSError as error:
+            raise OutageError(OutageKind.LOCAL, f"{rule.side_file} cannot be read: {error.strerror}") from None
+        except (SideFileError, UnicodeDecodeError) as error:
+            words = str(error) if isinstance(error, SideFileError) else "it is not UTF-8"
+            raise OutageError(OutageKind.LOCAL, f"{rule.side_file}: {words}") from None
+    return files
