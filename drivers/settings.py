@@ -18,8 +18,8 @@ _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)")
 
 
 def parse_duration(text: object) -> float:
-    """Seconds from ``300ms``, ``10s``, ``5m``, ``24h``, ``30d``; ``0`` alone is allowed."""
-    if text == 0:
+    """Seconds from ``300ms``, ``10s``, ``5m``, ``24h``, ``30d``; ``0`` alone is allowed, in quotes or without."""
+    if text in (0, "0") and text is not False:
         return 0.0
     match = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if match is None:

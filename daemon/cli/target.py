@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 
 from cache.errors import CacheError, JournalError
 from daemon.cli.common import DEFAULT_CONFIG
+from daemon.config.bounds import DOORS_SOCKET, SYNC_SOCKET
 from daemon.errors import ConfigError
 
 if TYPE_CHECKING:
     from daemon.config.site import Site
-
-DEFAULT_SOCKET = Path("/run/latchd/control.sock")
-DEFAULT_SYNC_SOCKET = Path("/run/latchd/sync.sock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +36,11 @@ class Target:
 
         The rest of the site file is not looked at: a daemon that runs can be asked while somebody edits it.
         """
-        return self.socket if self.socket is not None else self._said("socket", DEFAULT_SOCKET)
+        return self.socket if self.socket is not None else self._said("socket", Path(DOORS_SOCKET))
 
     def sync_control(self) -> Path:
         """The socket of the sync process, found in the same way."""
-        return self._said("sync_socket", DEFAULT_SYNC_SOCKET)
+        return self._said("sync_socket", Path(SYNC_SOCKET))
 
     @contextmanager
     def without_daemon(self) -> Iterator[Site]:

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import itertools
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from cache.model import ClockPolicy
-from daemon.config.bounds import DEBOUNCE
+from daemon.config import bounds
+from daemon.config.bounds import InterlockRule, Relock, Wiring
 from daemon.config.values import (
     Count,
-    Debounce,
     DoorMode,
     Line,
     Name,
-    Relock,
     Size,
     SocketPath,
     TimeOfDay,
@@ -30,11 +29,18 @@ from daemon.config.values import (
     parse_date,
     parse_weekdays,
 )
+from daemon.decision.door_rules import AntiPassback
 from daemon.decision.recurrence import parse_recurrence
 from daemon.scim.settings import ScimSettings
 from drivers.cards.tables import CardFormatTable
 from drivers.driver import SecretReference
 from drivers.settings import STRICT, Duration
+
+StrikeTime = Annotated[Duration, AfterValidator(bounds.STRIKE_TIME.checked)]
+ExtendedTime = Annotated[Duration, AfterValidator(bounds.EXTENDED_TIME.checked)]
+HeldOpenTime = Annotated[Duration, AfterValidator(bounds.HELD_OPEN_TIME.checked)]
+RexTime = Annotated[Duration, AfterValidator(bounds.REX_TIME.checked)]
+Debounce = Annotated[Duration, AfterValidator(bounds.DEBOUNCE.checked)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -50,7 +56,7 @@ class SiteTable:
 class StateTable:
     """``[state]``: the directory of cache.db and journal.db."""
 
-    directory: str = "/var/lib/latchd"
+    directory: str = bounds.STATE_DIRECTORY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -79,8 +85,8 @@ class ContactTable:
     """``contact``: the input of the door contact. ``nc``: closed circuit (on) while the door is closed."""
 
     input: Line
-    sense: Literal["nc", "no"] = "nc"
-    debounce: Debounce = DEBOUNCE
+    sense: Wiring = Wiring.NC
+    debounce: Debounce = bounds.DEBOUNCE.default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -88,17 +94,10 @@ class RexTable:
     """``rex``: the request-to-exit input. ``release`` false: it shunts the forced alarm only."""
 
     input: Line
-    sense: Literal["nc", "no"] = "no"
+    sense: Wiring = Wiring.NO
     release: bool = True
-    time: Duration = 3.0
-    debounce: Debounce = DEBOUNCE
-
-    @field_validator("time")
-    @classmethod
-    def _time(cls, value: float) -> float:
-        if not 1 <= value <= 60:
-            raise ValueError("a REX time is 1s to 60s")
-        return value
+    time: RexTime = bounds.REX_TIME.default
+    debounce: Debounce = bounds.DEBOUNCE.default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -106,7 +105,7 @@ class TwoPersonTable:
     """``two_person``: two different members of ``groups`` within ``within``."""
 
     groups: tuple[str, ...]
-    within: Duration = 10.0
+    within: Duration = bounds.TWO_PERSON_WITHIN.default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -114,7 +113,7 @@ class DoubleBadgeTable:
     """``double_badge``: two grants of a member of ``groups`` within ``within`` toggle the unlock."""
 
     groups: tuple[str, ...]
-    within: Duration = 5.0
+    within: Duration = bounds.DOUBLE_BADGE_WITHIN.default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -136,11 +135,11 @@ class DoorTable:
     contact: ContactTable | None = None
     rex: RexTable | None = None
     fire: ContactTable | None = None
-    strike_time: Duration = 10.0
-    extended_time: Duration = 20.0
-    held_open_time: Duration = 60.0
-    held_open_warning: Duration = 10.0
-    relock: Relock = "on_close"
+    strike_time: StrikeTime = bounds.STRIKE_TIME.default
+    extended_time: ExtendedTime = bounds.EXTENDED_TIME.default
+    held_open_time: HeldOpenTime = bounds.HELD_OPEN_TIME.default
+    held_open_warning: Duration = bounds.HELD_OPEN_WARNING.default
+    relock: Relock = Relock.ON_CLOSE
     mode: DoorMode = "locked"
     two_person: TwoPersonTable | None = None
     double_badge: DoubleBadgeTable | None = None
@@ -148,31 +147,9 @@ class DoorTable:
     area: AreaStepTable | None = None
     staleness: StalenessTable | None = None
 
-    @field_validator("strike_time")
-    @classmethod
-    def _strike(cls, value: float) -> float:
-        if not 1 <= value <= 60:
-            raise ValueError("a strike time is 1s to 60s")
-        return value
-
-    @field_validator("extended_time")
-    @classmethod
-    def _extended(cls, value: float) -> float:
-        if value > 60:
-            raise ValueError("an extended time is at most 60s, added to the strike time")
-        return value
-
-    @field_validator("held_open_time")
-    @classmethod
-    def _held(cls, value: float) -> float:
-        if not 10 <= value <= 86400:
-            raise ValueError("held_open_time is 10s to 24h")
-        return value
-
     @model_validator(mode="after")
     def _whole(self) -> DoorTable:
-        if self.held_open_warning > self.held_open_time - 1:
-            raise ValueError("held_open_warning must be at least 1s shorter than held_open_time")
+        bounds.check_held_open(self.held_open_time, self.held_open_warning)
         if self.exit is not None and self.exit == self.entry:
             raise ValueError("entry and exit are the same reader; a door with one reader has no exit")
         return self
@@ -253,7 +230,7 @@ class DoorScheduleTable:
     mode: DoorMode
     special_days: tuple[str, ...] = ()
     first_person_in: tuple[str, ...] = ()
-    grace: Duration = 0.0
+    grace: Duration = bounds.GRACE.default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -295,17 +272,10 @@ class DoorExceptionTable:
 class AreaTable:
     """``[area.NAME]``: anti-passback and occupancy of a space."""
 
-    anti_passback: Literal["hard", "soft", "off"] = "off"
-    timed: Duration = 0.0
+    anti_passback: AntiPassback = AntiPassback.OFF
+    timed: Duration = bounds.TIMED.default
     reset: TimeOfDay | None = None
-    occupancy: int = 0
-
-    @field_validator("occupancy")
-    @classmethod
-    def _not_negative(cls, value: int) -> int:
-        if value < 0:
-            raise ValueError("occupancy is a number of people; 0 is no limit")
-        return value
+    occupancy: Annotated[int, AfterValidator(bounds.OCCUPANCY.checked)] = bounds.OCCUPANCY.default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -313,7 +283,7 @@ class InterlockTable:
     """``[[interlock]]``: only one door of the set may be open (or released)."""
 
     doors: tuple[str, ...]
-    rule: Literal["one_open", "one_released"] = "one_open"
+    rule: InterlockRule = InterlockRule.ONE_OPEN
 
     @field_validator("doors")
     @classmethod
@@ -327,51 +297,37 @@ class InterlockTable:
 class LockoutTable:
     """``lockout``: after so many wrong PINs within a time the reader refuses PINs, longer each time."""
 
-    after: int = 5
-    within: Duration = 300.0
-    for_: Duration = Field(default=60.0, alias="for")
-
-    @field_validator("after")
-    @classmethod
-    def _at_least_one(cls, value: int) -> int:
-        if value < 1:
-            raise ValueError("after is a number of wrong PINs, at least 1")
-        return value
+    after: Annotated[int, AfterValidator(bounds.LOCKOUT_AFTER.checked)] = bounds.LOCKOUT_AFTER.default
+    within: Duration = bounds.LOCKOUT_WITHIN.default
+    for_: Duration = Field(default=bounds.LOCKOUT_FOR.default, alias="for")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class PinTable:
     """``[pin]``: length, time and lockout of PINs."""
 
-    length: int = 6
-    timeout: Duration = 15.0
+    length: Annotated[int, AfterValidator(bounds.PIN_LENGTH.checked)] = bounds.PIN_LENGTH.default
+    timeout: Duration = bounds.PIN_TIMEOUT.default
     lockout: LockoutTable = LockoutTable()
     duress: Literal["last_digit_plus_one", "off"] = "off"
-
-    @field_validator("length")
-    @classmethod
-    def _sane(cls, value: int) -> int:
-        if not 4 <= value <= 12:
-            raise ValueError("a PIN has 4 to 12 digits")
-        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class JournalTable:
     """``[journal]``: how much of the past is kept."""
 
-    keep: Count = 1_000_000
-    max_size: Size = 512_000_000
+    keep: Count = bounds.KEEP.default
+    max_size: Size = bounds.MAX_SIZE.default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class ControlTable:
     """``[control]``: the sockets of ``latchctl`` and the Unix groups that may use them."""
 
-    socket: SocketPath = "/run/latchd/control.sock"
-    sync_socket: SocketPath = "/run/latchd/sync.sock"
-    operators: tuple[str, ...] = ("latchd-operators",)
-    viewers: tuple[str, ...] = ("latchd-viewers",)
+    socket: SocketPath = bounds.DOORS_SOCKET
+    sync_socket: SocketPath = bounds.SYNC_SOCKET
+    operators: tuple[str, ...] = (bounds.OPERATORS,)
+    viewers: tuple[str, ...] = (bounds.VIEWERS,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

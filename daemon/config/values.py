@@ -9,14 +9,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, PlainValidator
 
 from cache.model import Interval
-from daemon.config.bounds import LONGEST_DEBOUNCE
+from daemon.config.bounds import KEEP, LONGEST_SOCKET, MAX_SIZE
 from drivers.events import Point
-from drivers.settings import Duration
-
-LONGEST_SOCKET = 107
-"""Bytes of the path of a Unix socket: unix(7), less the zero at its end."""
-
-LEAST_SIZE = 1_000_000
 
 GPIO = "gpio:"
 """How a line of a chip is named directly."""
@@ -76,16 +70,16 @@ def parse_size(text: object) -> int:
     """Bytes from ``512MB``; kB, MB and GB are powers of 1000. What is smaller than 1 MB could hold no history."""
     match = _SIZE.fullmatch(text) if isinstance(text, str) else None
     size = 0 if match is None else int(match[1]) * _SIZE_UNITS[match[2]]
-    if size < LEAST_SIZE:
+    if size < MAX_SIZE.least:
         raise ValueError('expected a size such as "512MB", at least "1MB"')
     return size
 
 
 def parse_count(text: object) -> int:
     """A number of events; written as a number or, as in ``keep = "1000000"``, as digits."""
-    if isinstance(text, int) and not isinstance(text, bool) and text > 0:
+    if isinstance(text, int) and not isinstance(text, bool) and text >= KEEP.least:
         return text
-    if isinstance(text, str) and text.isascii() and text.isdigit() and int(text) > 0:
+    if isinstance(text, str) and text.isascii() and text.isdigit() and int(text) >= KEEP.least:
         return int(text)
     raise ValueError('expected a count above 0 such as "1000000"')
 
@@ -123,13 +117,6 @@ def parse_date(text: str) -> date:
         raise ValueError('expected a date such as "2026-12-24"') from None
 
 
-def check_debounce(seconds: float) -> float:
-    """A longer period could miss a pulse of 100 ms."""
-    if seconds > LONGEST_DEBOUNCE:
-        raise ValueError(f"debounce is at most {LONGEST_DEBOUNCE * 1000:g}ms: a pulse of 100ms must be seen")
-    return seconds
-
-
 Name = Annotated[str, AfterValidator(check_name)]
 TimeRange = Annotated[Interval, PlainValidator(parse_interval)]
 TimeOfDay = Annotated[int, PlainValidator(parse_time_of_day)]
@@ -137,6 +124,4 @@ Size = Annotated[int, PlainValidator(parse_size)]
 Count = Annotated[int, PlainValidator(parse_count)]
 Line = Annotated[Point, PlainValidator(parse_point)]
 SocketPath = Annotated[str, AfterValidator(check_socket)]
-Debounce = Annotated[Duration, AfterValidator(check_debounce)]
-Relock = Literal["on_open", "on_close", "on_time"]
 DoorMode = Literal["locked", "card_and_pin", "unlocked", "blocked"]

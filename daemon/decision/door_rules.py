@@ -117,8 +117,8 @@ class Area:
 class TwoPersonRule:
     """Two different valid people within ``within`` seconds, both from ``groups`` (references) if any are named."""
 
-    groups: frozenset[str] = frozenset()
-    within: float = 10.0
+    groups: frozenset[str]
+    within: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,12 @@ from pathlib import Path
 
 from cache.errors import LatchdError
 from cache.model import ClockQuality, EventName, Record
-from daemon.config.bounds import LONGEST_DEBOUNCE
+from daemon.config.bounds import DEBOUNCE, Wiring
 from daemon.config.load import load_site
 from daemon.config.site import Site
 from daemon.config.values import parse_point
 from daemon.doors.controller.door import DoorController
 from daemon.doors.controller.setup import InputSetup
-from daemon.doors.door.debounce import Wiring
 from daemon.scim.resource import MalformedError
 from daemon.simulate.clock import VirtualClock
 from daemon.simulate.expectations import Expectations, UnmetError
@@ -191,7 +190,7 @@ class Player:
     def input(self, step: Step) -> None:
         """``input NAME on|off|short|cut``: the electrical level, on being a closed circuit."""
         name, word = step.arguments
-        self._input(parse_point(name), _RAW.get(word) or InputState(word), LONGEST_DEBOUNCE)
+        self._input(parse_point(name), _RAW.get(word) or InputState(word), DEBOUNCE.most)
 
     def _input(self, point: Point, state: InputState, debounce: float) -> None:
         world = self.world

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from cache.model import Mode
+from daemon.config.bounds import REX_TIME, Wiring
 from daemon.config.site import Site, special_days, staleness_policy
 from daemon.config.tables import (
     AreaTable,
@@ -17,7 +18,6 @@ from daemon.config.tables import (
     RexTable,
 )
 from daemon.decision.door_rules import (
-    AntiPassback,
     Area,
     DoorException,
     DoorPlan,
@@ -27,11 +27,10 @@ from daemon.decision.door_rules import (
     TwoPersonRule,
 )
 from daemon.decision.recurrence import parse_recurrence
-from daemon.doors.door.debounce import Wiring
 from daemon.doors.door.modes import ModePlan
 from daemon.doors.door.session import SessionConfig
-from daemon.doors.door.space import Interlock, InterlockRule
-from daemon.doors.door.state import DoorConfig, Relock
+from daemon.doors.door.space import Interlock
+from daemon.doors.door.state import DoorConfig
 from drivers.events import Point
 
 
@@ -91,7 +90,7 @@ def session_config(site: Site) -> SessionConfig:
 
 def interlocks(site: Site) -> tuple[Interlock, ...]:
     """The interlocks of the site."""
-    return tuple(Interlock(table.doors, InterlockRule(table.rule)) for table in site.tables.interlock)
+    return tuple(Interlock(table.doors, table.rule) for table in site.tables.interlock)
 
 
 def _door(name: str, table: DoorTable, site: Site, areas: Mapping[str, Area]) -> DoorSetup:
@@ -116,7 +115,7 @@ def _door(name: str, table: DoorTable, site: Site, areas: Mapping[str, Area]) ->
 
 
 def _input(table: ContactTable | RexTable | None) -> InputSetup | None:
-    return None if table is None else InputSetup(table.input, Wiring(table.sense), table.debounce)
+    return None if table is None else InputSetup(table.input, table.sense, table.debounce)
 
 
 def _config(name: str, table: DoorTable) -> DoorConfig:
@@ -126,10 +125,10 @@ def _config(name: str, table: DoorTable) -> DoorConfig:
         extended_time=table.extended_time,
         held_open_time=table.held_open_time,
         held_open_warning=table.held_open_warning,
-        relock=Relock(table.relock),
+        relock=table.relock,
         has_contact=table.contact is not None,
         rex_release=table.rex is not None and table.rex.release,
-        rex_time=table.rex.time if table.rex is not None else 3.0,
+        rex_time=table.rex.time if table.rex is not None else REX_TIME.default,
     )
 
 
@@ -179,4 +178,4 @@ def _rules(name: str, table: DoorTable, site: Site, areas: Mapping[str, Area]) -
 
 
 def _area(name: str, table: AreaTable) -> Area:
-    return Area(name, AntiPassback(table.anti_passback), table.timed, table.reset, table.occupancy)
+    return Area(name, table.anti_passback, table.timed, table.reset, table.occupancy)

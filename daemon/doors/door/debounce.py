@@ -8,33 +8,27 @@ a level that had settled before the next change is reported then, with the time 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
-from daemon.config.bounds import DEBOUNCE, LONGEST_DEBOUNCE
+from daemon.config.bounds import DEBOUNCE, Wiring
 from daemon.doors.door.state import Contact, Signal
 from drivers.events import InputState
-
-
-class Wiring(StrEnum):
-    """Normally open or normally closed (``sense``): the circuit while the door is closed or the button at rest."""
-
-    NO = "no"
-    NC = "nc"
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
     """One input under way: what it settled on (``None``: nothing yet) and what it may settle on next."""
 
-    period: float = DEBOUNCE
+    period: float = DEBOUNCE.default
     settled: InputState | None = None
     candidate: InputState | None = None
     since: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse a period that could miss a pulse of 100 ms."""
-        if not 0.0 <= self.period <= LONGEST_DEBOUNCE:
-            raise ValueError(f"debounce is {self.period:g} s, expected 0 to {LONGEST_DEBOUNCE:g} s")
+        try:
+            DEBOUNCE.checked(self.period)
+        except ValueError as error:
+            raise ValueError(f"debounce: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

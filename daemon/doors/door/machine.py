@@ -11,6 +11,7 @@ from dataclasses import replace
 from operator import attrgetter
 
 from cache.model import DetailValue, Event, EventName, Mode, ModeCause
+from daemon.config.bounds import Relock
 from daemon.doors.door import table
 from daemon.doors.door.state import (
     BARRED,
@@ -29,7 +30,6 @@ from daemon.doors.door.state import (
     Passage,
     ReaderLink,
     RecordEvent,
-    Relock,
     RexRead,
     Signal,
     Tamper,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from cache.model import Decision, Moment, Outcome, Reason
+from daemon.config import bounds
 from daemon.decision.request import FirstPerson
 from daemon.doors.door.state import Granted
 
@@ -26,16 +27,16 @@ FORGET_LOCKOUT = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
-    """Times in seconds, defaults as in CONFIG.md. ``double_badge`` ``None``: this door has none."""
+    """Times in seconds, defaults of daemon/config/bounds.py. ``double_badge`` ``None``: this door has none."""
 
     reader: str | None = None
-    pin_length: int = 6
-    pin_timeout: float = 15.0
+    pin_length: int = bounds.PIN_LENGTH.default
+    pin_timeout: float = bounds.PIN_TIMEOUT.default
     key_timeout: float = 5.0
-    lockout_after: int = 5
-    lockout_within: float = 300.0
-    lockout_for: float = 60.0
-    two_person: float = 10.0
+    lockout_after: int = bounds.LOCKOUT_AFTER.default
+    lockout_within: float = bounds.LOCKOUT_WITHIN.default
+    lockout_for: float = bounds.LOCKOUT_FOR.default
+    two_person: float = bounds.TWO_PERSON_WITHIN.default
     double_badge: float | None = None
 
 

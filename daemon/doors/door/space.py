@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
+from daemon.config.bounds import InterlockRule
 from daemon.decision.anti_passback import last_reset
 from daemon.decision.door_rules import Area
 from daemon.decision.request import Position
@@ -93,13 +93,6 @@ class Space:
 
 
 # ------------------------------------------------------------------ interlock
-
-
-class InterlockRule(StrEnum):
-    """What another door of the set must not be: open or released, or only released."""
-
-    ONE_OPEN = "one_open"
-    ONE_RELEASED = "one_released"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,49 +9,49 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cache.model import Event, Mode, ModeCause
+from daemon.config import bounds
+from daemon.config.bounds import Relock
 from daemon.doors.door.table import Access, ContactLine, DoorPosition, LockState, Rex
 
 BARRED = (Mode.BLOCKED, Mode.LOCKDOWN)
 """Modes that refuse an operator's pulse, and take a running release away when they begin."""
 
 
-class Relock(StrEnum):
-    """When the lock is locked again, at the latest when the strike time ends (``relock``)."""
-
-    ON_OPEN = "on_open"
-    ON_CLOSE = "on_close"
-    ON_TIME = "on_time"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorConfig:
-    """What the site file says of one door's hardware and timing; seconds, defaults as in CONFIG.md.
+    """Hardware and timing of one door, in seconds; daemon/config/bounds.py has the ranges.
 
     Raises ``ValueError``, naming the key, for a value out of its range.
     """
 
     name: str
-    strike_time: float = 10.0
-    extended_time: float = 20.0
-    held_open_time: float = 60.0
-    held_open_warning: float = 10.0
+    strike_time: float = bounds.STRIKE_TIME.default
+    extended_time: float = bounds.EXTENDED_TIME.default
+    held_open_time: float = bounds.HELD_OPEN_TIME.default
+    held_open_warning: float = bounds.HELD_OPEN_WARNING.default
     relock: Relock = Relock.ON_CLOSE
     has_contact: bool = True
     rex_release: bool = False
-    rex_time: float = 3.0
+    rex_time: float = bounds.REX_TIME.default
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        ranges = (
-            ("strike_time", self.strike_time, 1.0, 60.0),
-            ("extended_time", self.extended_time, 0.0, 120.0),
-            ("held_open_time", self.held_open_time, 10.0, 86400.0),
-            ("held_open_warning", self.held_open_warning, 0.0, self.held_open_time - 0.1),
-            ("rex.time", self.rex_time, 1.0, 60.0),
-        )
-        for key, value, low, high in ranges:
-            if not low <= value <= high:
-                raise ValueError(f"door {self.name}: {key} is {value:g} s, expected {low:g} to {high:g} s")
+        spans = {
+            "strike_time": (self.strike_time, bounds.STRIKE_TIME),
+            "extended_time": (self.extended_time, bounds.EXTENDED_TIME),
+            "held_open_time": (self.held_open_time, bounds.HELD_OPEN_TIME),
+            "held_open_warning": (self.held_open_warning, bounds.HELD_OPEN_WARNING),
+            "rex.time": (self.rex_time, bounds.REX_TIME),
+        }
+        for key, (value, span) in spans.items():
+            try:
+                span.checked(value)
+            except ValueError as error:
+                raise ValueError(f"door {self.name}: {key}: {error}") from None
+        try:
+            bounds.check_held_open(self.held_open_time, self.held_open_warning)
+        except ValueError as error:
+            raise ValueError(f"door {self.name}: {error}") from None
 
     @property
     def longest_release(self) -> float:

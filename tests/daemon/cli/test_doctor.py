@@ -176,8 +176,8 @@ def test_without_the_right_to_read_the_site_file_the_daemon_tells_the_rest(
     closed = bench.directory / "etc" / "site.toml"
     failing_sync(bench, monkeypatch)
     monkeypatch.setattr(target, "DEFAULT_CONFIG", closed)
-    monkeypatch.setattr(target, "DEFAULT_SOCKET", bench.directory / "control.sock")
-    monkeypatch.setattr(target, "DEFAULT_SYNC_SOCKET", bench.directory / "sync.sock")
+    monkeypatch.setattr(target, "DOORS_SOCKET", str(bench.directory / "control.sock"))
+    monkeypatch.setattr(target, "SYNC_SOCKET", str(bench.directory / "sync.sock"))
     with latchd(bench, "doors"):
         until("doors", lambda: is_running(bench.directory / "control.sock"))
         seen = {(finding.check, finding.state): finding.text for finding in diagnose(Target(closed, None))}

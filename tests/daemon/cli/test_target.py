@@ -10,8 +10,8 @@ import pytest
 
 from cache.errors import JournalError, LatchdError
 from daemon.cli.doctor import diagnose
-from daemon.cli.target import DEFAULT_SOCKET, DEFAULT_SYNC_SOCKET, Target
-from daemon.config.tables import ControlTable
+from daemon.cli.target import Target
+from daemon.config.bounds import DOORS_SOCKET, SYNC_SOCKET
 from daemon.errors import ConfigError, RequestError
 from tests.daemon.simulated import Bench
 
@@ -52,24 +52,24 @@ def test_the_site_file_says_where_the_sockets_are(file: Path) -> None:
 def test_without_a_word_of_it_they_are_where_they_always_are(file: Path, text: str) -> None:
     file.write_text(text)
     target = Target(file, None)
-    assert (target.control(), target.sync_control()) == (DEFAULT_SOCKET, DEFAULT_SYNC_SOCKET)
+    assert (target.control(), target.sync_control()) == (Path(DOORS_SOCKET), Path(SYNC_SOCKET))
 
 
 def test_a_technician_who_may_not_read_the_site_file_can_still_ask(forbidden: Path) -> None:
     target = Target(forbidden, None)
-    assert (target.control(), target.sync_control()) == (DEFAULT_SOCKET, DEFAULT_SYNC_SOCKET)
+    assert (target.control(), target.sync_control()) == (Path(DOORS_SOCKET), Path(SYNC_SOCKET))
 
 
-def test_a_file_that_is_not_there_is_told_of_unless_nobody_named_it(
+def test_a_file_that_is_not_there_is_reported_unless_nobody_named_it(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ConfigError, match=r"site\.toml cannot be read: No such file"):
         Target(file, None).control()
     monkeypatch.setattr("daemon.cli.target.DEFAULT_CONFIG", file)
-    assert Target(file, None).control() == DEFAULT_SOCKET
+    assert Target(file, None).control() == Path(DOORS_SOCKET)
 
 
-def test_a_file_that_is_no_toml_is_told_of(file: Path) -> None:
+def test_a_file_that_is_no_toml_is_reported(file: Path) -> None:
     file.write_text("[control")
     with pytest.raises(ConfigError, match=r"site\.toml is not valid TOML"):
         Target(file, None).control()
@@ -83,27 +83,23 @@ def test_doctor_tells_a_technician_what_was_not_looked_at(forbidden: Path, tmp_p
     assert (others[0].state, str(tmp_path / "no.sock") in others[0].text) == ("fault", True)
 
 
-def test_the_defaults_are_those_of_the_site_file() -> None:
-    assert (str(DEFAULT_SOCKET), str(DEFAULT_SYNC_SOCKET)) == (ControlTable().socket, ControlTable().sync_socket)
-
-
 def test_without_a_daemon_a_fault_of_the_files_says_that_there_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     absent = tmp_path / "absent.toml"
     monkeypatch.setattr("daemon.cli.target.DEFAULT_CONFIG", absent)
-    assert told_without_daemon(Target(absent, None)).startswith(
-        f"ConfigError: no daemon answers at {DEFAULT_SOCKET}, and the files do not help: {absent} cannot be read"
+    assert reported_without_daemon(Target(absent, None)).startswith(
+        f"ConfigError: no daemon answers at {DOORS_SOCKET}, and the files do not help: {absent} cannot be read"
     )
     bench = Bench(tmp_path / "b")
     meant = Target(bench.file, None)
-    assert told_without_daemon(meant, JournalError("damaged")) == (
+    assert reported_without_daemon(meant, JournalError("damaged")) == (
         f"JournalError: no daemon answers at {bench.directory}/control.sock, and the files do not help: damaged"
     )
-    assert told_without_daemon(meant, RequestError("no such door")) == "RequestError: no such door"
+    assert reported_without_daemon(meant, RequestError("no such door")) == "RequestError: no such door"
 
 
-def told_without_daemon(meant: Target, raised: LatchdError | None = None) -> str:
+def reported_without_daemon(meant: Target, raised: LatchdError | None = None) -> str:
     """What a technician reads when this goes wrong while the files are looked at."""
     try:
         with meant.without_daemon():

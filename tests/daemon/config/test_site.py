@@ -124,7 +124,7 @@ def test_every_fault_in_one_go_with_line_key_and_nearest_key() -> None:
             "control.sync_socket",
             "must differ",
         ),
-        ("[area.office]", "[area.office]\noccupancy = -1", "area.office.occupancy", "number of people"),
+        ("[area.office]", "[area.office]\noccupancy = -1", "area.office.occupancy", "0 or more"),
         ("[door.lobby]", '[door.lobby]\nstrike_time = "61s"', "door.lobby.strike_time", "1s to 60s"),
         (
             "[door.lobby]",

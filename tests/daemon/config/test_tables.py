@@ -12,11 +12,11 @@ DOOR, END = "[door.lobby]\n", ""
 
 WRONG = [
     (DOOR, 'strike_time = "0s"', "door.lobby.strike_time", "1s to 60s"),
-    (DOOR, 'extended_time = "61s"', "door.lobby.extended_time", "at most 60s"),
+    (DOOR, 'extended_time = "61s"', "door.lobby.extended_time", "up to 60s"),
     (DOOR, 'held_open_time = "9s"', "door.lobby.held_open_time", "10s to 24h"),
     (DOOR, 'held_open_time = "25h"', "door.lobby.held_open_time", "10s to 24h"),
-    (DOOR, 'held_open_time = "10s"\nheld_open_warning = "10s"', "door.lobby", "at least 1s shorter"),
-    (DOOR, 'fire = { input = "main.in9", debounce = "1s" }', "door.lobby.fire.debounce", "must be seen"),
+    (DOOR, 'held_open_time = "10s"\nheld_open_warning = "10s"', "door.lobby", "at least 1s less"),
+    (DOOR, 'fire = { input = "main.in9", debounce = "1s" }', "door.lobby.fire.debounce", "up to 90ms"),
     (END, '[staleness]\ndegrade_after = "2h"\ndeny_after = "1h"', "staleness", "not be later"),
     (END, "[schedule.s]\nmon = 5", "schedule.s", ""),
     (END, '[schedule.s]\nmon = ["08:00-12:00", "11:00-13:00"]', "schedule.s", "overlap"),
@@ -44,7 +44,7 @@ WRONG = [
     ),
     (END, '[[interlock]]\ndoors = ["lobby", "lobby"]\nrule = "one_open"', "interlock[1].doors", "two different"),
     (END, "[pin]\nlength = 3", "pin.length", "4 to 12"),
-    (END, "[pin]\nlockout = { after = 0 }", "pin.lockout.after", "at least 1"),
+    (END, "[pin]\nlockout = { after = 0 }", "pin.lockout.after", "1 or more"),
     (
         END,
         '[[access_level]]\nname = "x"\ngroups = ["Staff"]\ndoors = ["lobby"]\n[[access_level.exception]]\n'

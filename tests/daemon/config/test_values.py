@@ -8,10 +8,8 @@ from datetime import date
 import pytest
 
 from cache.model import Interval
-from daemon.config.bounds import LONGEST_DEBOUNCE
 from daemon.config.values import (
     LONGEST_SOCKET,
-    check_debounce,
     check_name,
     check_socket,
     parse_count,
@@ -94,9 +92,3 @@ def test_a_count_may_be_written_as_a_number() -> None:
     for value in (True, 0, -1, 1.0, None):
         with pytest.raises(ValueError, match="above 0"):
             parse_count(value)
-
-
-def test_a_debounce_that_could_miss_a_pulse_is_refused() -> None:
-    assert check_debounce(LONGEST_DEBOUNCE) == LONGEST_DEBOUNCE
-    with pytest.raises(ValueError, match="100ms must be seen"):
-        check_debounce(LONGEST_DEBOUNCE + 0.001)

@@ -71,7 +71,7 @@ def test_lockdown_at_a_card_and_pin_door_keeps_the_pin() -> None:
 
 
 def test_reads_at_an_unlocked_door_are_decided_but_ask_for_no_second_factor_or_person() -> None:
-    rules = replace(LOBBY, default_mode=Mode.CARD_AND_PIN, two_person=TwoPersonRule())
+    rules = replace(LOBBY, default_mode=Mode.CARD_AND_PIN, two_person=TwoPersonRule(frozenset(), 10.0))
     state = AccessState(mode=Mode.UNLOCKED)
     assert ask(rules=rules, state=state).outcome is Outcome.GRANT
     assert ask((), rules, state).reason is Reason.UNKNOWN_CREDENTIAL

@@ -79,7 +79,11 @@ def test_a_card_without_a_label_is_called_by_its_kind() -> None:
 def test_the_order_of_the_rules() -> None:
     """Everything is wrong at once, and is put right one by one: the reason moves down the list."""
     rules = DoorRules(
-        "lobby", BERLIN, (), two_person=TwoPersonRule(), to_area=Area("office", AntiPassback.HARD, occupancy=1)
+        "lobby",
+        BERLIN,
+        (),
+        two_person=TwoPersonRule(frozenset(), 10.0),
+        to_area=Area("office", AntiPassback.HARD, occupancy=1),
     )
     state = AccessState(
         Mode.BLOCKED, positions=INSIDE, occupancy=1, interlock="b", pin_locked_until=NOW.utc + timedelta(seconds=9)

@@ -150,12 +150,12 @@ def test_two_people(first: FirstPerson | None, outcome: Outcome, words: str) -> 
 
 
 def test_somebody_outside_the_groups_is_none_of_the_two() -> None:
-    vault = replace(PAIR, two_person=TwoPersonRule(frozenset({"Vault"})))
+    vault = replace(PAIR, two_person=TwoPersonRule(frozenset({"Vault"}), 10.0))
     words = "the door needs two people, and no access group of this person may be one of them"
     for first in (None, FirstPerson("u2", 995.0)):
         expected = (Outcome.DENY, Reason.SECOND_PERSON_REQUIRED, words)
         assert said(ask(rules=vault, state=AccessState(first_person=first))) == expected
-    anybody = replace(PAIR, two_person=TwoPersonRule())
+    anybody = replace(PAIR, two_person=TwoPersonRule(frozenset(), 10.0))
     assert ask(rules=anybody).outcome is Outcome.NEED_SECOND_PERSON
 
 
@@ -174,7 +174,7 @@ def test_a_lockout_of_pins_alone_ends_at_its_instant() -> None:
 def test_a_factor_that_is_missing_is_asked_for_by_its_rule() -> None:
     alone = ask((PIN_HOLDER,), state=PIN_DOOR, card=False, pin=ALONE)
     assert (alone.reason, alone.trace[-1].rule) == (Reason.PIN_REQUIRED, "pin")
-    others = replace(LOBBY, two_person=TwoPersonRule(frozenset({"Vault"})))
+    others = replace(LOBBY, two_person=TwoPersonRule(frozenset({"Vault"}), 10.0))
     assert (ask(rules=others).reason, ask(rules=others).trace[-1].rule) == (
         Reason.SECOND_PERSON_REQUIRED,
         "two_person",

@@ -6,16 +6,16 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from cache.model import ClockPolicy, Interval, Mode, StalenessPolicy
+from daemon.config.bounds import InterlockRule, Relock, Wiring
 from daemon.config.devices import Devices
 from daemon.config.faults import parse
 from daemon.config.site import Site, build_site
 from daemon.config.tables import SiteTables
 from daemon.decision.door_rules import AntiPassback, Area, Frequency, ModeWindow, TwoPersonRule
 from daemon.doors.controller.setup import door_setups, interlocks, session_config, site_areas
-from daemon.doors.door.debounce import Wiring
 from daemon.doors.door.session import SessionConfig
-from daemon.doors.door.space import Interlock, InterlockRule
-from daemon.doors.door.state import DoorConfig, Relock
+from daemon.doors.door.space import Interlock
+from daemon.doors.door.state import DoorConfig
 from drivers.events import Point
 from tests.daemon.doors.controller.bench import rules
 

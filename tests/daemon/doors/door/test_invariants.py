@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 )
 
 from cache.model import EventName, Mode, ModeCause
+from daemon.config.bounds import Relock
 from daemon.doors.door.machine import SHUNT_TAIL, deadline, start, step
 from daemon.doors.door.state import (
     Contact,
@@ -35,7 +36,6 @@ from daemon.doors.door.state import (
     OperatorPulse,
     ReaderLink,
     RecordEvent,
-    Relock,
     RexRead,
     Signal,
     Tamper,
@@ -53,7 +53,7 @@ configs = st.builds(
     strike_time=st.sampled_from([1.0, 10.0, 60.0]),
     extended_time=st.sampled_from([0.0, 20.0]),
     held_open_time=st.sampled_from([10.0, 60.0]),
-    held_open_warning=st.sampled_from([0.0, 5.0, 9.5]),
+    held_open_warning=st.sampled_from([0.0, 5.0, 9.0]),
     relock=st.sampled_from(Relock),
     has_contact=st.sampled_from([True, True, True, False]),
     rex_release=st.booleans(),

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from daemon.config.bounds import Relock
 from daemon.doors.door.machine import SHUNT_TAIL, deadline
 from daemon.doors.door.state import (
     OperatorPulse,
     RecordEvent,
-    Relock,
 )
 
 RELOCKED = ["LOCK", "door.locked"]

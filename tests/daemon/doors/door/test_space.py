@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.config.bounds import InterlockRule
 from daemon.decision.door_rules import Area
 from daemon.decision.request import Position
 from daemon.doors.door.durable import Durable
-from daemon.doors.door.space import Interlock, InterlockRule, Moved, Space, interlocked_by
+from daemon.doors.door.space import Interlock, Moved, Space, interlocked_by
 from daemon.doors.door.state import DoorConfig, DoorState
 from daemon.doors.door.table import ContactLine, DoorPosition, LockState
 

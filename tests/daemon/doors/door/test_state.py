@@ -15,9 +15,9 @@ from daemon.doors.door.state import (
         ("strike_time", 0.9),
         ("strike_time", 60.1),
         ("extended_time", -1.0),
-        ("extended_time", 121.0),
+        ("extended_time", 61.0),
         ("held_open_time", 9.9),
-        ("held_open_warning", 60.0),
+        ("held_open_warning", 59.5),
         ("held_open_warning", -1.0),
         ("rex_time", 0.5),
         ("rex_time", 61.0),
@@ -30,4 +30,4 @@ def test_configuration_out_of_range_names_the_key(key: str, value: float) -> Non
 
 def test_the_ends_of_the_ranges_are_allowed() -> None:
     assert DoorConfig(name="a", strike_time=1.0, extended_time=0.0, held_open_time=10.0, held_open_warning=9.0)
-    assert DoorConfig(name="a", strike_time=60.0, extended_time=120.0, rex_time=60.0).longest_release == 180.0
+    assert DoorConfig(name="a", strike_time=60.0, extended_time=60.0, rex_time=60.0).longest_release == 120.0
