@@ -1,8 +1,7 @@
-"""The habits of the house that a machine can check: sizes, empty packages, live links, nothing left behind."""
+"""The lint of tests/house.py holds and would notice a fault; so do the leak check, the locks and the Makefile."""
 
 from __future__ import annotations
 
-import ast
 import re
 import shutil
 import subprocess
@@ -12,163 +11,71 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-TOP_LEVEL_PACKAGES = ("cache", "drivers", "daemon")
-FOLDERS = (*TOP_LEVEL_PACKAGES, "systemd", "requirements", "tests", "docs", "benchmarks")
-MAX_FILE_LINES = 400
-MAX_FUNCTION_LINES = 60
+from tests.house import ROOT, RULES, SCRIPT_FOLDERS, Tree, faults, tree_of
 
 
-def tracked(*patterns: str) -> list[Path]:
-    """The files under version control, and those that are new and not ignored."""
-    listing = subprocess.run(
-        [
-            "git",
-            "-c",
-            "safe.directory=*",
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            *patterns,
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    return [path for name in listing.stdout.split("\0") if name and (path := ROOT / name).exists()]
+@pytest.fixture(scope="module")
+def tree() -> Tree:
+    """This tree, read and parsed once."""
+    return tree_of()
 
 
-def name(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+def test_the_house_is_in_order(tree: Tree) -> None:
+    assert faults(tree) == []
 
 
-SOURCES = tracked("*.py")
-PAGES = tracked("*.md")
+BROKEN = {
+    "cache/__init__.py": "X = 1\n",
+    "cache/long.py": '"""Long."""\n' + "\n" * 400,
+    "daemon/bare.py": "def public():\n    return 1\n",
+    "drivers/far/lost.py": '"""In a folder without an __init__."""\n',
+    "drivers/tall.py": '"""Tall."""\n\n\ndef tall():\n    """Documented."""\n' + "    print()\n" * 61,
+    "tests/__init__.py": "",
+    "tests/peers/socket.py": "",
+    "README.md": "[gone](gone.md) [no heading](docs/page.md#absent) `daemon/gone.py`\n",
+    "docs/page.md": "# Here\n[fine](#here)\n",
+    "docs/unlinked.md": "# Alone\n",
+    "Makefile": "install:\n\tpip --" + "index-url x\n",
+}
+
+NOTICED = {
+    "files_are_small": ["cache/long.py: 401 lines", "drivers/tall.py: tall has 61 lines"],
+    "packages_are_plain": [
+        "cache/__init__.py: expected to be empty",
+        "tests/__init__.py: only packages",
+        "daemon: expected an __init__.py",
+        "drivers: expected an __init__.py",
+        "drivers/far: expected an __init__.py",
+    ],
+    "public_is_documented": [
+        "daemon/bare.py: no docstring",
+        "daemon/bare.py: public has no",
+        "cache/__init__.py: no",
+    ],
+    "scripts_hide_no_package": ["tests/peers/socket.py: hides"],
+    "links_lead_somewhere": ["README.md: [gone](gone.md)", "README.md: [no heading](docs/page.md#absent)"],
+    "named_files_exist": ["README.md: `daemon/gone.py` does not exist"],
+    "pages_are_reached": ["docs/unlinked.md: linked from none"],
+    "no_file_knows_its_machine": ["Makefile: names"],
+}
 
 
-# ------------------------------------------------------------------ size and shape
+def test_each_rule_notices_what_breaks_it(tmp_path: Path) -> None:
+    for name, text in BROKEN.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    tree = tree_of(tmp_path)
+    assert {rule.__name__ for rule in RULES} == NOTICED.keys()
+    for rule in RULES:
+        found, expected = list(rule(tree)), NOTICED[rule.__name__]
+        assert len(found) == len(expected), found
+        assert all(any(fault.startswith(start) for fault in found) for start in expected), found
 
 
-def functions(tree: ast.AST) -> list[tuple[str, int]]:
-    """Name and length in lines of every function, its decorators and docstring not counted."""
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            documented = ast.get_docstring(node, clean=False) is not None and len(node.body) > 1
-            first = node.body[1 if documented else 0]
-            found.append((node.name, (node.end_lineno or 0) - first.lineno + 1))
-    return found
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=name)
-def test_files_and_functions_stay_small(path: Path) -> None:
-    text = path.read_text()
-    lines = text.count("\n")
-    assert lines <= MAX_FILE_LINES
-    assert [(each, size) for each, size in functions(ast.parse(text)) if size > MAX_FUNCTION_LINES] == []
-
-
-def test_packages_are_literal_and_tests_are_none() -> None:
-    inits = [path for path in SOURCES if path.name == "__init__.py"]
-    assert [name(path) for path in inits if path.stat().st_size] == []
-    assert {path.relative_to(ROOT).parts[0] for path in inits} == set(TOP_LEVEL_PACKAGES)
-
-
-def test_every_package_directory_has_its_init() -> None:
-    """Without one the wheel would still have the files, but the walls would not be watched."""
-    folders = {path.parent for path in SOURCES if path.relative_to(ROOT).parts[0] in TOP_LEVEL_PACKAGES}
-    assert [name(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
-
-
-@pytest.mark.parametrize(
-    "path", [path for path in SOURCES if path.relative_to(ROOT).parts[0] in TOP_LEVEL_PACKAGES], ids=name
-)
-def test_what_is_public_is_documented(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    if not tree.body:
-        return
-    assert ast.get_docstring(tree), "a module says what it owns"
-    bare = [
-        node.name
-        for node in tree.body
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        and not node.name.startswith("_")
-        and not ast.get_docstring(node)
-    ]
-    assert bare == []
-
-
-@pytest.mark.parametrize("folder", ["benchmarks", "tests/peers", "tests/demo"])
-def test_no_script_hides_a_package(folder: str) -> None:
-    """A script's folder comes first where Python looks for modules, so none there may bear a package's name."""
-    scripts = {path.stem for path in (ROOT / folder).glob("*.py")}
-    assert scripts, "else this test sees nothing"
-    assert scripts & {*TOP_LEVEL_PACKAGES, "tests", *sys.stdlib_module_names} == set()
-
-
-# ------------------------------------------------------------------ pages
-
-LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
-FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-
-
-def anchors(page: Path) -> set[str]:
-    """The anchors that GitHub makes of a page's headings."""
-    headings = re.findall(r"^#{1,6} +(.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
-    plain = (re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)
-    return set(plain)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=name)
-def test_relative_links_lead_somewhere(page: Path) -> None:
-    dead = []
-    for match in LINK.finditer(FENCE.sub("", page.read_text())):
-        target, _, anchor = (match[1] or match[2]).partition("#")
-        if re.match(r"[a-z]+:", target):
-            continue
-        path = (page.parent / target).resolve() if target else page
-        if not path.exists() or (anchor and path.suffix == ".md" and anchor not in anchors(path)):
-            dead.append(match[0])
-    assert dead == []
-
-
-@pytest.mark.parametrize("page", PAGES, ids=name)
-def test_files_that_a_page_names_exist(page: Path) -> None:
-    named = re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]+)`", page.read_text())
-    assert [path for path in named if not (ROOT / path).exists()] == []
-
-
-def test_every_page_of_the_docs_is_reached_from_the_index() -> None:
-    docs = ROOT / "docs"
-    indexes = [ROOT / "README.md", docs / "README.md", docs / "decisions" / "README.md"]
-    linked = {
-        (index.parent / (match[1] or match[2]).partition("#")[0]).resolve()
-        for index in indexes
-        for match in LINK.finditer(index.read_text())
-    }
-    assert [name(page) for page in PAGES if page.is_relative_to(docs) and page not in {*linked, *indexes}] == []
-
-
-# ------------------------------------------------------------------ what no file may hold
-
-
-def test_no_file_knows_the_machine_it_was_written_on() -> None:
-    """A path of one machine or a package registry's address in the tree would bind the project to it."""
-    home = re.compile(
-        r"/work/(?:main|shared)|/tmp/w/|--(?:extra-)?index-url|(?:pypi|pythonhosted)\.org/(?:simple|packages)"
-    )
-    found = []
-    for path in tracked():
-        try:
-            text = path.read_text()
-        except UnicodeDecodeError:
-            continue
-        if path != Path(__file__) and home.search(text):
-            found.append(name(path))
-    assert found == []
+def test_the_lint_sees_the_whole_tree(tree: Tree) -> None:
+    assert {"cache/model.py", "docs/README.md", "Makefile", ".ci/run", "tests/test_house.py"} <= set(tree.names)
+    assert all(any(name.startswith(f"{folder}/") for name in tree.modules) for folder in SCRIPT_FOLDERS)
 
 
 # ------------------------------------------------------------------ the leak check of conftest.py
