@@ -1,7 +1,7 @@
 """One board on a bus: found, checked, its outputs put right and verified, its inputs polled, lost and found again.
 
-A board is *reachable* once it answers anything, and *online* once its settings are checked, every output is
-written and read back, and every input is known. Only then is it reported, with all its inputs.
+A board is *reachable* once it answers what no loop can answer, and *online* once its settings are checked,
+every output is written and read back, and every input is known. Only then is it reported, with all its inputs.
 """
 
 from __future__ import annotations
@@ -36,6 +36,14 @@ READ_BACK = 0.5
 """Seconds between read-backs of outputs that nobody switched: finds a board that lost power for a moment."""
 REFUSED = 0.5
 """Seconds before a question that the board refused is put again."""
+OWED = 0.3
+PROBE_OWED = 0.35
+"""Seconds for one round of writes to a board that is not heard, and from one round to the next: with the read in
+between each output is written within a second of the first request that the board hears."""
+SHORTEST_WAIT = 0.04
+"""Seconds for the answer to one of them; it is welcome, and no more."""
+_NOT_THERE = (0x0A, 0x0B)
+"""A gateway's "path unavailable" and "target device failed to respond" (section 7): silence of the board."""
 
 Proves = Callable[[Request], bool]
 """Whether a good answer to the request could be no late reply: ``Line.proves``."""
@@ -49,6 +57,8 @@ class Job:
     due: float
     write: Write | None = None
     setting: Setting | None = None
+    wait: float | None = None
+    """Seconds to wait for the answer, if less than usual."""
 
 
 class Board:
@@ -69,34 +79,47 @@ class Board:
         self._told_offline = False
         self._ending = False
         self._failures = 0
+        self._round = 1
+        self._last_round = 0
         self._probe_at = self._read_at = self._look_at = 0.0
         self._settings: list[Setting] = []
         self._settings_at = 0.0
         self._repairing = self._repaired = False
         self._inputs: list[InputState] = []
         self._complaints: set[str] = set()
+        self._dropped: set[str] = set()
 
     # -------------------------------------------------------------- commands
 
-    def command(self, command: Pulse | SwitchOn | SwitchOff, now: float) -> None:
-        """Want something of an output. A pulse for a board that is away is forgotten: it would come late."""
+    def command(self, command: Pulse | SwitchOn | SwitchOff, now: float) -> list[DeviceEvent]:
+        """Want something of an output. A pulse for a board that is away is dropped: it would come late."""
         assert self.outputs is not None
         if self._ending:
-            return
+            return []
+        events: list[DeviceEvent] = []
         if isinstance(command, Pulse) and not self.reachable:
+            line = command.point.line
+            if line not in self._dropped:
+                self._dropped.add(line)
+                what = f"{line}: pulses are dropped until the board answers; a door that they are for stays locked"
+                events.append(DeviceAlarm(self.name, now, what))
             command = SwitchOff(command.point)
         self.outputs.command(command, now)
+        return events
 
     def end(self, now: float) -> None:
         """Switch everything off for good; nothing else is asked any more."""
         self._ending = True
+        self._last_round = self._round + 1
+        self._round += 1
         if self.outputs is not None:
             self.outputs.all_off(now)
 
-    @property
-    def ended(self) -> bool:
-        """After ``end``: every output is off and read back as off, or nobody is there to be told."""
-        return self.outputs is None or not self.reachable or self.outputs.settled
+    def ended(self, now: float) -> bool:
+        """After ``end``: all is off and read back as off, or a board that is not heard was written once."""
+        if self.outputs is None or (self.reachable and self.outputs.settled):
+            return True
+        return not self.reachable and not (self._seen and self.outputs.owed(self._last_round, now))
 
     def text(self, now: float) -> str:
         """One line for a technician."""
@@ -110,12 +133,23 @@ class Board:
 
     # -------------------------------------------------------------- what to ask next
 
-    def urgent(self, now: float) -> Job | None:
-        """A relay command, before everything else on the bus."""
+    def urgent(self, now: float, buffered: bool) -> Job | None:
+        """A relay command, before everything else on the bus.
+
+        What is ``buffered`` on its way may be carried out when the other side wakes up: after one request without
+        an answer nothing is switched on there until an answer has come.
+        """
         if self.outputs is None or not self.reachable:
             return None
         write = self.outputs.next_write(now)
-        return None if write is None else Job(write.request, write.asked_at, write=write)
+        if write is None or (write.on and buffered and self._failures):
+            return None
+        return Job(write.request, write.asked_at, write=write)
+
+    def sent(self, job: Job, now: float) -> None:
+        """Note that the job is on its way."""
+        if job.write is not None and self.outputs is not None:
+            self.outputs.sent(job.write, self._round, now)
 
     def verifying(self) -> bool:
         """Whether a write waits for its read-back."""
@@ -123,6 +157,8 @@ class Board:
 
     def next_job(self, proves: Proves, now: float) -> Job | None:
         """What is due first. A question that a late reply might answer is replaced by one it cannot."""
+        if not self.reachable and (owed := self._owed(now)):
+            return owed
         probes = self._probes(now)
         jobs = self._jobs() if self.reachable else probes
         if not jobs:
@@ -141,10 +177,19 @@ class Board:
         """When the next write may be sent."""
         return self.outputs.write_due() if self.reachable and self.outputs is not None else None
 
-    def handle_deadline(self, now: float) -> None:
+    def handle_deadline(self, now: float) -> list[DeviceEvent]:
         """Time has passed."""
-        if self.outputs is not None:
-            self.outputs.handle_deadline(now)
+        return [] if self.outputs is None else self.outputs.handle_deadline(now)
+
+    def _owed(self, now: float) -> Job | None:
+        """What must go off is written, answered or not: a board may hear and not be heard."""
+        if self.outputs is None or not self._seen:
+            return None
+        writes = self.outputs.owed(self._round, now)
+        if not writes:
+            return None
+        wait = max(SHORTEST_WAIT, OWED / max(len(writes), self.outputs.owed_count(now)))
+        return Job(writes[0].request, self._probe_at, write=writes[0], wait=wait)
 
     def _jobs(self) -> list[Job]:
         if self.verifying() and (read := self._read_outputs()):
@@ -197,9 +242,17 @@ class Board:
     def done(self, job: Job, done: Done) -> list[DeviceEvent]:
         """A request of this board is over."""
         if done.answer is None:
-            return self._failed(job, done)
+            return self._failed(job, done, str(done.fault))
+        if done.answer.exception in _NOT_THERE:
+            code = done.answer.exception
+            return self._failed(job, done, f"the gateway says that it does not find it, exception {code}")
         self.answers += 1
-        self._failures = 0
+        if job.request.is_read or done.answer.exception:
+            self._failures = 0
+        elif not self.reachable:
+            # A loop answers a write as a board does. What was written is written again once a read proves a board.
+            self._probe_at = done.at
+            return []
         if job.request == self._any_register() and job.setting is None and self.profile.inputs is None:
             self._look_at = done.at + READ_BACK
         if not self.reachable:
@@ -220,9 +273,8 @@ class Board:
         self._told_offline = True
         self._failures = 0
         self._inputs = []
-        if self.outputs is not None:
-            self.outputs.lost(now)
-        return [DeviceOffline(self.name, now, why)] if tell else []
+        events: list[DeviceEvent] = [DeviceOffline(self.name, now, why)] if tell else []
+        return events + (self.outputs.lost(now) if self.outputs is not None else [])
 
     def ask_soon(self, now: float) -> None:
         """The port is new: look for the board at once."""
@@ -235,18 +287,31 @@ class Board:
         self._settings_at = self._read_at = self._look_at = now
         self._repairing = self._repaired = False
         self._complaints = set()
+        self._dropped = set()
         self._inputs = []
 
-    def _failed(self, job: Job, done: Done) -> list[DeviceEvent]:
+    def _failed(self, job: Job, done: Done, why: str) -> list[DeviceEvent]:
         self.faults += 1
         self._failures += 1
+        if done.late is not None:
+            why = f"it answers after {done.late:.2f} s: raise reply_timeout of the bus"
         if self._failures < FAILURES_TO_OFFLINE and not self._told_offline:
             self._probe_at = done.at
             return []
-        self._probe_at = done.at + (PROBE if self._seen else PROBE_UNSEEN)
+        if job.wait is not None and not self.reachable:
+            self._probe_at = done.at  # the round goes on
+        else:
+            self._probe_at = done.at + self._pause(done.at)
+            self._round += 1
         if not self.reachable and self._told_offline:
+            self.why = f"unit {self.unit} does not answer ({why})"
             return []
-        return self.lost(done.at, f"unit {self.unit} does not answer ({done.fault})")
+        return self.lost(done.at, f"unit {self.unit} does not answer ({why})")
+
+    def _pause(self, now: float) -> float:
+        if not self._seen:
+            return PROBE_UNSEEN
+        return PROBE_OWED if self.outputs is not None and self.outputs.owed_count(now) else PROBE
 
     def _refused(self, job: Job, code: int, now: float) -> list[DeviceEvent]:
         if job.write is not None and self.outputs is not None:

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from drivers.driver import DriverUsageError
 from drivers.events import Buzz, Command, DeviceEvent, Led
 from drivers.modbus.board import Board, Job
-from drivers.modbus.transactions import Done, Line
+from drivers.modbus.transactions import Done, Fault, Line
 
 _BLOCKED = 0.05
 """Seconds until a board is looked at again to which no question is safe from late replies."""
+_SILENT_TO_RESET = 3
+"""Requests in a row without any answer after which a connection is opened again: what is in its buffers goes."""
 
 
 class Bus:
@@ -29,6 +31,8 @@ class Bus:
         self._asked: Board | None = None
         self._connected = False
         self._ending = False
+        self._silent = 0
+        self._now = 0.0
         self._wake: float | None = None
 
     @property
@@ -39,12 +43,16 @@ class Bus:
     @property
     def ended(self) -> bool:
         """After ``end``: nothing is left to be switched off."""
-        return self._ending and (not self._connected or all(board.ended for board in self._boards))
+        return self._ending and (not self._connected or all(board.ended(self._now) for board in self._boards))
 
     @property
-    def broken(self) -> bool:
-        """Whether the connection must be closed and opened anew."""
-        return self._line.broken
+    def broken(self) -> str:
+        """Why the connection must be closed and opened again; empty: it need not."""
+        if self._line.broken:
+            return "the bytes received are not Modbus/TCP"
+        if self._silent >= _SILENT_TO_RESET:
+            return f"{self._silent} requests without any answer"
+        return ""
 
     def command(self, command: Command, now: float) -> list[DeviceEvent]:
         """A relay command. Raises ``DriverUsageError`` for a device or line that is not on this bus."""
@@ -53,12 +61,13 @@ class Bus:
         board = self._by_name.get(command.point.device)
         if board is None or command.point.line not in board.profile.lines()[0]:
             raise DriverUsageError(f"{command.point}: there is no such output on this bus")
-        board.command(command, now)
-        return self._pump(now)
+        events = board.command(command, now)
+        return events + self._pump(now)
 
     def connected(self, now: float) -> list[DeviceEvent]:
         """The port is open: look for all boards."""
         self._connected = True
+        self._silent = 0
         for board in self._boards:
             board.ask_soon(now)
         return self._pump(now)
@@ -95,14 +104,15 @@ class Bus:
 
     def handle_deadline(self, now: float) -> list[DeviceEvent]:
         """Time has passed."""
-        for board in self._boards:
-            board.handle_deadline(now)
-        events = self._finish(self._line.handle_deadline(now))
+        events = [event for board in self._boards for event in board.handle_deadline(now)]
+        events += self._finish(self._line.handle_deadline(now))
         return events + self._pump(now)
 
     def _finish(self, done: Done | None) -> list[DeviceEvent]:
         if done is None or self._job is None or self._asked is None:
             return []
+        if self._line.buffered:
+            self._silent = self._silent + 1 if done.fault is Fault.SILENT else 0
         board, job = self._asked, self._job
         self._asked = self._job = None
         return board.done(job, done)
@@ -110,7 +120,8 @@ class Bus:
     def _pump(self, now: float) -> list[DeviceEvent]:
         """Send what comes next if the line is free; else set when to try again."""
         self._wake = None
-        if not self._connected:
+        self._now = now
+        if not self._connected or self.broken:
             return []
         urgent = self._urgent(now)
         events = self._give_up_for(urgent, now)
@@ -122,12 +133,14 @@ class Bus:
         chosen = urgent or self._due(now)
         if chosen is not None:
             self._asked, self._job = chosen
-            self._line.send(self._job.request, now)
+            self._line.send(self._job.request, now, wait=self._job.wait)
+            self._asked.sent(self._job, now)
         return events
 
     def _urgent(self, now: float) -> tuple[Board, Job] | None:
         """The relay command to send first: on before off, then by when it was asked for."""
-        jobs = [(board, job) for board in self._boards if (job := board.urgent(now)) is not None]
+        buffered = self._line.buffered
+        jobs = [(board, job) for board in self._boards if (job := board.urgent(now, buffered)) is not None]
         return min(jobs, key=lambda one: (not (one[1].write and one[1].write.on), one[1].due), default=None)
 
     def _give_up_for(self, urgent: tuple[Board, Job] | None, now: float) -> list[DeviceEvent]:
@@ -143,7 +156,7 @@ class Bus:
         """What is due by now, read-backs of fresh writes first; sets when the next thing is."""
         best: tuple[Board, Job] | None = None
         for board in self._boards:
-            if self._ending and (board.ended or not board.reachable):
+            if self._ending and board.ended(now):
                 continue
             job = board.next_job(lambda request: self._line.proves(request, now), now)
             at = now + _BLOCKED if job is None else job.due

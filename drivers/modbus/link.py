@@ -119,7 +119,7 @@ class ModbusDriver:
         if self._bus.ended:
             self._over("stopped")
         elif self._bus.broken:
-            self._over("what comes is no Modbus/TCP")
+            self._over(self._bus.broken)
 
     def _arm(self) -> None:
         """See that the machine is woken by its deadline; a timer that rings too early does no harm."""

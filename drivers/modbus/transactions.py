@@ -50,6 +50,8 @@ class Done:
     at: float
     answer: Answer | None = None
     fault: Fault | None = None
+    late: float | None = None
+    """Seconds after which the device answered an earlier request, too late for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,9 @@ class Line:
         self._last_byte = self._over_at = -1e9
         self._lost = False
         self._ghosts: dict[int, list[_Ghost]] = {}
+        self._unanswered: tuple[Request, float] | None = None
+        self._stray = bytearray()
+        self._late: dict[int, float] = {}
 
     @property
     def request(self) -> Request | None:
@@ -114,8 +119,16 @@ class Line:
         """Whether a good answer to ``request`` could be no late reply."""
         return not any(ghost.could_pass_for(request) for ghost in self._living(request.unit, now))
 
-    def send(self, request: Request, now: float) -> None:
-        """Begin a request; ``bytes_to_send`` has its frame. The line must be idle and ``may_send`` true."""
+    @property
+    def buffered(self) -> bool:
+        """Whether what is sent may lie in buffers on its way and be carried out much later: Modbus/TCP."""
+        return self._framing.stream
+
+    def send(self, request: Request, now: float, *, wait: float | None = None) -> None:
+        """Begin a request; ``bytes_to_send`` has its frame. The line must be idle and ``may_send`` true.
+
+        ``wait`` shortens the seconds in which the answer must begin.
+        """
         if self._request is not None or not self.may_send(request, now):
             raise RuntimeError(f"the line is not free for {request}")
         self._frame = self._out = self._framing.encode(request)
@@ -123,9 +136,11 @@ class Line:
         self._request = request
         self._sent_at = now
         self._buffer.clear()
+        self._stray.clear()
         self._lost = False
         wire = len(self._frame) + self._framing.overhead + reply_length(request)
-        self._deadline = now + wire * self.timing.char_time + self.timing.reply_timeout
+        patience = self.timing.reply_timeout if wait is None else min(wait, self.timing.reply_timeout)
+        self._deadline = now + wire * self.timing.char_time + patience
 
     def bytes_to_send(self) -> bytes:
         """The frame to write, once."""
@@ -133,10 +148,11 @@ class Line:
         return data
 
     def receive(self, data: bytes, now: float) -> Done | None:
-        """Bytes came. What comes while nothing is asked is dropped."""
+        """Bytes came. What comes while nothing is asked is dropped, but for the note that a reply came late."""
         self._last_byte = now
         request = self._request
         if request is None or not data:
+            self._note_stray(data, now)
             return None
         if len(self._buffer) < _LONGEST_RUBBISH:
             self._buffer += data
@@ -150,6 +166,7 @@ class Line:
                 return self._lose(request, now)
             if not found.used:
                 break
+            self._note_late(now)
             del self._buffer[: found.used]
         return None
 
@@ -180,6 +197,21 @@ class Line:
         self._out = b""
         self.broken = False
         return None if request is None else self._failed(request, Fault.SILENT, now)
+
+    def _note_stray(self, data: bytes, now: float) -> None:
+        """See whether what comes unasked is the reply to the request that was just given up."""
+        if self._unanswered is None or len(self._stray) >= _LONGEST_RUBBISH:
+            return
+        self._stray += data
+        if self._framing.extract(bytes(self._stray), self._unanswered[0]).used:
+            self._note_late(now)
+            self._stray.clear()
+
+    def _note_late(self, now: float) -> None:
+        """A whole frame that answers nothing now: the reply to the request before."""
+        if self._unanswered is not None:
+            request, sent_at = self._unanswered
+            self._late[request.unit] = now - sent_at
 
     def _strip_echo(self) -> bool:
         """Take our own frame off the front; whether all of it has come."""
@@ -213,14 +245,17 @@ class Line:
         ghosts = self._ghosts.get(request.unit, [])
         if not any(ghost.could_be(request, answer) for ghost in ghosts):
             self._ghosts.pop(request.unit, None)
+        self._late.pop(request.unit, None)
+        self._unanswered = None
         self._over(now)
         return Done(request, self._sent_at, now, answer=answer)
 
     def _failed(self, request: Request, fault: Fault, now: float) -> Done:
         if not self._framing.numbered:
             self._ghosts.setdefault(request.unit, []).append(_Ghost(request, self._sent_at))
+        self._unanswered = (request, self._sent_at)
         self._over(now)
-        return Done(request, self._sent_at, now, fault=fault)
+        return Done(request, self._sent_at, now, fault=fault, late=self._late.get(request.unit))
 
     def _over(self, now: float) -> None:
         self._request = None

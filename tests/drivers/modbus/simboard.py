@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from drivers.events import Command, DeviceEvent, DeviceOffline, DeviceOnline, InputChanged, InputState
 from drivers.modbus.board import Board
 from drivers.modbus.bus import Bus
-from drivers.modbus.codec import RtuFraming
+from drivers.modbus.codec import RtuFraming, TcpFraming
 from drivers.modbus.profile import Profile
 from drivers.modbus.store import load_profile
 from drivers.modbus.transactions import Line, Timing
@@ -178,6 +178,27 @@ class World:
                 self.at(when, lambda piece=piece: self.took(self.bus.receive(piece, self.now)))
 
 
+class TcpWorld(World):
+    """The same boards behind a gateway that takes one request after the other; it can get stuck."""
+
+    freeze = False
+
+    def __init__(self, bus: Bus, boards: list[SimBoard], seed: int) -> None:
+        super().__init__(bus, boards, seed)
+        self.stuck: list[bytes] = []
+
+    def _heard(self, frame: bytes) -> None:
+        if self.freeze:
+            self.stuck.append(frame)
+            return
+        number, unit_and_body = frame[:4], frame[6:]
+        for board in self.boards:
+            reply = board.handle(unit_and_body + crc(unit_and_body), self.now)
+            if reply is not None:
+                answer = number + (len(reply) - 2).to_bytes(2, "big") + reply[:-2]
+                self.at(self.now + 0.004, lambda answer=answer: self.took(self.bus.receive(answer, self.now)))
+
+
 POLL = 0.02
 SLOWEST = 2.0
 TIMED = load_profile("waveshare-8ch")
@@ -199,6 +220,14 @@ def world(*units: SimBoard, absent: tuple[int, ...] = (), seed: int = 1, profile
     ]
     boards += [Board(f"b{unit}", unit, without_settings(TIMED), POLL) for unit in absent]
     return World(Bus(Line(RtuFraming(), timing), boards), list(units), seed)
+
+
+def tcp_world(*units: SimBoard, absent: tuple[int, ...] = ()) -> TcpWorld:
+    """The same as ``world``, behind a Modbus/TCP gateway."""
+    timing = Timing(char_time=0.0, reply_timeout=0.3, slowest_reply=SLOWEST, gap=0.0)
+    numbers = [*(unit.unit for unit in units), *absent]
+    boards = [Board(f"b{number}", number, without_settings(TIMED), POLL) for number in numbers]
+    return TcpWorld(Bus(Line(TcpFraming(), timing), boards), list(units), 1)
 
 
 def online(events: list[DeviceEvent]) -> set[str]:

@@ -185,7 +185,7 @@ def test_what_is_no_modbus_at_all_is_left_and_tried_again() -> None:
             await settle(driver, eventually(lambda: connections >= 3))
         (offline,) = events
         assert isinstance(offline, DeviceOffline)
-        assert "no Modbus/TCP" in offline.why
+        assert "not Modbus/TCP" in offline.why
 
     play(body())
 
