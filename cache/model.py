@@ -7,7 +7,7 @@ durations are seconds as ``float``; identifiers of people and groups are the SCI
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -334,15 +334,17 @@ class RuleResult:
 class Decision:
     """The answer to one request, with everything that explains it (contract 7 of DESIGN.md).
 
-    ``trace`` holds the rules in the order they were evaluated; the last one decided.
+    ``trace`` holds the rules in the order they were evaluated; the last one decided. It may make its sentences
+    only when it is read (daemon/decision/evaluation.py).
     ``group`` and ``level`` are names: the path by which access was found, or nearly was.
     ``references`` are the words for every access group of the person: the door asks them whether the grant counts
-    for first-person-in or double badge. ``apb_violation`` is set also where the violation was let pass.
+    for first-person-in or double badge. ``apb_violation`` is set also where the violation was let pass;
+    ``second`` where the person came as the second of two.
     """
 
     outcome: Outcome
     reason: Reason
-    trace: tuple[RuleResult, ...]
+    trace: Sequence[RuleResult]
     person: Person | None = None
     group: str | None = None
     level: str | None = None
@@ -351,6 +353,7 @@ class Decision:
     duress: bool = False
     apb_violation: bool = False
     references: frozenset[str] = frozenset()
+    second: bool = False
 
 
 # ------------------------------------------------------------------ events
@@ -372,7 +375,7 @@ class Event:
     level: str | None = None
     generation: int | None = None
     detail: tuple[tuple[str, DetailValue], ...] = ()
-    trace: tuple[RuleResult, ...] = ()
+    trace: Sequence[RuleResult] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,104 +1,177 @@
-"""May they pass here and now: the rules mode and access of ``daemon.decision.decide``."""
+"""May they pass here and now: the rules mode, access, anti_passback, occupancy and interlock of ``decide``."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 from cache.model import AccessLevel, ClockPolicy, Membership, Mode, Reason
-from daemon.decision.evaluation import Evaluation
+from daemon.decision.anti_passback import EntryVerdict, passage
+from daemon.decision.door_rules import AntiPassback, Area
+from daemon.decision.evaluation import Evaluation, Words
 from daemon.decision.notation import describe_duration
+from daemon.decision.request import Position
 from daemon.decision.schedule import constant, level_time_on
-from daemon.decision.staleness import Staleness, age, staleness
-from daemon.decision.wording import describe_time
+from daemon.decision.staleness import Staleness, staleness
+from daemon.decision.wording import describe_age, describe_time
+
+# ------------------------------------------------------------------ mode
 
 
-def mode_rule(case: Evaluation) -> Reason | None:
+def mode_rule(evaluation: Evaluation) -> Reason | None:
     """The door listens to anybody at all: it is not blocked, and lockdown exempts the person."""
-    mode, cause = case.state.mode, case.state.mode_cause
+    mode, cause = evaluation.state.mode, evaluation.state.mode_cause
     if mode is Mode.BLOCKED:
-        return case.refused("mode", Reason.DOOR_BLOCKED, f"the door is blocked for everybody (by {cause})")
+        text = f"the door is blocked for everybody (by {cause})"
+        return evaluation.refused("mode", Reason.DOOR_BLOCKED, text)
     if mode is Mode.LOCKDOWN:
-        if case.references.isdisjoint(case.rules.lockdown_exempt):
-            return case.refused("mode", Reason.LOCKDOWN, "lockdown; no access group of the person is exempt")
-        case.passed("mode", "lockdown; an access group of the person is exempt")
+        if evaluation.references.isdisjoint(evaluation.rules.lockdown_exempt):
+            text = "lockdown; no access group of the person is exempt"
+            return evaluation.refused("mode", Reason.LOCKDOWN, text)
+        evaluation.passed("mode", "lockdown; an access group of the person is exempt")
         return None
-    case.passed("mode", f"the door is {mode} (by {cause})")
+    evaluation.passed("mode", f"the door is {mode} (by {cause})")
     return None
 
+
+# ------------------------------------------------------------------ access
 
 _NEARNESS = (Reason.NO_ACCESS_HERE, Reason.OUTSIDE_SCHEDULE, Reason.CLOCK_UNTRUSTED, Reason.STALE_CACHE)
 """Refusals of levels, the nearest to a grant last: the nearest is what a person should be told."""
 
 
-def access_rule(case: Evaluation) -> Reason | None:
-    """One of the access levels for this door grants; if none does, the nearest to a grant is told."""
-    assert case.holder is not None
-    wall = case.now.utc.astimezone(case.rules.zone)
+def access_rule(evaluation: Evaluation) -> Reason | None:
+    """One of the access levels for this door grants; if none does, the nearest to a grant is the answer."""
+    assert evaluation.holder is not None
+    memberships = evaluation.holder.memberships
+    wall = evaluation.now.utc.astimezone(evaluation.rules.zone)
     nearest: tuple[int, AccessLevel, str] | None = None
     misses = 0
-    for level, week in case.rules.weeks:
-        if case.references.isdisjoint(level.groups):
-            continue
-        group = _group_of(level, case.holder.memberships)
-        reason, text = _level(level, week, case, wall)
-        text = f"{level.name}: {text}; through group {group}"
+    for level, week in evaluation.rules.levels_of(evaluation.references):
+        group = next(one.group_name for one in memberships if not one.references.isdisjoint(level.groups))
+        reason, when = _judge(level, week, evaluation, wall)
+        words = partial(_through, level, when, group)
         if reason is None:
-            case.group, case.level = group, level.name
-            case.passed("access", text)
+            evaluation.group, evaluation.level = group, level.name
+            evaluation.passed("access", words)
             return None
-        case.refused("access", reason, text)
+        evaluation.refused("access", reason, words)
         misses += 1
         if nearest is None or _NEARNESS.index(reason) > nearest[0]:
             nearest = (_NEARNESS.index(reason), level, group)
     if nearest is None:
-        names = ", ".join(membership.group_name for membership in case.holder.memberships) or "none"
-        text = f"no access level for {case.rules.door} names an access group of the person (in: {names})"
-        return case.refused("access", Reason.NO_ACCESS_HERE, text)
-    rank, level, case.group = nearest
-    case.level = level.name
+        unnamed = partial(_no_level, evaluation.rules.door, memberships)
+        return evaluation.refused("access", Reason.NO_ACCESS_HERE, unnamed)
+    rank, level, evaluation.group = nearest
+    evaluation.level = level.name
     if misses > 1:
-        case.refused(
-            "access", _NEARNESS[rank], f"none of {misses} access levels grants; the nearest is {level.name}"
-        )
+        text = f"none of {misses} access levels grants; the nearest is {level.name}"
+        evaluation.refused("access", _NEARNESS[rank], text)
     return _NEARNESS[rank]
 
 
-def _group_of(level: AccessLevel, memberships: tuple[Membership, ...]) -> str:
-    return next(m.group_name for m in memberships if not m.references.isdisjoint(level.groups))
+def _through(level: AccessLevel, when: Words, group: str) -> str:
+    return f"{level.name}: {when if isinstance(when, str) else when()}; through group {group}"
 
 
-def _level(level: AccessLevel, week: str, case: Evaluation, wall: datetime) -> tuple[Reason | None, str]:
-    """Why a level does not grant now, or None, with the words for it."""
-    reason, text = _level_time(level, week, case, wall)
-    if reason is not None:
-        return reason, text
-    policy = level.staleness if level.staleness is not None else case.rules.staleness
-    state = staleness(policy, case.found.freshness, case.now.utc)
+def _no_level(door: str, memberships: tuple[Membership, ...]) -> str:
+    names = ", ".join(membership.group_name for membership in memberships) or "none"
+    return f"no access level for {door} names an access group of the person (in: {names})"
+
+
+def _judge(level: AccessLevel, week: str, evaluation: Evaluation, wall: datetime) -> tuple[Reason | None, Words]:
+    """Return why a level does not grant now, or None, with the words for it."""
+    reason, words = _judge_time(level, week, evaluation, wall)
+    policy = level.staleness if level.staleness is not None else evaluation.rules.staleness
+    if reason is not None or (policy.degrade_after is None and policy.deny_after is None):
+        return reason, words
+    freshness, now = evaluation.found.freshness, evaluation.now.utc
+    state = staleness(policy, freshness, now)
     if state is Staleness.DENIED:
-        return (
-            Reason.STALE_CACHE,
-            f"{_stale(case)}, and access ends after {describe_duration(policy.deny_after or 0)}",
-        )
+        limit = describe_duration(policy.deny_after or 0)
+        return Reason.STALE_CACHE, f"{describe_age(freshness, now)}, and access ends after {limit}"
     if state is Staleness.DEGRADED and not level.essential:
         limit = describe_duration(policy.degrade_after or 0)
-        return Reason.STALE_CACHE, f"{_stale(case)}, and after {limit} only essential levels grant"
-    return None, text
+        return Reason.STALE_CACHE, f"{describe_age(freshness, now)}, and after {limit} only essential levels grant"
+    return None, words
 
 
-def _stale(case: Evaluation) -> str:
-    seconds = age(case.found.freshness, case.now.utc)
-    return "the cache was never synced" if seconds is None else f"the cache is {describe_duration(seconds)} old"
-
-
-def _level_time(level: AccessLevel, week: str, case: Evaluation, wall: datetime) -> tuple[Reason | None, str]:
-    if case.time_is_unknown and _time_bound(level):
-        if case.rules.clock is ClockPolicy.IGNORE_TIME and constant(level.schedule) is not False:
+def _judge_time(
+    level: AccessLevel, week: str, evaluation: Evaluation, wall: datetime
+) -> tuple[Reason | None, Words]:
+    if evaluation.time_is_unknown and _time_bound(level):
+        if evaluation.rules.clock is ClockPolicy.IGNORE_TIME and constant(level.schedule) is not False:
             return None, f"{week}, but the clock was never set and time is ignored"
         return Reason.CLOCK_UNTRUSTED, f"{week}, but the clock was never set"
-    found = level_time_on(level, case.now.utc, wall)
-    words = describe_time(level, week, found, case.rules.zone)
+    found = level_time_on(level, evaluation.now.utc, wall)
+    words = partial(describe_time, level, week, found, evaluation.rules.zone)
     return (None if found.open else Reason.OUTSIDE_SCHEDULE), words
 
 
 def _time_bound(level: AccessLevel) -> bool:
     return bool(level.special_days or level.exceptions) or constant(level.schedule) is None
+
+
+# ------------------------------------------------------------------ anti_passback and occupancy
+
+
+def anti_passback_rule(evaluation: Evaluation) -> Reason | None:
+    """The person is not in the area already; a soft rule reports it and lets them pass."""
+    area = _target(evaluation)
+    if area is None:
+        return None
+    position = _position(evaluation)
+    verdict = passage(area, position, evaluation.rules.zone, evaluation.now.utc)
+    if verdict is EntryVerdict.FREE:
+        return None
+    if position is None or verdict is EntryVerdict.ELSEWHERE:
+        evaluation.passed("anti_passback", f"the person is not known to be in {area.name}")
+        return None
+    ago = describe_duration((evaluation.now.utc - position.since).total_seconds())
+    if verdict is EntryVerdict.FORGIVEN:
+        evaluation.passed("anti_passback", f"the entry into {area.name} {ago} ago is forgiven")
+        return None
+    text = f"the person entered {area.name} {ago} ago and has not left"
+    evaluation.apb_violation = True
+    if area.anti_passback is AntiPassback.SOFT:
+        evaluation.passed("anti_passback", f"{text}; reported, not refused")
+        return None
+    return evaluation.refused("anti_passback", Reason.APB_VIOLATION, text)
+
+
+def _target(evaluation: Evaluation) -> Area | None:
+    """Return the area that the way of this reader leads to."""
+    return evaluation.rules.from_area if evaluation.request.exit else evaluation.rules.to_area
+
+
+def _position(evaluation: Evaluation) -> Position | None:
+    assert evaluation.holder is not None
+    return evaluation.state.positions.get(evaluation.holder.person.id)
+
+
+def occupancy_rule(evaluation: Evaluation) -> Reason | None:
+    """There is room in the area."""
+    area = _target(evaluation)
+    if area is None or area.occupancy <= 0:
+        return None
+    assert evaluation.holder is not None
+    position, state = _position(evaluation), evaluation.state
+    inside = position is not None and position.area == area.name
+    coming = len(state.coming - {evaluation.holder.person.id})
+    text = f"{state.occupancy} of {area.occupancy} people are in {area.name}"
+    text += f", {coming} more on the way" if coming else ""
+    if state.occupancy + coming >= area.occupancy and not inside:
+        return evaluation.refused("occupancy", Reason.OCCUPANCY_FULL, text)
+    evaluation.passed("occupancy", text)
+    return None
+
+
+# ------------------------------------------------------------------ interlock
+
+
+def interlock_rule(evaluation: Evaluation) -> Reason | None:
+    """No other door of the set is in use."""
+    other = evaluation.state.interlock
+    if other is None:
+        return None
+    return evaluation.refused("interlock", Reason.INTERLOCK, f"door {other} of the same interlock is in use")

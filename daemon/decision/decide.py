@@ -27,15 +27,14 @@ site file, and a membership carries every word that means its group.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from cache.model import Decision, Found, Freshness, Moment, Outcome, Reason, RuleResult
-from daemon.decision.access import access_rule, mode_rule
-from daemon.decision.credential import credential_rule, person_rule, validity_rule
+from daemon.decision.access import access_rule, anti_passback_rule, interlock_rule, mode_rule, occupancy_rule
 from daemon.decision.door_rules import DoorRules
-from daemon.decision.evaluation import Evaluation
-from daemon.decision.factors import pin_rule, two_person_rule
+from daemon.decision.evaluation import Evaluation, Trace
+from daemon.decision.identity import credential_rule, person_rule, pin_rule, two_person_rule, validity_rule
 from daemon.decision.request import AccessRequest, AccessState
-from daemon.decision.space import anti_passback_rule, interlock_rule, occupancy_rule
 from daemon.decision.wording import describe_freshness
 
 
@@ -44,55 +43,55 @@ def decide(request: AccessRequest, found: Found, rules: DoorRules, state: Access
 
     ``found`` is what the lookup of the card returned, or of the PIN where there is no card.
     """
-    case = Evaluation(request, found, rules, state, now)
+    evaluation = Evaluation(request, found, rules, state, now)
     reason: Reason | None = None
-    for rule in RULES.values():
-        reason = rule(case)
+    for rule in _ORDER:
+        reason = rule(evaluation)
         if reason is not None:
             break
-    outcome = _outcome(case, reason)
-    if outcome is Outcome.GRANT:
-        reason = _grant_reason(case)
-    assert reason is not None
-    person = case.holder.person if case.holder is not None else None
+    person = evaluation.holder.person if evaluation.holder is not None else None
+    if reason is None:
+        outcome, reason = Outcome.GRANT, _grant_reason(evaluation)
+    else:
+        outcome = _refused_outcome(evaluation, reason)
     return Decision(
-        outcome=outcome,
-        reason=reason,
-        trace=tuple(case.trace),
-        person=person,
-        group=case.group,
-        level=case.level,
-        freshness=found.freshness,
+        outcome,
+        reason,
+        Trace(evaluation.steps),
+        person,
+        evaluation.group,
+        evaluation.level,
+        found.freshness,
         extended=outcome is Outcome.GRANT and person is not None and person.extended_time,
-        duress=case.duress,
-        apb_violation=case.apb_violation,
-        references=case.references,
+        duress=evaluation.duress,
+        apb_violation=evaluation.apb_violation,
+        references=evaluation.references,
+        second=evaluation.second,
     )
 
 
 def refusal(reason: Reason, text: str, freshness: Freshness = Freshness()) -> Decision:  # noqa: B008 - frozen
-    """A denial before any rule was asked: bad_frame, parity_error, internal_error."""
+    """Return a denial before any rule was asked: bad_frame, parity_error, internal_error."""
     return Decision(Outcome.DENY, reason, (RuleResult("read", False, text),), freshness=freshness)
 
 
-def _outcome(case: Evaluation, reason: Reason | None) -> Outcome:
-    if reason is None:
-        return Outcome.GRANT
-    if reason is Reason.PIN_REQUIRED and case.request.card:
+def _refused_outcome(evaluation: Evaluation, reason: Reason) -> Outcome:
+    """Return whether the reason is a denial, or asks for one more factor."""
+    if reason is Reason.PIN_REQUIRED and evaluation.request.card:
         return Outcome.NEED_PIN
-    if reason is Reason.SECOND_PERSON_REQUIRED and case.may_pair():
+    if reason is Reason.SECOND_PERSON_REQUIRED and evaluation.may_pair():
         return Outcome.NEED_SECOND_PERSON
     return Outcome.DENY
 
 
-def _grant_reason(case: Evaluation) -> Reason:
-    if case.duress:
+def _grant_reason(evaluation: Evaluation) -> Reason:
+    if evaluation.duress:
         return Reason.GRANTED_DURESS
-    return Reason.GRANTED_APB_SOFT if case.apb_violation else Reason.GRANTED
+    return Reason.GRANTED_APB_SOFT if evaluation.apb_violation else Reason.GRANTED
 
 
-def _cache_rule(case: Evaluation) -> Reason | None:
-    case.passed("cache", describe_freshness(case.found.freshness, case.now.utc))
+def _cache_rule(evaluation: Evaluation) -> Reason | None:
+    evaluation.passed("cache", partial(describe_freshness, evaluation.found.freshness, evaluation.now.utc))
     return None
 
 
@@ -110,3 +109,5 @@ RULES: Mapping[str, Callable[[Evaluation], Reason | None]] = {
     "two_person": two_person_rule,
 }
 """The evaluation order. A rule answers None to let the request go on."""
+
+_ORDER = tuple(RULES.values())

@@ -6,6 +6,7 @@ midnight of the wall-clock day.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -142,8 +143,19 @@ class DoorRules:
     to_area: Area | None = None
     from_area: Area | None = None
     weeks: tuple[tuple[AccessLevel, str], ...] = field(init=False, repr=False, compare=False)
+    _named_by: Mapping[str, tuple[int, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Say every schedule in words once, not in every decision."""
+        """Say every schedule in words and find levels by group, once and not in every decision."""
         words = tuple((level, describe_schedule(level.schedule)) for level in self.levels)
+        named_by: dict[str, tuple[int, ...]] = {}
+        for number, level in enumerate(self.levels):
+            for reference in level.groups:
+                named_by[reference] = (*named_by.get(reference, ()), number)
         object.__setattr__(self, "weeks", words)
+        object.__setattr__(self, "_named_by", named_by)
+
+    def levels_of(self, references: frozenset[str]) -> list[tuple[AccessLevel, str]]:
+        """Return the levels that name any of these groups, in their order, with their schedules in words."""
+        numbers = {number for one in references for number in self._named_by.get(one, ())}
+        return [self.weeks[number] for number in sorted(numbers)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 from cache.model import Interval, Schedule
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -27,6 +30,20 @@ def describe_schedule(schedule: Schedule) -> str:
 def describe_intervals(intervals: tuple[Interval, ...]) -> str:
     """The intervals of one day: ``08:00-12:00 and 13:00-18:00``, or ``closed``."""
     return " and ".join(f"{_clock(i.start)}-{_clock(i.end)}" for i in intervals) or "closed"
+
+
+def describe_instant(at: datetime | None, zone: ZoneInfo) -> str:
+    """An instant as a clock of the site shows it: ``2026-03-02 10:00``; ``any time`` for none.
+
+    Next to the ends of the calendar a zone can lead beyond them: there it is the time in UTC.
+    """
+    if at is None:
+        return "any time"
+    try:
+        at = at.astimezone(zone)
+    except OverflowError:
+        return f"{at:%Y-%m-%d %H:%M} UTC"
+    return f"{at:%Y-%m-%d %H:%M}"
 
 
 def describe_duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from cache.model import AccessLevel, Freshness, Membership, ModeCause
-from daemon.decision.notation import describe_duration, describe_intervals, describe_schedule
+from daemon.decision.notation import describe_duration, describe_instant, describe_intervals, describe_schedule
 from daemon.decision.schedule import LevelTime
 from daemon.decision.staleness import age
 
@@ -56,9 +56,8 @@ def describe_time(level: AccessLevel, week: str, found: LevelTime, zone: ZoneInf
     ``week`` is ``describe_schedule`` of the level's schedule, which a caller in a hurry has at hand.
     """
     if found.exception is not None:
-        start, end = (at.astimezone(zone) for at in (found.exception.start, found.exception.end))
-        effect = "gives" if found.open else "takes"
-        return f"exception {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} {effect} access ({zone.key})"
+        start, end = (describe_instant(at, zone) for at in (found.exception.start, found.exception.end))
+        return f"exception {start} to {end} {'gives' if found.open else 'takes'} access ({zone.key})"
     side = "inside" if found.open else "outside"
     if found.cause is ModeCause.SPECIAL_DAY and found.day is not None:
         words = describe_intervals(level.special_days[found.day])
@@ -72,3 +71,9 @@ def describe_freshness(freshness: Freshness, now: datetime) -> str:
     if seconds is None:
         return f"generation {freshness.generation}, never synced"
     return f"generation {freshness.generation}, last complete sync {describe_duration(seconds)} ago"
+
+
+def describe_age(freshness: Freshness, now: datetime) -> str:
+    """How old the cache is: ``the cache is 3 h old``."""
+    seconds = age(freshness, now)
+    return "the cache was never synced" if seconds is None else f"the cache is {describe_duration(seconds)} old"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from cache.model import Decision, Event, EventName, Moment, Outcome, Reason, RuleResult
+from cache.model import Decision, DetailValue, Event, EventName, Moment, Outcome, Reason, RuleResult
 from daemon.decision.decide import decide, refusal
 from daemon.decision.notation import describe_duration
 from daemon.decision.request import AccessRequest
@@ -36,11 +36,15 @@ DENIED_LIGHT = 1.0
 
 
 class ReaderController:
-    """Drives one ``daemon.doors.door.session`` and carries its decisions to the door."""
+    """Drives one ``daemon.doors.door.session`` and carries its decisions to the door.
+
+    ``exiting``: it stands on the far side of the door.
+    """
 
     def __init__(self, reader: str, door: DoorController, site_state: SiteState, out: Collected) -> None:
         self.reader = reader
         self.door = door
+        self.exiting = reader == door.setup.exit
         self._site_state = site_state
         self._out = out
         self._session = Session(_session_config(reader, door, site_state))
@@ -49,11 +53,6 @@ class ReaderController:
     def state_name(self) -> str:
         """Under which name the PIN lockout of this reader is kept in the journal."""
         return f"lockout.{self.reader}"
-
-    @property
-    def exiting(self) -> bool:
-        """Whether this is the reader on the far side of the door."""
-        return self.reader == self.door.setup.exit
 
     def start(self, now: Moment, kept: str | None) -> bool:
         """Take up the PIN lockout that survived; one that cannot be read (false) is the shortest one, from now."""
@@ -112,14 +111,9 @@ class ReaderController:
         """Deny by default: whatever fails in here is a denial with a reason (contract 2)."""
         try:
             found, pin = self._site_state.look_up(ask)
-            request = AccessRequest(self.door.setup.name, card=ask.card is not None, pin=pin, exit=self.exiting)
-            state = self._site_state.access_state(self.door, self.exiting)
-            first = self._session.first
-            state = replace(
-                state,
-                coming=state.coming | {first.person_id} if first is not None else state.coming,
-                first_person=first,
-                pin_locked_until=self.pins_refused_until(now),
+            request = AccessRequest(self.door.setup.name, ask.card is not None, pin, self.exiting)
+            state = self._site_state.access_state(
+                self.door, self.exiting, self._session.first, self.pins_refused_until(now)
             )
             return decide(request, found, self.door.setup.rules, state, now)
         except Exception as error:  # noqa: BLE001 - an internal failure is a denial, whatever it was
@@ -143,7 +137,8 @@ class ReaderController:
                 case DoubleBadge(person):
                     self._order(modes.double_badge, decision, person, now)
                 case PinLockout(until, wrong):
-                    self._lockout(until.isoformat(), wrong)
+                    detail = (("until", until.isoformat()), ("wrong", wrong))
+                    self._record(EventName.PIN_LOCKOUT, detail=detail)
         if session.counts_to_lockout(ask, decision):
             self._out.state[self.state_name] = LOCKOUT.dump(self._session.lockout)
         self._alarms(decision)
@@ -162,19 +157,22 @@ class ReaderController:
         self._out.events.append(access_event(decision, self.door.setup.name, self.reader))
         self.refuse()
 
-    def _lockout(self, until: str, wrong: int) -> None:
-        detail = (("until", until), ("wrong", wrong))
-        self._out.events.append(Event(EventName.PIN_LOCKOUT, self.door.setup.name, self.reader, detail=detail))
-
     def _alarms(self, decision: Decision) -> None:
-        """What is told beside the decision itself; nothing of duress shows at the door."""
+        """Record what goes on record besides the decision itself; nothing of duress shows at the door."""
         person = decision.person.id if decision.person is not None else None
         if decision.duress:
-            self._out.events.append(Event(EventName.DURESS, self.door.setup.name, self.reader, person))
+            self._record(EventName.DURESS, person)
         if decision.apb_violation or decision.reason is Reason.APB_VIOLATION:
-            self._out.events.append(
-                Event(EventName.APB_VIOLATION, self.door.setup.name, self.reader, person, decision.reason)
-            )
+            self._record(EventName.APB_VIOLATION, person, decision.reason)
+
+    def _record(
+        self,
+        name: EventName,
+        person: str | None = None,
+        reason: Reason | None = None,
+        detail: tuple[tuple[str, DetailValue], ...] = (),
+    ) -> None:
+        self._out.events.append(Event(name, self.door.setup.name, self.reader, person, reason, detail=detail))
 
     def _feedback(self, decision: Decision) -> None:
         match decision.outcome:

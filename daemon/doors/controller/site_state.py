@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from cache.keys import card_key
 from cache.model import Found, Freshness, Moment
 from daemon.decision.door_rules import Area
 from daemon.decision.pin import compare_pin, find_pin
-from daemon.decision.request import AccessState, PinEntry, PinResult
+from daemon.decision.request import AccessState, FirstPerson, PinEntry, PinResult
 from daemon.doors.controller.door import DoorController
 from daemon.doors.controller.effects import Collected
 from daemon.doors.controller.setup import DoorSetup
@@ -94,16 +95,25 @@ class SiteState:
             return found, None
         return found, compare_pin(self._find, self.rules.site_key, ask.digits, found, duress=duress)
 
-    def access_state(self, door: DoorController, exiting: bool) -> AccessState:
-        """Return the state of the door and of the site around it, without what the reader's session knows."""
+    def access_state(
+        self,
+        door: DoorController,
+        exiting: bool,
+        first_person: FirstPerson | None = None,
+        pin_locked_until: datetime | None = None,
+    ) -> AccessState:
+        """Return the state of the door and of the site around it; the rest is what the reader's session knows."""
         area = door.area_behind(door.setup.exit if exiting else door.setup.entry)
+        coming = self._coming(area) if area is not None and area.occupancy else NOBODY
         return AccessState(
-            mode=door.state.mode,
-            mode_cause=door.state.cause,
-            positions=self.space.positions,
-            occupancy=self.space.occupancy(area.name if area is not None else None),
-            coming=self._coming(area) if area is not None and area.occupancy else NOBODY,
-            interlock=self.interlocked_by(door),
+            door.state.mode,
+            door.state.cause,
+            self.space.positions,
+            self.space.occupancy(area.name) if area is not None else 0,
+            coming if first_person is None else coming | {first_person.person_id},
+            self.interlocked_by(door),
+            first_person,
+            pin_locked_until,
         )
 
     def interlocked_by(self, door: DoorController) -> str | None:

@@ -219,7 +219,7 @@ def counts_to_lockout(ask: Ask, decision: Decision) -> bool:
 def _granted(session: Session, decision: Decision, person: str, now: float) -> tuple[Session, tuple[Answer, ...]]:
     answers: list[Answer] = []
     first = session.first_decision.person if session.first_decision is not None else None
-    if first is not None and any(rule.rule == "two_person" and rule.passed for rule in decision.trace):
+    if first is not None and decision.second:
         answers.append(
             Granted((first.id, person), session.config.reader, decision.extended or first.extended_time)
         )

@@ -72,9 +72,10 @@ class Desk:
         decision = Decision(
             outcome,
             reason,
-            (RuleResult("two_person", True, ""),) if two else (RuleResult("access", True, ""),),
+            (RuleResult("access", True, ""),),
             person=None if person is None else Person(person, extended_time=extended),
             extended=extended,
+            second=two,
         )
         self.session, answers = answer(self.session, Ask(card), decision, self.moment)
         return answers
