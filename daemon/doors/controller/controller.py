@@ -82,7 +82,11 @@ class Controller:
         self._clock = now
         self._identities = {n.removeprefix(IDENTITY): who for n, who in kept.items() if n.startswith(IDENTITY)}
         unreadable = self.site_state.start(kept)
-        unreadable += [d.state_name for d in self.doors.values() if not d.start(now, kept.get(d.state_name))]
+        unreadable += [
+            d.state_name
+            for d in self.doors.values()
+            if not d.start(now, kept.get(d.state_name), held=d.held_name in kept)
+        ]
         unreadable += [r.state_name for r in self.readers.values() if not r.start(now, kept.get(r.state_name))]
         detail = [("version", version), ("clock", now.quality.value)]
         if unreadable:

@@ -66,6 +66,11 @@ class DoorController:
         """Under which name the orders for this door are kept in the journal."""
         return f"mode.{self.setup.name}"
 
+    @property
+    def held_name(self) -> str:
+        """Under which name the journal keeps that a held alarm of this door was reported and not cleared."""
+        return f"held.{self.setup.name}"
+
     def area_behind(self, reader: str | None) -> Area | None:
         """Where the way of this reader leads: the exit reader's back, any other's onwards; ``None``: outside."""
         rules = self.setup.rules
@@ -73,13 +78,15 @@ class DoorController:
 
     # -------------------------------------------------------------- time
 
-    def start(self, now: Moment, kept: str | None) -> bool:
+    def start(self, now: Moment, kept: str | None, *, held: bool = False) -> bool:
         """Switch the lock off, whatever it held before, and take the mode of this instant.
 
-        ``kept`` is what the journal holds under ``state_name``: a lockdown survives power loss. Where it cannot
-        be read (the answer is then false) it may have been a lockdown, so it is one until somebody releases it.
+        ``held``: a held alarm was reported before, and its end was not. ``kept`` is what the journal holds under
+        ``state_name``: a lockdown survives power loss. Where it cannot be read (the answer is then false) it may
+        have been a lockdown, so it is one until somebody releases it.
         """
         self._out.commands.append(SwitchOff(self.setup.lock))
+        self.state = machine.start(self.setup.config, self.setup.modes.plan.default, held=held)
         readable = True
         if kept is not None:
             try:
@@ -198,7 +205,10 @@ class DoorController:
 
     def step(self, event: DoorEvent, now: Moment, at: float | None = None) -> None:
         """One event of the door, and what follows from it; ``at`` where it happened a moment before ``now``."""
+        held = self.state.held_alarm
         self.state, effects = machine.step(self.state, event, now.monotonic if at is None else at)
+        if self.state.held_alarm is not held:
+            self._out.state[self.held_name] = "reported" if self.state.held_alarm else None
         for effect in effects:
             match effect:
                 case Unlock(None):

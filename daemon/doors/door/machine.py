@@ -6,7 +6,7 @@ A grant is believed: who may pass was decided before (daemon/decision/decide.py)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from operator import attrgetter
 
@@ -45,12 +45,18 @@ debounce time and the board's polling, and is not forced."""
 _TIMERS = ("lock_until", "access_until", "egress_until", "shunt_until", "warn_at", "held_at")
 """Every timer, in the order in which those that end at the same instant are served."""
 
+_NOT_SEEN = (DoorPosition.UNKNOWN, DoorPosition.LEFT_HELD)
+"""The contact was not read since the start."""
+
 _timers_of: Callable[[DoorState], tuple[float | None, ...]] = attrgetter(*_TIMERS)
 
 
-def start(config: DoorConfig, mode: Mode = Mode.LOCKED) -> DoorState:
-    """A door as latchd finds it: locked, nothing read yet, in its default ``mode`` until ``ModeChanged``."""
-    return DoorState(config, mode)
+def start(config: DoorConfig, mode: Mode = Mode.LOCKED, *, held: bool = False) -> DoorState:
+    """A door as latchd finds it: locked, nothing read yet, in its default ``mode`` until ``ModeChanged``.
+
+    ``held``: a held alarm was reported before the start, and its end was not.
+    """
+    return DoorState(config, mode, opening=DoorPosition.LEFT_HELD if held else DoorPosition.UNKNOWN)
 
 
 def deadline(state: DoorState) -> float | None:
@@ -74,6 +80,7 @@ class _Turn:
         self.state = state
         self.effects: list[Effect] = []
         self.fault = ""
+        self.whom: tuple[Passage, ...] = ()
 
     # -------------------------------------------------------------- time
 
@@ -95,15 +102,32 @@ class _Turn:
                 pass
 
     def _access_over(self, now: float) -> None:
-        if self.state.access is Access.LAPSED:
+        """Strike times are over, or what is left of the last instant behind them: each grant has its own."""
+        gone = tuple(p for p in self.state.passages if p.lapsed and p.until <= now)
+        self._passages(p for p in self.state.passages if p not in gone)
+        if any(not p.lapsed and p.until <= now for p in self.state.passages):
+            self._lapse(now)
+        if gone and not self.state.passages:
             self._access(Trigger.FORGET, now)
-        elif self.state.sense is ContactLine.READ:
-            self._set(access_until=now + SHUNT_TAIL)
-            self._access(Trigger.LAPSED, now)
-        else:
+
+    def _lapse(self, now: float) -> None:
+        """The strike times that are over by ``now``, and the door was not seen to open in them."""
+        self.whom = tuple(p for p in self.state.passages if not p.lapsed and p.until <= now)
+        rest = tuple(p for p in self.state.passages if p not in self.whom)
+        if self.state.sense is not ContactLine.READ:
+            self.whom = tuple(p for p in self.state.passages if not p.lapsed)
             self._access(Trigger.LAPSED_BLIND, now)
-        if self.state.access is Access.NONE:
-            self._set(passages=(), access_until=None)
+            self._passages(())
+            return
+        waiting = any(not p.lapsed for p in rest)
+        self._access(Trigger.LAPSED_ONE if waiting else Trigger.LAPSED, now)
+        late = (replace(p, until=now + SHUNT_TAIL, lapsed=True) for p in self.whom)
+        self._passages((*rest, *late))
+
+    def _passages(self, passages: Iterable[Passage]) -> None:
+        """Who may still go through; the first of their times is the timer."""
+        waiting = tuple(passages)
+        self._set(passages=waiting, access_until=min((p.until for p in waiting), default=None))
 
     # -------------------------------------------------------------- events
 
@@ -135,19 +159,21 @@ class _Turn:
         if self.state.mode is Mode.BLOCKED:
             return
         seconds = config.strike_time + (config.extended_time if event.extended else 0.0)
+        held = self.state.lock is LockState.UNLOCKED
         self._release(seconds, now)
-        earlier = () if self.state.access is Access.LAPSED else self.state.passages
-        new = tuple(Passage(person, event.reader) for person in event.people)
-        self._set(passages=tuple(p for p in earlier if p.person not in event.people) + new)
-        if not config.has_contact or self.state.sense is not ContactLine.READ:
+        self.whom = tuple(Passage(person, event.reader, now + seconds) for person in event.people)
+        earlier = tuple(p for p in self.state.passages if p.person not in event.people)
+        if held:
+            self._access(Trigger.GRANT_FREE, now)
+        elif not config.has_contact or self.state.sense is not ContactLine.READ:
+            self.whom = tuple(p for p in earlier if not p.lapsed) + self.whom
             self._access(Trigger.GRANT_BLIND, now)
+            self._passages(())
         elif self.state.is_open:
             self._access(Trigger.GRANT_OPEN, now)
         else:
-            self._set(access_until=_later(self.state.access_until, now + seconds))
             self._access(Trigger.GRANT, now)
-        if self.state.access is Access.NONE:
-            self._set(passages=(), access_until=None)
+            self._passages((*earlier, *self.whom))
 
     def _pulse_time(self, seconds: float | None) -> float:
         config = self.state.config
@@ -173,6 +199,8 @@ class _Turn:
                 if request:
                     self._egress(now)
             case Signal.OFF:
+                if self.state.rex is Rex.ACTIVE:
+                    self._set(shunt_until=_later(self.state.shunt_until, now + SHUNT_TAIL))
                 self._rex(Trigger.OFF, now)
             case Signal.LOST:
                 self._rex(Trigger.LOST, now)
@@ -212,21 +240,23 @@ class _Turn:
         state = self.state
         if state.is_open:
             return
-        if state.opening is DoorPosition.UNKNOWN:
+        if state.opening in _NOT_SEEN:
             self._opening(Trigger.FOUND_FREE if state.free else Trigger.FOUND_OPEN, now)
         elif state.free:
             self._opening(Trigger.OPEN_FREE, now)
-        elif state.released or state.shunt_until is not None:
+        elif state.shunted:
             self._opening(Trigger.OPEN_ALLOWED, now)
         else:
             self._opening(Trigger.OPEN_FORCED, now)
+        running = tuple(p for p in state.passages if not p.lapsed)
+        self.whom = running or state.passages
         self._access(Trigger.OPENED, now)
-        self._set(passages=(), access_until=None)
+        self._passages(())
         if state.config.relock is Relock.ON_OPEN:
             self._lock(Trigger.RELOCK, now)
 
     def _closed(self, now: float) -> None:
-        if self.state.opening is DoorPosition.UNKNOWN:
+        if self.state.opening in _NOT_SEEN:
             self._opening(Trigger.FOUND_CLOSED, now)
             return
         if not self.state.is_open:
@@ -246,6 +276,9 @@ class _Turn:
             self._set(lock_until=None)
             if old.lock is not LockState.UNLOCKED:
                 self._lock(Trigger.UNLOCK, now)
+                self.whom = tuple(p for p in self.state.passages if not p.lapsed)
+                self._access(Trigger.HELD_FREE, now)
+                self._passages(())
         elif cause is not ModeCause.FIRE and (old.lock is LockState.UNLOCKED or self._barred_anew(old)):
             self._cut(now)
         if self.state.free and not old.free:
@@ -266,7 +299,8 @@ class _Turn:
         self._set(lock_until=egress, shunt_until=(now if egress is None else egress) + SHUNT_TAIL)
         self._lock(Trigger.CUT_EGRESS if releasing else Trigger.CUT, now)
         if self.state.access is Access.PENDING and not self.state.released:
-            self._access_over(now)
+            self._passages(p if p.lapsed else replace(p, until=now) for p in self.state.passages)
+            self._lapse(now)
 
     def _reader_link(self, reader: str, online: bool) -> None:
         if online is (reader not in self.state.offline):
@@ -332,13 +366,13 @@ class _Turn:
             case Do.STOP_TIMING:
                 self._set(held_at=None, warn_at=None)
             case Do.COUNT:
-                self.effects += [CountEntry(p.person, p.reader) for p in state.passages]
+                self.effects += [CountEntry(p.person, p.reader) for p in self.whom]
 
     def _record_row(self, name: EventName, trigger: Trigger, line: str) -> None:
         """RecordEvent one event of a row, with the particulars that this kind has."""
         match name:
             case EventName.ACCESS_TAKEN | EventName.ACCESS_NOT_TAKEN:
-                for passage in self.state.passages:
+                for passage in self.whom:
                     self._record(name, reader=passage.reader, person=passage.person)
             case EventName.INPUT_FAULT:
                 self._record(name, input=line, state=self.fault)

@@ -192,10 +192,15 @@ Effect = Unlock | Lock | RecordEvent | CountEntry
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Somebody who was let through and has not been seen to go through."""
+    """Someone who was let through and has not been seen to go through.
+
+    ``until``: the end of this grant's strike time; once it ``lapsed``, the end of the last instant behind it.
+    """
 
     person: str
     reader: str | None
+    until: float
+    lapsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +235,17 @@ class DoorState:
     @property
     def is_open(self) -> bool:
         """Whether the door stood open when it was last seen."""
-        return self.opening not in (DoorPosition.UNKNOWN, DoorPosition.CLOSED)
+        return self.opening not in (DoorPosition.UNKNOWN, DoorPosition.LEFT_HELD, DoorPosition.CLOSED)
+
+    @property
+    def shunted(self) -> bool:
+        """Whether opening is not forced: while released or in a shunt, and as long as REX is active."""
+        return self.released or self.shunt_until is not None or self.rex is Rex.ACTIVE
+
+    @property
+    def held_alarm(self) -> bool:
+        """Whether a held alarm was reported and its end was not."""
+        return self.opening in (DoorPosition.HELD, DoorPosition.LEFT_HELD)
 
     @property
     def free(self) -> bool:

@@ -29,6 +29,7 @@ class DoorPosition(StrEnum):
     """Whether the door stands open, and how that came about."""
 
     UNKNOWN = "unknown"
+    LEFT_HELD = "left_held"
     CLOSED = "closed"
     OPEN = "open"
     WARNED = "warned"
@@ -68,6 +69,8 @@ class Trigger(StrEnum):
     GRANT = "grant"
     GRANT_OPEN = "grant_open"
     GRANT_BLIND = "grant_blind"
+    GRANT_FREE = "grant_free"
+    HELD_FREE = "held_free"
     EGRESS = "egress"
     TIME_OVER = "time_over"
     RELOCK = "relock"
@@ -88,6 +91,7 @@ class Trigger(StrEnum):
     GUARDED = "guarded"
     OPENED = "opened"
     LAPSED = "lapsed"
+    LAPSED_ONE = "lapsed_one"
     LAPSED_BLIND = "lapsed_blind"
     FORGET = "forget"
     READ = "read"
@@ -101,6 +105,8 @@ TRIGGER_TEXT: Mapping[Trigger, str] = {
     Trigger.GRANT: "access granted, or an operator's pulse",
     Trigger.GRANT_OPEN: "access granted while the door is open",
     Trigger.GRANT_BLIND: "access granted while the contact cannot be read, or there is none",
+    Trigger.GRANT_FREE: "access granted while unlocked mode holds the lock",
+    Trigger.HELD_FREE: "unlocked mode takes the lock over",
     Trigger.EGRESS: "REX that releases",
     Trigger.TIME_OVER: "the release time is over",
     Trigger.RELOCK: "the door opened (relock on_open) or closed (relock on_open, on_close)",
@@ -111,7 +117,7 @@ TRIGGER_TEXT: Mapping[Trigger, str] = {
     Trigger.FOUND_CLOSED: "first reading: closed",
     Trigger.FOUND_OPEN: "first reading: open",
     Trigger.FOUND_FREE: "first reading: open, in unlocked mode or during a fire alarm",
-    Trigger.OPEN_ALLOWED: "opened inside a shunt or while released",
+    Trigger.OPEN_ALLOWED: "opened inside a shunt, while released or while REX is active",
     Trigger.OPEN_FREE: "opened in unlocked mode or during a fire alarm",
     Trigger.OPEN_FORCED: "opened with none of these",
     Trigger.CLOSED: "closed",
@@ -120,8 +126,9 @@ TRIGGER_TEXT: Mapping[Trigger, str] = {
     Trigger.FREED: "unlocked mode or a fire alarm began",
     Trigger.GUARDED: "unlocked mode or the fire alarm ended",
     Trigger.OPENED: "the door opened",
-    Trigger.LAPSED: "the release ended and the door is still closed",
-    Trigger.LAPSED_BLIND: "the release ended and the contact cannot be read",
+    Trigger.LAPSED: "the strike time of the last grant ended and the door is still closed",
+    Trigger.LAPSED_ONE: "the same of one grant, while another's runs",
+    Trigger.LAPSED_BLIND: "a strike time ended and the contact cannot be read",
     Trigger.FORGET: "the last instant for a late opening is over",
     Trigger.READ: "the line reads open or closed",
     Trigger.ON: "the line reads active",
@@ -209,6 +216,9 @@ OPENING: Region[DoorPosition] = _index(
     _row(DoorPosition.UNKNOWN, Trigger.FOUND_CLOSED, DoorPosition.CLOSED),
     _row(DoorPosition.UNKNOWN, Trigger.FOUND_OPEN, DoorPosition.OPEN, EventName.DOOR_OPENED, Do.TIME_OPENING),
     _row(DoorPosition.UNKNOWN, Trigger.FOUND_FREE, DoorPosition.FREE, EventName.DOOR_OPENED),
+    _row(DoorPosition.LEFT_HELD, Trigger.FOUND_CLOSED, DoorPosition.CLOSED, EventName.DOOR_HELD_CLEAR),
+    _row(DoorPosition.LEFT_HELD, Trigger.FOUND_OPEN, DoorPosition.HELD, EventName.DOOR_OPENED),
+    _row(DoorPosition.LEFT_HELD, Trigger.FOUND_FREE, DoorPosition.HELD, EventName.DOOR_OPENED),
     _row(DoorPosition.CLOSED, Trigger.OPEN_ALLOWED, DoorPosition.OPEN, EventName.DOOR_OPENED, Do.TIME_OPENING),
     _row(DoorPosition.CLOSED, Trigger.OPEN_FREE, DoorPosition.FREE, EventName.DOOR_OPENED),
     _row(
@@ -235,12 +245,16 @@ ACCESS: Region[Access] = _index(
     _row(Access.NONE, Trigger.GRANT, Access.PENDING),
     _row(Access.NONE, Trigger.GRANT_OPEN, Access.NONE, *_TAKEN),
     _row(Access.NONE, Trigger.GRANT_BLIND, Access.NONE, Do.COUNT),
+    _row(Access.NONE, Trigger.GRANT_FREE, Access.NONE, Do.COUNT),
     _row(Access.PENDING, Trigger.GRANT_BLIND, Access.NONE, Do.COUNT),
+    _row(Access.PENDING, Trigger.HELD_FREE, Access.NONE, Do.COUNT),
     _row(Access.PENDING, Trigger.OPENED, Access.NONE, *_TAKEN),
     _row(Access.PENDING, Trigger.LAPSED, Access.LAPSED, EventName.ACCESS_NOT_TAKEN),
+    _row(Access.PENDING, Trigger.LAPSED_ONE, Access.PENDING, EventName.ACCESS_NOT_TAKEN),
     _row(Access.PENDING, Trigger.LAPSED_BLIND, Access.NONE, Do.COUNT),
     _row(Access.LAPSED, Trigger.GRANT, Access.PENDING),
     _row(Access.LAPSED, Trigger.GRANT_BLIND, Access.NONE, Do.COUNT),
+    _row(Access.LAPSED, Trigger.HELD_FREE, Access.NONE),
     _row(Access.LAPSED, Trigger.OPENED, Access.NONE, *_TAKEN),
     _row(Access.LAPSED, Trigger.FORGET, Access.NONE),
 )

@@ -114,3 +114,8 @@ def test_events_of_unknown_devices_do_nothing() -> None:
     controller = start({}).controller
     effects = controller.handle(KeyPress("nowhere", "1", 1000.0), replace(NOW, monotonic=1000.0))
     assert effects == type(effects)()
+
+
+def test_a_held_alarm_that_was_reported_is_taken_up() -> None:
+    started = start({"held.lobby": "reported"})
+    assert [name for name, door in started.controller.doors.items() if door.state.held_alarm] == ["lobby"]

@@ -45,9 +45,9 @@ def word(effect: Effect) -> str:
 class Bench:
     """One door on a virtual clock. Every method answers with the words of what happened meanwhile."""
 
-    def __init__(self, config: DoorConfig) -> None:
+    def __init__(self, config: DoorConfig, held: bool = False) -> None:
         self.now = 1000.0
-        self.state: DoorState = start(config)
+        self.state: DoorState = start(config, held=held)
         self.effects: list[Effect] = []
 
     def send(self, event: DoorEvent) -> list[str]:
@@ -81,11 +81,11 @@ class Bench:
 
 @pytest.fixture
 def bench() -> Callable[..., Bench]:
-    """A door whose lines have been read: closed, REX idle. ``fresh=True``: just started."""
+    """A door whose lines have been read: closed, REX idle. ``fresh``: not read; ``held``: after an alarm."""
 
-    def make(fresh: bool = False, **keys: object) -> Bench:
-        door = Bench(DoorConfig(**({"name": "lobby", "rex_release": True} | keys)))  # type: ignore[arg-type]
-        if not fresh:
+    def make(fresh: bool = False, held: bool = False, **keys: object) -> Bench:
+        door = Bench(DoorConfig(**({"name": "lobby", "rex_release": True} | keys)), held)  # type: ignore[arg-type]
+        if not fresh and not held:
             assert door.contact("closed") == door.rex("off") == []
         return door
 

@@ -42,7 +42,7 @@ from daemon.doors.door.state import (
     Timer,
     Unlock,
 )
-from daemon.doors.door.table import DoorPosition, Rex
+from daemon.doors.door.table import DoorPosition, LockState, Rex
 
 NEVER = float("-inf")
 BARRED = (Mode.BLOCKED, Mode.LOCKDOWN)
@@ -72,6 +72,7 @@ class DoorModel(RuleBasedStateMachine):
         self.granted_until = self.egress_until = self.leave_until = NEVER
         self.counts = dict.fromkeys(EventName, 0)
         self.people = self.entered = 0
+        self.strikes: dict[str | None, float] = {}
         self.just_closed = False
 
     # -------------------------------------------------------------- what happens
@@ -87,6 +88,7 @@ class DoorModel(RuleBasedStateMachine):
             self.granted_until = max(self.granted_until, until)
             self.leave_until = max(self.leave_until, until)
             self.people += len(people)
+            self.strikes.update(dict.fromkeys(people, until))
         self.send(Granted(tuple(people), "in", extended))
 
     @rule(seconds=st.sampled_from([None, 0.0, 5.0, 1e9]))
@@ -188,12 +190,15 @@ class DoorModel(RuleBasedStateMachine):
             case RecordEvent(event):
                 self.counts[event.name] += 1
                 self.heard(event.name, found)
+                if event.name is EventName.ACCESS_TAKEN:
+                    assert self.now < self.strikes[event.person] + SHUNT_TAIL, "taken by a grant that had run out"
 
     def heard(self, name: EventName, found: bool) -> None:
         match name:
             case EventName.DOOR_FORCED:
                 assert not found
                 assert self.now >= self.leave_until, "forced inside a shunt"
+                assert self.state.rex is not Rex.ACTIVE
                 assert not self.state.free
             case EventName.DOOR_CLOSED:
                 self.just_closed = True
@@ -233,6 +238,10 @@ class DoorModel(RuleBasedStateMachine):
         if self.state.opening in (DoorPosition.OPEN, DoorPosition.WARNED):
             assert self.state.held_at is not None
         assert (self.state.opening is DoorPosition.FREE) <= self.state.free
+
+    @invariant()
+    def at_a_door_held_unlocked_there_is_no_strike(self) -> None:
+        assert self.state.lock is not LockState.UNLOCKED or not self.state.passages
 
     @invariant()
     def nobody_waits_for_ever(self) -> None:

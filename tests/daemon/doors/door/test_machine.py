@@ -52,12 +52,51 @@ def test_extended_time(bench: Any) -> None:
 
 
 def test_second_grant_restarts_and_never_stacks(bench: Any) -> None:
+    """The lock has one time; each grant has its own, and access was not taken when that one is over."""
     door = bench()
     door.grant("ann")
     door.wait(4)
     assert door.grant("bob") == ["RELEASE 10"]
-    assert door.wait(9.9) == []
-    assert door.wait(0.1) == [*RELOCKED, "access.not_taken", "access.not_taken"]
+    assert door.wait(5.9) == []
+    assert door.wait(0.1) == ["access.not_taken"]
+    assert door.wait(3.9) == []
+    assert door.wait(0.1) == [*RELOCKED, "access.not_taken"]
+    not_taken = [e.event.person for e in door.effects if isinstance(e, RecordEvent) and e.event.person]
+    assert not_taken == ["ann", "bob"]
+
+
+@pytest.mark.parametrize(("seconds", "through"), [(9.9, ["ann", "bob"]), (10.0, ["bob"]), (10.3, ["bob"])])
+def test_an_opening_belongs_to_the_grants_whose_strike_is_running(
+    bench: Any, seconds: float, through: list[str]
+) -> None:
+    door = bench()
+    door.grant("ann")
+    door.wait(4)
+    door.grant("bob")
+    door.wait(seconds - 4)
+    opened = door.contact("open")
+    assert opened == ["door.opened"] + ["access.taken"] * len(through) + [f"COUNT {p}" for p in through]
+    assert door.state.passages == ()
+    assert "access.not_taken" not in door.wait(30)
+
+
+def test_a_grant_again_after_it_ran_out_is_one_access(bench: Any) -> None:
+    door = bench()
+    door.grant("ann")
+    door.wait(10.2)
+    door.grant("ann")
+    door.wait(0.3)
+    assert door.contact("open") == ["door.opened", "access.taken", "COUNT ann"]
+
+
+def test_a_contact_that_breaks_counts_all_who_may_be_through(bench: Any) -> None:
+    door = bench()
+    door.grant("ann")
+    door.wait(4)
+    door.grant("bob")
+    door.contact("cut")
+    assert door.wait(6) == ["COUNT ann", "COUNT bob"]
+    assert door.wait(100) == RELOCKED
 
 
 def test_both_of_two_people_are_counted(bench: Any) -> None:
@@ -210,13 +249,74 @@ def test_rex_never_shortens_a_strike(bench: Any) -> None:
 def test_rex_that_only_shunts(bench: Any) -> None:
     door = bench(rex_release=False)
     assert door.rex() == ["rex"]
+    door.rex("off")
     door.wait(3)
     assert door.contact("open") == ["door.opened"]
     door.contact("closed")
-    door.rex("off")
     door.rex("on")
+    door.rex("off")
     door.wait(3 + SHUNT_TAIL)
     assert door.contact("open") == ["door.opened", "door.forced"]
+
+
+@pytest.mark.parametrize("release", [True, False])
+def test_an_active_rex_shunts_for_as_long_as_it_is_and_for_every_opening(bench: Any, release: bool) -> None:
+    """A motion detector that sees people: each of them opens the door, long after the time of the request."""
+    door = bench(rex_release=release)
+    door.rex()
+    for _ in range(3):
+        door.wait(1000)
+        assert door.contact("open") == ["door.opened"]
+        assert door.contact("closed") == ["door.closed"]
+    door.rex("off")
+    door.wait(SHUNT_TAIL - 0.1)
+    assert door.contact("open") == ["door.opened"]
+    assert door.contact("closed") == ["door.closed"]
+    assert door.contact("open") == ["door.opened", "door.forced"]
+
+
+@pytest.mark.parametrize("state", ["off", "cut", "lost"])
+def test_a_rex_that_is_over_shunts_no_longer(bench: Any, state: str) -> None:
+    door = bench()
+    door.rex()
+    door.wait(1000)
+    door.rex(state)
+    door.wait(SHUNT_TAIL)
+    assert door.contact("open") == ["door.opened", "door.forced"]
+
+
+def test_a_rex_that_is_found_active_shunts_and_releases_nothing(bench: Any) -> None:
+    door = bench(fresh=True)
+    door.contact("closed")
+    assert door.rex("on") == []
+    assert door.contact("open") == ["door.opened"]
+
+
+def test_the_end_of_a_rex_never_shortens_a_shunt(bench: Any) -> None:
+    door = bench()
+    door.grant()
+    door.rex()
+    door.rex("off")
+    door.wait(10)
+    assert door.contact("open") == ["door.opened", "access.taken", "COUNT ann"]
+
+
+def test_a_held_alarm_from_before_the_start_is_cleared_when_the_door_is_found_closed(bench: Any) -> None:
+    door = bench(held=True)
+    assert door.state.held_alarm
+    assert not door.state.is_open
+    assert door.contact("closed") == ["door.held_clear"]
+    assert not door.state.held_alarm
+
+
+def test_a_held_alarm_from_before_the_start_stands_while_the_door_is_open(bench: Any) -> None:
+    """It was reported once: there is no second alarm for the same opening, and one clear at its end."""
+    door = bench(held=True)
+    assert door.contact("open") == ["door.opened"]
+    assert [e.event.detail for e in door.effects if isinstance(e, RecordEvent)] == [(("found", True),)]
+    assert door.state.held_alarm
+    assert door.wait(1000) == []
+    assert door.contact("closed") == ["door.closed", "door.held_clear"]
 
 
 def test_rex_active_at_start_or_after_an_outage_is_no_request(bench: Any) -> None:

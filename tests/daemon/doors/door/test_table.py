@@ -42,7 +42,7 @@ STORIES: dict[str, tuple[str, str]] = {
     "lock strike egress egress": ("grant rex:on", "rex, RELEASE 10"),
     "lock strike time_over locked": ("grant wait:10", "LOCK, door.locked, access.not_taken"),
     "lock strike relock locked": ("grant contact:open contact:closed", "door.closed, LOCK, door.locked"),
-    "lock strike unlock unlocked": ("grant mode:unlocked", "door.mode, HOLD"),
+    "lock strike unlock unlocked": ("grant mode:unlocked", "door.mode, HOLD, COUNT ann"),
     "lock strike cut locked": ("grant mode:lockdown", "door.mode, LOCK, door.locked, access.not_taken"),
     "lock strike restored locked": ("grant restored", "LOCK, door.locked"),
     # lock, from egress
@@ -65,6 +65,9 @@ STORIES: dict[str, tuple[str, str]] = {
     "opening unknown found_closed closed": ("fresh contact:closed", ""),
     "opening unknown found_open open": ("fresh contact:open", "door.opened"),
     "opening unknown found_free free": ("fresh mode:unlocked contact:open", "door.opened"),
+    "opening left_held found_closed closed": ("held contact:closed", "door.held_clear"),
+    "opening left_held found_open held": ("held contact:open", "door.opened"),
+    "opening left_held found_free held": ("held mode:unlocked contact:open", "door.opened"),
     "opening closed open_allowed open": ("grant contact:open", "door.opened, access.taken, COUNT ann"),
     "opening closed open_free free": ("mode:unlocked contact:open", "door.opened"),
     "opening closed open_forced forced": ("contact:open", "door.opened, door.forced"),
@@ -97,12 +100,16 @@ STORIES: dict[str, tuple[str, str]] = {
     "access none grant pending": ("grant", "RELEASE 10, door.released"),
     "access none grant_open none": ("contact:open grant", "RELEASE 10, door.released, access.taken, COUNT ann"),
     "access none grant_blind none": ("contact:cut grant", "RELEASE 10, door.released, COUNT ann"),
+    "access none grant_free none": ("mode:unlocked grant", "COUNT ann"),
     "access pending grant_blind none": ("grant contact:cut grant", "RELEASE 10, COUNT ann"),
+    "access pending held_free none": ("grant mode:unlocked", "door.mode, HOLD, COUNT ann"),
     "access pending opened none": ("grant contact:open", "door.opened, access.taken, COUNT ann"),
     "access pending lapsed lapsed": ("grant wait:10", "LOCK, door.locked, access.not_taken"),
+    "access pending lapsed_one pending": ("grant wait:4 grant:bob wait:6", "access.not_taken"),
     "access pending lapsed_blind none": ("grant contact:cut wait:10", "LOCK, door.locked, COUNT ann"),
     "access lapsed grant pending": ("grant wait:10 grant", "RELEASE 10, door.released"),
     "access lapsed grant_blind none": ("grant wait:10 contact:cut grant", "RELEASE 10, door.released, COUNT ann"),
+    "access lapsed held_free none": ("grant wait:10 mode:unlocked", "door.mode, HOLD, door.released"),
     "access lapsed opened none": ("grant wait:10 contact:open", "door.opened, access.taken, COUNT ann"),
     "access lapsed forget none": ("grant wait:10 wait:0.5", ""),
     # contact line
@@ -133,7 +140,7 @@ def tell(door: Any, word: str) -> list[str]:
     what, _, how = word.partition(":")
     match what:
         case "grant":
-            words = door.grant()
+            words = door.grant(*how.split())
         case "wait":
             words = door.wait(float(how))
         case "restored":
@@ -158,8 +165,9 @@ def follow(bench: Any, row: str) -> list[Row[Any]]:
     region, source, _, target = row.split()
     story, expected = STORIES[row]
     words = story.split()
-    door = bench(fresh=words[0] == "fresh", **({"held_open_warning": 0.0} if words[0] == "unwarned" else {}))
-    words = [word for word in words if word not in ("fresh", "unwarned")]
+    keys = {"held_open_warning": 0.0} if words[0] == "unwarned" else {}
+    door = bench(fresh=words[0] == "fresh", held=words[0] == "held", **keys)
+    words = [word for word in words if word not in ("fresh", "held", "unwarned")]
     for word in words[:-1]:
         tell(door, word)
     assert getattr(door.state, region) == source
