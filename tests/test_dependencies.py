@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -41,6 +43,22 @@ def test_the_page_says_of_each_dependency_why_it_is_there_and_names_no_other() -
     assert [
         name for name, (purpose, rejected) in found.items() if not (purpose.strip() and rejected.strip())
     ] == []
+
+
+def test_what_is_imported_is_declared() -> None:
+    """A package that only comes with another may go with it."""
+    imported = set()
+    for package in ("cache", "drivers", "daemon"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                modules = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    modules = [node.module]
+                imported |= {module.partition(".")[0] for module in modules}
+    ours = {"cache", "drivers", "daemon"}
+    distributions = importlib.metadata.packages_distributions()
+    foreign = {name for each in imported - ours - sys.stdlib_module_names for name in distributions[each]}
+    assert {name.lower() for name in foreign} <= RUNTIME
 
 
 def test_the_page_names_every_tool_of_development() -> None:
