@@ -15,12 +15,6 @@ class DriverError(LatchdError):
     exit_code = 5
 
 
-class SyncError(LatchdError):
-    """The SCIM server could not be read as a whole; the cache was left as it was."""
-
-    exit_code = 6
-
-
 class ControlError(LatchdError):
     """The daemon's control socket is not there, refuses this user, or broke off."""
 

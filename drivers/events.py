@@ -41,6 +41,10 @@ class Point:
 # ------------------------------------------------------------------ events
 
 
+MAX_CARD_BITS = 128
+"""The longest card that is read. cache/keys.py has the same number: the two import nothing of each other."""
+
+
 @dataclass(frozen=True, slots=True)
 class CardRead:
     """A whole frame of ``length`` bits arrived at ``at``, its value most significant bit first."""

@@ -8,7 +8,6 @@ taken over by an entry point, and a name that two distributions claim is refused
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from importlib import import_module, metadata
 from types import MappingProxyType
 
 from drivers.driver import DriverType
+from drivers.settings import did_you_mean
 
 ENTRY_POINT_GROUP = "latchd.drivers"
 
@@ -143,6 +143,4 @@ def _check(entry: DriverEntry) -> DriverCheck:
 
 def _unknown(name: str) -> str:
     known = driver_types()
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f'did you mean "{near[0]}"?' if near else f"known drivers are {', '.join(known)}"
-    return f'there is no driver "{name}"; {hint}'
+    return f'there is no driver "{name}"; {did_you_mean(name, known)}'

@@ -1,12 +1,14 @@
-"""How settings of the site file are written down as dataclasses; daemon/config reads them.
+"""How settings of the site file are written down as dataclasses, and which word was probably meant. Pure.
 
 A settings class is a pydantic dataclass: ``@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)``.
-Its fields are the keys of its table, and what it refuses is reported with file, line and key.
+Its fields are the keys of its table, and what it refuses is reported with file, line and key by daemon/config.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import BeforeValidator, ConfigDict
@@ -29,3 +31,25 @@ def parse_duration(text: object) -> float:
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 """Seconds, written as a duration string in the site file."""
+
+_LIKENESS = 0.6
+"""How alike two words must be (difflib's ratio) for one to be proposed in place of the other."""
+
+_LISTED = 12
+"""Known names that are listed where none of them is like the one that was given."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that was probably meant, without regard to case; ``None`` if none is like it."""
+    folded = {other.casefold(): other for other in known}
+    near = difflib.get_close_matches(name.casefold(), folded, 1, _LIKENESS)
+    return folded[near[0]] if near else None
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Return the hint behind an unknown name: the nearest one, else ``otherwise``, else what there is."""
+    names = sorted(known) if isinstance(known, set | frozenset) else list(known)
+    near = nearest(name, names)
+    if near is not None:
+        return f'did you mean "{near}"?'
+    return otherwise or (f"there are: {', '.join(names[:_LISTED])}" if names else "there is none")

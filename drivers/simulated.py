@@ -5,7 +5,7 @@ hardware timing would: it ends at its instant, also while the board cannot be re
 
 Limits, which real hardware does not share: reports arrive at once and in order, nothing is garbled, an
 offline device loses what happens at it (it reports its inputs afresh when it returns), and a read is always
-a whole frame of 1 to ``MAX_BITS`` bits.
+a whole frame of 1 to ``MAX_CARD_BITS`` bits.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import assert_never
 
 from drivers.driver import DeviceStatus, DriverUsageError
 from drivers.events import (
+    MAX_CARD_BITS,
     Buzz,
     CardRead,
     Colour,
@@ -33,9 +34,6 @@ from drivers.events import (
     SwitchOn,
     TamperChanged,
 )
-
-MAX_BITS = 128
-"""The longest raw read, as everywhere in latchd."""
 
 KEYS = frozenset("0123456789*#")
 
@@ -99,8 +97,8 @@ class SimulatedDevices:
     def badge(self, reader: str, length: int, value: int, now: float) -> tuple[DeviceEvent, ...]:
         """A card of ``length`` bits (1..128) is presented. Nothing comes of it while the reader is offline."""
         state = self._reader(reader)
-        if not 1 <= length <= MAX_BITS or not 0 <= value < 1 << length:
-            raise DriverUsageError(f"a read has 1 to {MAX_BITS} bits and a value that fits in them")
+        if not 1 <= length <= MAX_CARD_BITS or not 0 <= value < 1 << length:
+            raise DriverUsageError(f"a read has 1 to {MAX_CARD_BITS} bits and a value that fits in them")
         return (CardRead(reader, length, value, now),) if state.online else ()
 
     def keys(self, reader: str, keys: str, now: float) -> tuple[DeviceEvent, ...]:

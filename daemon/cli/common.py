@@ -168,17 +168,3 @@ def local_time(at: str) -> str:
 def counted(number: int, what: str) -> str:
     """``1 door``, ``2 doors``."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def duration(seconds: float | None) -> str:
-    """``3 min``, ``2 h 10 min``, ``5 d 3 h``; ``never`` for none."""
-    if seconds is None:
-        return "never"
-    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    if hours < 1:
-        return f"{minutes} min"
-    if days < 1:
-        return f"{hours} h {minutes % 60} min"
-    return f"{days} d {hours % 24} h"

@@ -14,13 +14,14 @@ from pydantic import TypeAdapter
 from cache.directory.lookup import Lookup
 from cache.errors import LatchdError
 from cache.journal.reader import JournalReader
-from daemon.cli.common import counted, duration
+from daemon.cli.common import counted
 from daemon.cli.target import Target
 from daemon.config.devices import Bus
 from daemon.config.paths import Paths
 from daemon.config.site import Site, unattended_locks
 from daemon.control.client import ask_one, is_running
 from daemon.control.reports import CacheReport, StatusReport, SyncReport, cache_report, sync_report
+from daemon.decision.notation import describe_duration
 from daemon.doors import clock
 
 State = Literal["ok", "note", "fault"]
@@ -138,7 +139,8 @@ def _directory(cache: CacheReport, sync: SyncReport) -> Iterator[Finding]:
     if cache.age is None:
         yield Finding("cache", "fault", f"there was no complete sync yet: {sync.text}")
         return
-    text = f"generation {cache.generation}, {cache.people} people, last complete sync {duration(cache.age)} ago"
+    age = describe_duration(cache.age)
+    text = f"generation {cache.generation}, {cache.people} people, last complete sync {age} ago"
     yield Finding("cache", "ok", text)
     if sync.failures:
         yield Finding("sync", "fault", f"{sync.failures} failed since: {sync.text}")

@@ -10,7 +10,7 @@ from typing import Annotated
 import click
 from pydantic import Field, TypeAdapter
 
-from daemon.cli.common import duration, local_time, printable_all, table
+from daemon.cli.common import local_time, printable_all, table
 from daemon.control.reports import (
     AccessReport,
     DecisionReport,
@@ -24,6 +24,7 @@ from daemon.control.reports import (
     RuleReport,
     StatusReport,
 )
+from daemon.decision.notation import describe_duration
 
 _GOOD, _BAD, _NOTE = "green", "red", "yellow"
 
@@ -81,7 +82,7 @@ def _order(door: DoorReport) -> str:
 
 
 def _ago(age: float | None) -> str:
-    return "never" if age is None else f"{duration(age)} ago"
+    return "never" if age is None else f"{describe_duration(age)} ago"
 
 
 def event_text(event: EventReport, trace: bool = False) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from daemon.cli.common import duration, json_option, local_time, print_json, printable_all, show
+from daemon.cli.common import json_option, local_time, print_json, printable_all, show
 from daemon.cli.target import Target
 from daemon.control.client import ask, ask_one
+from daemon.decision.notation import describe_duration
 from daemon.sync.outcome import EXIT_CODES, SyncResult
 
 SLOW = 900.0
@@ -57,7 +58,7 @@ def _when(at: str | None) -> str:
     if at is None:
         return "never"
     age = (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()
-    return f"{local_time(at)} ({duration(age)} ago)"
+    return f"{local_time(at)} ({describe_duration(age)} ago)"
 
 
 def _unusable(report: dict[str, Any]) -> list[str]:

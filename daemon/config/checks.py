@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Iterator
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -13,6 +12,7 @@ from daemon.config.tables import DoorTable, SiteTables, check_days, check_week
 from drivers.cards.formats import built_in_formats
 from drivers.cards.layout import CardError, LayoutError
 from drivers.events import Point
+from drivers.settings import did_you_mean
 
 OUTSIDE = "outside"
 """The area that always exists: where nobody is counted."""
@@ -151,7 +151,7 @@ def _known_schedules(tables: SiteTables) -> list[str]:
 
 def _point(path: Path, point: Point, known: Collection[Point], kind: str) -> Iterator[Fault]:
     if point not in known:
-        yield Fault(path, f'there is no {kind} "{point}"; {_nearest(str(point), map(str, known))}')
+        yield Fault(path, f'there is no {kind} "{point}"; {did_you_mean(str(point), map(str, known))}')
 
 
 def _each(path: Path, names: Iterable[str], known: Collection[str], kind: str) -> Iterator[Fault]:
@@ -161,12 +161,4 @@ def _each(path: Path, names: Iterable[str], known: Collection[str], kind: str) -
 
 def _one(path: Path, name: str, known: Collection[str], kind: str) -> Iterator[Fault]:
     if name not in known:
-        yield Fault(path, f'there is no {kind} "{name}"; {_nearest(name, known)}')
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, 1, 0.6)
-    if near:
-        return f'did you mean "{near[0]}"?'
-    return f"there are: {', '.join(names[:12])}" if names else "there is none in this file"
+        yield Fault(path, f'there is no {kind} "{name}"; {did_you_mean(name, known)}')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import types
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_
 from pydantic import TypeAdapter, ValidationError
 
 from daemon.config.lines import Path
+from drivers.settings import did_you_mean
 
 T = TypeVar("T")
 
@@ -74,9 +74,8 @@ def _fault(kind: Any, found: Any, path: Path) -> Fault:
 
 def unknown_key(key: str, known: list[str]) -> str:
     """What to say of a key that nothing reads."""
-    near = difflib.get_close_matches(key, known, 1, 0.6)
-    hint = f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(sorted(known)) or 'none'}"
-    return f"unknown key; {hint}"
+    listed = f"known here: {', '.join(sorted(known)) or 'none'}"
+    return f"unknown key; {did_you_mean(key, known, listed)}"
 
 
 def known_keys(kind: Any, path: Path) -> list[str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -67,12 +66,3 @@ def parse_instant(text: object) -> datetime | None:
 def parse_at(text: object) -> datetime | None:
     """``--at``: an instant, or ``None`` for the present (``now``, or not given)."""
     return None if text == NOW else parse_instant(text)
-
-
-def nearest(name: str, known: Collection[str]) -> str:
-    """What may have been meant, in words: the nearest name, or the first of all there are."""
-    folded = {other.casefold(): other for other in known}
-    near = difflib.get_close_matches(name.casefold(), folded, 1, 0.6)
-    if near:
-        return f'did you mean "{folded[near[0]]}"?'
-    return f"there are: {', '.join(sorted(known)[:12])}" if known else "there is none"

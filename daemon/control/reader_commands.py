@@ -8,7 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from cache.model import DetailValue, Event, EventName
-from daemon.control.arguments import nearest, text_of
+from daemon.control.arguments import text_of
 from daemon.control.permissions import Role
 from daemon.control.server import Call, Command, answers
 from daemon.doors.controller.effects import Effects
@@ -16,6 +16,7 @@ from daemon.doors.loop import Doors
 from daemon.doors.reader_keys import fingerprint
 from daemon.errors import DriverError, RequestError
 from drivers.driver import SEALED, DriverUsageError, FoundReader, ReaderService, ScanPlan
+from drivers.settings import did_you_mean
 
 MOST_SPEEDS = 16
 """Speeds in one request for a scan."""
@@ -130,7 +131,7 @@ class ReaderCommands:
         """Forget the key. The reader is offline until it was reset and enrolled again."""
         reader = text_of(call.request.arguments, "reader") or ""
         if reader not in self._keys.entries:
-            raise RequestError(f'no key is kept for "{reader}"; {nearest(reader, self._keys.entries)}')
+            raise RequestError(f'no key is kept for "{reader}"; {did_you_mean(reader, self._keys.entries)}')
         service = self._service(reader) if reader in dict(self._sealed_readers()) else None
         async with self._recorded(call, reader, "reader.revoke"), self._changing:
             await self._keys.forget(reader)
@@ -183,7 +184,7 @@ class ReaderCommands:
     def _known_reader(self, call: Call) -> tuple[str, ReaderService]:
         reader, known = text_of(call.request.arguments, "reader") or "", self._doors.site.devices.readers
         if reader not in known:
-            raise RequestError(f'there is no reader "{reader}"; {nearest(reader, known)}')
+            raise RequestError(f'there is no reader "{reader}"; {did_you_mean(reader, known)}')
         return reader, self._service(reader)
 
     def _sealed_reader(self, call: Call) -> tuple[str, ReaderService]:

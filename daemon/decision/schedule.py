@@ -41,7 +41,8 @@ HORIZON = timedelta(days=400)
 _SETTLE = timedelta(days=22)
 """Behind the last special day a weekly schedule with an edge has shown it after this, clock changes included."""
 
-_STRICTNESS = (Mode.UNLOCKED, Mode.LOCKED, Mode.CARD_AND_PIN, Mode.LOCKDOWN, Mode.BLOCKED)
+STRICTNESS = (Mode.UNLOCKED, Mode.LOCKED, Mode.CARD_AND_PIN, Mode.LOCKDOWN, Mode.BLOCKED)
+"""From the most open mode to the strictest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +220,7 @@ def scheduled_mode(plan: DoorPlan, zone: ZoneInfo, now: datetime) -> ScheduledMo
             ranked[any(owner in schedule.special_days for owner in owners)].append(schedule)
     for special, cause in ((True, ModeCause.SPECIAL_DAY), (False, ModeCause.SCHEDULE)):
         if ranked[special]:
-            ruling = max(ranked[special], key=lambda schedule: _STRICTNESS.index(schedule.mode))
+            ruling = max(ranked[special], key=lambda schedule: STRICTNESS.index(schedule.mode))
             return ScheduledMode(ruling.mode, cause, ruling.schedule.name, ruling.first_person_in, ruling.grace)
     return ScheduledMode(plan.default, ModeCause.DEFAULT)
 
@@ -271,7 +272,7 @@ def _excepted(plan: DoorPlan, day: date, minute: int) -> ScheduledMode | None:
             modes += [item.mode for item in exception.windows if minute < item.at.end <= item.at.start]
     if not modes and not replaced:
         return None
-    return ScheduledMode(max(modes, key=_STRICTNESS.index, default=plan.default), ModeCause.EXCEPTION, "exception")
+    return ScheduledMode(max(modes, key=STRICTNESS.index, default=plan.default), ModeCause.EXCEPTION, "exception")
 
 
 def _plan_edges(plan: DoorPlan, day: date) -> set[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from datetime import datetime
 from cache.model import EventName, Mode, Reason
 from daemon.errors import ConfigError
 from daemon.simulate.vocabulary import EVENT_FIELDS, FORMS
-from drivers.settings import parse_duration
+from drivers.settings import did_you_mean, parse_duration
 from drivers.simulated import KEYS
 
 MOST_FAULTS = 12
@@ -94,7 +93,7 @@ def check(words: list[str]) -> None:
             raise ValueError("a step forward in time is one word, such as +10s")
         return
     if word not in FORMS:
-        raise ValueError(f'there is no step "{word}"; {nearest(word, FORMS, "docs/scenarios.md lists them")}')
+        raise ValueError(f'there is no step "{word}"; {did_you_mean(word, FORMS, "docs/scenarios.md lists them")}')
     faults = []
     for form in FORMS[word]:
         fault = _unlike(form, rest)
@@ -181,12 +180,12 @@ def _keys(text: str) -> None:
 
 def _event(text: str) -> None:
     if text not in list(EventName):
-        raise ValueError(f'there is no event "{text}"; {nearest(text, list(EventName))}')
+        raise ValueError(f'there is no event "{text}"; {did_you_mean(text, list(EventName))}')
 
 
 def _mode(text: str) -> None:
     if text not in list(Mode):
-        raise ValueError(f'there is no mode "{text}"; {nearest(text, list(Mode))}')
+        raise ValueError(f'there is no mode "{text}"; {did_you_mean(text, list(Mode))}')
 
 
 _CHECKS = {
@@ -213,7 +212,7 @@ def _check_event(name: EventName, words: list[str]) -> None:
             raise ValueError(f'"{key}" stands twice')
         seen.add(key)
         if key == "reason" and match[2] not in list(Reason):
-            raise ValueError(f'there is no reason "{match[2]}"; {nearest(match[2], list(Reason))}')
+            raise ValueError(f'there is no reason "{match[2]}"; {did_you_mean(match[2], list(Reason))}')
 
 
 # ------------------------------------------------------------------ all of them
@@ -236,16 +235,8 @@ def _order(steps: list[Step]) -> Iterator[tuple[int, str]]:
         yield max([1, *(step.line for step in steps)]), "the file has no step start: nothing would be played"
 
 
-def nearest(word: str, known: Collection[str], otherwise: str = "") -> str:
-    """What was probably meant; else ``otherwise``, or all that there is."""
-    near = difflib.get_close_matches(word, [str(one) for one in known], 1, 0.6)
-    if near:
-        return f'did you mean "{near[0]}"?'
-    return otherwise or f"there are: {', '.join(known) or 'none'}"
-
-
 def known_name(kind: str, name: str, known: Collection[str]) -> str:
     """The name, if there is such a thing. ``ValueError`` otherwise, with the nearest that there is."""
     if name not in known:
-        raise ValueError(f'there is no {kind} "{name}"; {nearest(name, known)}')
+        raise ValueError(f'there is no {kind} "{name}"; {did_you_mean(name, known)}')
     return name

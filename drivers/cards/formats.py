@@ -7,7 +7,6 @@ reader means is a matter of its ``formats`` key, and without that only ``candida
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,10 @@ from importlib import resources
 
 from pydantic import TypeAdapter
 
-from drivers.cards.layout import MAX_BITS, Card, CardError, CardFormat, LayoutError
+from drivers.cards.layout import Card, CardError, CardFormat, LayoutError
 from drivers.cards.tables import CardFormatTable
+from drivers.events import MAX_CARD_BITS
+from drivers.settings import nearest
 
 MAX_TEXT = 200
 """Characters of a card as text: ``bits:`` and 128 bits fit, nothing that takes long to parse does."""
@@ -116,10 +117,8 @@ class CardFormats(Mapping[str, CardFormat]):
         return layout.length, layout.encode(given.get("facility"), given["number"], given.get("issue"))
 
     def _nearest(self, name: str) -> str:
-        near = difflib.get_close_matches(name[:40].casefold(), self._by_key, n=1, cutoff=0.5)
-        return (
-            f'did you mean the format "{self._by_key[near[0]].name}"?' if near else "docs/card-formats.md has them"
-        )
+        near = nearest(name[:40], (layout.name for layout in self._by_key.values()))
+        return f'did you mean the format "{near}"?' if near else "docs/card-formats.md has them"
 
 
 @functools.cache
@@ -148,15 +147,17 @@ def decode(length: int, value: int, formats: Iterable[CardFormat]) -> Card | Non
 
 def _parse_bits(parts: Sequence[str]) -> tuple[int, int]:
     digits = parts[0] if len(parts) == 1 else ""
-    if not digits or set(digits) - {"0", "1"} or len(digits) > MAX_BITS:
-        raise CardError(f"expected bits: and then 1 to {MAX_BITS} bits as 0 and 1, first bit first")
+    if not digits or set(digits) - {"0", "1"} or len(digits) > MAX_CARD_BITS:
+        raise CardError(f"expected bits: and then 1 to {MAX_CARD_BITS} bits as 0 and 1, first bit first")
     return len(digits), int(digits, 2)
 
 
 def _parse_raw(length: int, parts: Sequence[str]) -> tuple[int, int]:
     digits = parts[0] if len(parts) == 1 else ""
-    if not 1 <= length <= MAX_BITS or not digits or set(digits) - set("0123456789abcdefABCDEF"):
-        raise CardError(f"expected RAW and the number of bits (1 to {MAX_BITS}), a colon, and hexadecimal digits")
+    if not 1 <= length <= MAX_CARD_BITS or not digits or set(digits) - set("0123456789abcdefABCDEF"):
+        raise CardError(
+            f"expected RAW and the number of bits (1 to {MAX_CARD_BITS}), a colon, and hexadecimal digits"
+        )
     value = int(digits, 16)
     if value >> length:
         raise CardError(f"the hexadecimal value has more than the {length} bits that were announced")

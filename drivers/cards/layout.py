@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-MAX_BITS = 128
-"""The longest raw read, as everywhere in latchd."""
+from drivers.events import MAX_CARD_BITS
 
 
 class LayoutError(ValueError):
@@ -175,8 +174,8 @@ def _is_position(text: str) -> bool:
 
 
 def _validate(layout: CardFormat) -> None:
-    if not 1 <= layout.length <= MAX_BITS:
-        raise LayoutError(f"a card format has 1 to {MAX_BITS} bits, not {layout.length}")
+    if not 1 <= layout.length <= MAX_CARD_BITS:
+        raise LayoutError(f"a card format has 1 to {MAX_CARD_BITS} bits, not {layout.length}")
     if not layout.number:
         raise LayoutError("a card format needs a card_number field")
     meanings: dict[int, str] = {}

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from drivers.cards.layout import MAX_BITS, CardFormat, Check, Parity, parse_bits
+from drivers.cards.layout import CardFormat, Check, Parity, parse_bits
+from drivers.events import MAX_CARD_BITS
 from drivers.settings import STRICT
 
 
@@ -19,7 +20,7 @@ def _check_bits(text: str) -> str:
 Bits = Annotated[str, AfterValidator(_check_bits)]
 """Bit positions such as ``1-8`` or ``0-1,13,12``; bit 0 is the first one received."""
 
-Position = Annotated[int, Field(ge=0, lt=MAX_BITS)]
+Position = Annotated[int, Field(ge=0, lt=MAX_CARD_BITS)]
 BitNumber = Annotated[str, Field(pattern=r"^[0-9]{1,3}$")]
 
 
@@ -45,7 +46,7 @@ class CardCheck:
 class CardFormatTable:
     """``[card_format.NAME]``: every bit is part of a field, a parity bit, or fixed (``fixed = { "1" = 0 }``)."""
 
-    length: Annotated[int, Field(ge=1, le=MAX_BITS)]
+    length: Annotated[int, Field(ge=1, le=MAX_CARD_BITS)]
     fields: CardFields
     title: str = ""
     checks: tuple[CardCheck, ...] = ()

@@ -193,7 +193,7 @@ class Card:
         return f"Card(reader={self.reader}, length={self.length})"
 
 
-MAX_CARD_BITS = 512
+MAX_RAW_BITS = 512
 """Longest card accepted: above every format in use, below anything that could burden the lookup."""
 
 # ASCII but for the two that have no number, 7.13.
@@ -239,7 +239,7 @@ def parse_card(data: bytes) -> Card:
         raise MessageError(f"RAW has {len(data)} bytes, expected at least 4")
     length = int.from_bytes(data[2:4], "little")
     bits = data[4:]
-    if not 1 <= length <= MAX_CARD_BITS or len(bits) != (length + 7) // 8:
+    if not 1 <= length <= MAX_RAW_BITS or len(bits) != (length + 7) // 8:
         raise MessageError(f"RAW announces {length} bits and brings {len(bits)} bytes")
     return Card(reader=data[0], length=length, value=int.from_bytes(bits, "big") >> (-length % 8))
 

@@ -14,8 +14,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-MAX_BITS = 128
-"""The longest raw read, as everywhere in latchd."""
+from drivers.events import MAX_CARD_BITS
 
 SILENCE_NS = 25_000_000
 """A frame is over when no edge came for this long: the longest pulse interval of AC-01 and a quarter more."""
@@ -26,7 +25,7 @@ LONGEST_GAP_NS = 20_000_000
 SHORTEST_GAP_NS = 100_000
 """Half of AC-01's shortest pulse interval, as interrupt latency moves a timestamp; ringing is far below."""
 
-MAX_PENDING = 4 * MAX_BITS
+MAX_PENDING = 4 * MAX_CARD_BITS
 """Edges kept of a frame that does not end: a bound, well beyond what the longest frame needs."""
 
 _SEQUENCE = 1 << 32
@@ -44,7 +43,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A whole frame of 1 to ``MAX_BITS`` bits, first bit most significant; ``at_ns`` is its last edge."""
+    """A whole frame of 1 to ``MAX_CARD_BITS`` bits, first bit most significant; ``at_ns`` is its last edge."""
 
     length: int
     value: int
@@ -57,7 +56,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class BadFrame:
-    """Edges that make no frame, why in words, and their first ``MAX_BITS`` bits."""
+    """Edges that make no frame, why in words, and their first ``MAX_CARD_BITS`` bits."""
 
     length: int
     value: int
@@ -148,8 +147,8 @@ def _fault(group: list[Edge], expected: int | None) -> str:
             return f"two edges {gap // 1000} µs apart; a reader leaves at least 200 µs"
         if gap > LONGEST_GAP_NS:
             return f"two edges {gap // 1000} µs apart; a reader leaves at most 20000 µs"
-    if len(group) > MAX_BITS:
-        return f"{len(group)} bits; a card has at most {MAX_BITS}"
+    if len(group) > MAX_CARD_BITS:
+        return f"{len(group)} bits; a card has at most {MAX_CARD_BITS}"
     return ""
 
 
@@ -158,11 +157,11 @@ def _after(edge: Edge) -> int:
 
 
 def _bits(group: list[Edge]) -> tuple[int, int]:
-    """Length and value of the first ``MAX_BITS`` bits."""
+    """Length and value of the first ``MAX_CARD_BITS`` bits."""
     value = 0
-    for edge in group[:MAX_BITS]:
+    for edge in group[:MAX_CARD_BITS]:
         value = value << 1 | edge.bit
-    return min(len(group), MAX_BITS), value
+    return min(len(group), MAX_CARD_BITS), value
 
 
 def _bad(group: list[Edge], why: str) -> BadFrame:

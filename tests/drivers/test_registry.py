@@ -115,5 +115,5 @@ def test_an_unknown_name_gives_the_nearest(name: str, near: str) -> None:
 
 
 def test_a_name_like_no_other_gives_the_list() -> None:
-    with pytest.raises(registry.UnknownDriverError, match="known drivers are gpio, modbus-rtu"):
+    with pytest.raises(registry.UnknownDriverError, match="there are: gpio, modbus-rtu"):
         registry.load("zzzz")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from daemon.control.arguments import nearest, text_of
+from daemon.control.arguments import text_of
 from daemon.doors.controller.setup import DoorSetup
 from daemon.errors import RequestError
+from drivers.settings import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,12 @@ def find_place(doors: Mapping[str, DoorSetup], arguments: Mapping[str, object]) 
     readers = {name: setup for setup in doors.values() for name in setup.readers}
     assert reader is not None
     if reader not in readers:
-        raise RequestError(f'no door has the reader "{reader}"; {nearest(reader, readers)}')
+        raise RequestError(f'no door has the reader "{reader}"; {did_you_mean(reader, readers)}')
     return ReaderLocation(readers[reader], reader)
 
 
 def find_door(doors: Mapping[str, DoorSetup], name: str) -> DoorSetup:
     """The door of this name."""
     if name not in doors:
-        raise RequestError(f'there is no door "{name}"; {nearest(name, doors)}')
+        raise RequestError(f'there is no door "{name}"; {did_you_mean(name, doors)}')
     return doors[name]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from itertools import islice
 
 from cache.directory.lookup import GroupSummary, Lookup
 from cache.model import Person
-from daemon.control.arguments import nearest
 from daemon.errors import RequestError
+from drivers.settings import did_you_mean, nearest
 
 SHOWN = 10
 """Candidates that are listed where a text means several."""
@@ -60,8 +59,8 @@ def _nearest_person(lookup: Lookup, text: str) -> str:
     """The nearest of those who share the beginning or the end of what was typed."""
     people = [*islice(lookup.people(text[:3]), PROBED), *islice(lookup.people(text[-3:]), PROBED)]
     by_word = {word: person for person in people for word in _words(person)}
-    near = difflib.get_close_matches(text.casefold(), by_word, 1, 0.6)
-    return f"did you mean {described(by_word[near[0]])}?" if near else "look at the userName in the directory"
+    near = nearest(text, by_word)
+    return f"did you mean {described(by_word[near])}?" if near else "look at the userName in the directory"
 
 
 def find_group(lookup: Lookup, text: str) -> GroupSummary:
@@ -78,7 +77,7 @@ def find_group(lookup: Lookup, text: str) -> GroupSummary:
         if matches:
             raise RequestError(f'{len(matches)} access groups are named "{text}": {_ids(matches)}; say an id')
     names = [one.group.name for one in groups]
-    raise RequestError(f'the cache has no access group "{text}"; {nearest(text, names)}')
+    raise RequestError(f'the cache has no access group "{text}"; {did_you_mean(text, names)}')
 
 
 def _ids(groups: Iterable[GroupSummary]) -> str:

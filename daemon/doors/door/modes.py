@@ -24,11 +24,8 @@ from zoneinfo import ZoneInfo
 
 from cache.model import ClockPolicy, ClockQuality, Mode, ModeCause, Moment
 from daemon.decision.door_rules import DoorPlan
-from daemon.decision.schedule import ScheduledMode, instant_of, next_mode_edge, scheduled_mode
+from daemon.decision.schedule import STRICTNESS, ScheduledMode, instant_of, next_mode_edge, scheduled_mode
 from daemon.doors.door.state import BARRED
-
-STRICTNESS = (Mode.UNLOCKED, Mode.LOCKED, Mode.CARD_AND_PIN, Mode.LOCKDOWN, Mode.BLOCKED)
-"""From the most open mode to the strictest."""
 
 
 @dataclass(frozen=True, slots=True)

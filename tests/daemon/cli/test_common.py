@@ -16,14 +16,13 @@ import pytest
 
 from cache.errors import CacheError, JournalError, LatchdError
 from daemon.cli import common
-from daemon.cli.common import counted, duration, fold, local_time, printable, printable_all, show, table
-from daemon.errors import ConfigError, ControlError, DriverError, NotPermittedError, SyncError
+from daemon.cli.common import counted, fold, local_time, printable, printable_all, show, table
+from daemon.errors import ConfigError, ControlError, DriverError, NotPermittedError
 
 ERRORS = [
     (CacheError("cache.db is damaged"), 3),
     (JournalError("journal.db is damaged"), 4),
     (DriverError("the port is held"), 5),
-    (SyncError("no answer"), 6),
     (ControlError("no daemon"), 7),
     (NotPermittedError("you may not"), 8),
     (ConfigError("a key is missing"), 2),
@@ -131,24 +130,6 @@ def test_under_systemd_each_line_has_its_priority(
         root.setLevel(level)
         for noisy in ("urllib3", "apscheduler", "pymodbus", "asyncio"):
             logging.getLogger(noisy).setLevel(logging.NOTSET)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (None, "never"),
-        (0, "0 s"),
-        (59.4, "59 s"),
-        (60, "1 min"),
-        (3599, "59 min"),
-        (3600, "1 h 0 min"),
-        (86399, "23 h 59 min"),
-        (86400, "1 d 0 h"),
-        (400000, "4 d 15 h"),
-    ],
-)
-def test_ages_in_words(seconds: float | None, words: str) -> None:
-    assert duration(seconds) == words
 
 
 def test_a_table_lines_up() -> None:

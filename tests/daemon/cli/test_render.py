@@ -75,7 +75,7 @@ def test_status_when_all_is_well() -> None:
     lines = shown(STATUS)
     assert lines[0] == "Berlin HQ: doors running, latchd 1.0, clock synced"
     assert lines[1] == "cache: generation 7, 100 people, 5 groups, 200 memberships, 110 credentials"
-    assert "last complete sync: 2 min ago" in lines
+    assert "last complete sync: 2 min 10 s ago" in lines
     assert "sync: complete: 100 people" in lines
     assert "journal: 42 events" in lines
     assert any(line.split() == ["lobby", "locked", "default", "locked", "closed", "closed"] for line in lines)

@@ -53,7 +53,7 @@ def test_a_state_that_does_not_hold(play: Play, step: str, told: str) -> None:
         ("operator eve unlock loby", 'there is no door "loby"'),
         ("operator eve unlock lobby until edge", "the door lobby has no schedule that changes"),
         ("operator eve forgive u99", 'the directory has no person of the id "u99"'),
-        ("operator eve forgive area office", 'there is no area "office"; there are: none'),
+        ("operator eve forgive area office", 'there is no area "office"; there is none'),
         ("operator eve sync accept", "nothing is held back"),
     ],
 )
