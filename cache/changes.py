@@ -9,6 +9,9 @@ from enum import StrEnum
 
 from cache.model import Credential, Directory, Group, Person
 
+ID_MARK = "id:"
+"""What a reference of the site file begins with when it is a group's id and not its name."""
+
 CredentialId = tuple[bytes, str]
 """A credential's key and its holder's id: what makes it one row."""
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from cache.changes import GroupHead, Quarantine
+from cache.changes import ID_MARK, GroupHead, Quarantine
 from cache.directory import codec
 from cache.directory.rows import CREDENTIAL, PERSON, Generation, credential_of, person_of, read_generations
 from cache.directory.sync_state import SyncState, last_complete, read_sync_state, sync_state_path
@@ -176,7 +176,7 @@ class Lookup:
             GroupSummary(
                 GroupHead(id_, name, external_id),
                 counts.get(row, 0),
-                frozenset(references.get(id_, set()) | {id_} | ({name} if by_name else set())),
+                frozenset(references.get(id_, set()) | {ID_MARK + id_} | ({name} if by_name else set())),
             )
             for row, id_, name, external_id, by_name in self._rows(
                 "SELECT row, id, name, external_id, by_name FROM access_group ORDER BY name, id"
@@ -310,7 +310,7 @@ def _memberships(rows: list[Any]) -> tuple[Membership, ...]:
         if id_ is None:
             continue
         if id_ not in groups:
-            groups[id_] = (name, {id_, name} if by_name else {id_})
+            groups[id_] = (name, {ID_MARK + id_, name} if by_name else {ID_MARK + id_})
         if reference is not None:
             groups[id_][1].add(reference)
     return tuple(Membership(id_, name, frozenset(references)) for id_, (name, references) in groups.items())

@@ -140,13 +140,13 @@ def rebind(connection: sqlite3.Connection, rebinding: Rebinding) -> Rebinding:
 
 
 def refresh_names(connection: sqlite3.Connection) -> None:
-    """Mark the groups whose bare name means them: no binding claims it, no other group has it as name or id."""
+    """Mark the groups whose bare name means them: no binding claims it, it is unique, and not ``id:…``."""
     connection.execute(
         """
         WITH alone (row, yes) AS (
             SELECT g.row,
                    NOT EXISTS (SELECT 1 FROM binding WHERE reference = g.name)
-                   AND NOT EXISTS (SELECT 1 FROM access_group o WHERE o.id = g.name AND o.row <> g.row)
+                   AND substr(g.name, 1, 3) <> 'id:'
                    AND g.name IN (SELECT name FROM access_group GROUP BY name HAVING count(*) = 1)
             FROM access_group g
         )

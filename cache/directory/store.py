@@ -32,6 +32,8 @@ REMEMBERED = 100
 WINDOW = timedelta(hours=24)
 """The rolling time over which the brake adds up removals."""
 
+NOTHING_BOUND = Rebinding()
+
 
 class Store:
     """cache.db, opened for writing; use as a context manager. One process at a time can hold it."""
@@ -113,7 +115,17 @@ class Store:
         """How the last sync went, with the time of the last complete one as far as it can be believed."""
         return read_sync_state(self.path)
 
+    def note(self, name: str) -> bytes | None:
+        """What was remembered under ``name`` beside the directory, or ``None``."""
+        return self._state(f"note.{name}")
+
     # -------------------------------------------------------------- writing
+
+    def remember(self, name: str, body: bytes) -> None:
+        """Remember ``body`` under ``name``; nothing is written when that is what is remembered already."""
+        if self.note(name) != body:
+            with self._explained(), transaction(self._connection):
+                self._put(f"note.{name}", body)
 
     def apply(self, plan: Plan, now: datetime, summary: str = "sync", *, complete: bool = True) -> int:
         """Carry out ``plan`` in one transaction; the number of the generation that then holds.
@@ -163,8 +175,8 @@ class Store:
                 self._put("hold", f"generation {number} was restored{by}".encode())
                 return self._next(steps, now, self._synced_at(number), f"rollback to generation {number}{by}")
 
-    def accept(self, token: str, now: datetime, summary: str = "") -> int:
-        """Carry out what is held back under ``token``; ``summary`` says who wanted it.
+    def accept(self, token: str, now: datetime, summary: str = "", rebinding: Rebinding = NOTHING_BOUND) -> int:
+        """Carry out what is held back under ``token``; ``summary`` says who wanted it, ``rebinding`` goes along.
 
         Raises ``CacheError`` when that is not held (any more).
         """
@@ -172,7 +184,7 @@ class Store:
         with self._explained(), transaction(self._connection):
             self._put("quarantine", None)
             synced = self._last_complete(now) or codec.instant(0)
-            return self._next([(held.delta, Rebinding())], now, synced, summary or f"accepted {token}")
+            return self._next([(held.delta, rebinding)], now, synced, summary or f"accepted {token}")
 
     def reject(self, token: str) -> None:
         """Keep what is held back under ``token`` for good, without asking again while it stays the same."""

@@ -17,6 +17,9 @@ from cache.reconcile.brake import Braked, brake
 from cache.reconcile.diff import describe, token_of
 from cache.reconcile.limits import Limits
 
+ANOTHER_DIRECTORY = "scim.url names another directory, whose ids are other people's and groups'"
+"""Why everything waits when the cache was filled from another URL."""
+
 PROVIDER_GONE = "the provider was disconnected"
 """Why the deletion of all groups waits, when it is not an operator who said that the provider was unlinked."""
 
@@ -59,6 +62,8 @@ class Policy:
     limits: Limits = field(default_factory=Limits)
     references: frozenset[str] = NOBODY
     require_first_approval: bool = False
+    foreign: bool = False
+    """The ids are another directory's: everything waits and nothing is bound until an operator accepts it."""
 
 
 def missing(old: Directory, new: Directory) -> Missing:
@@ -124,6 +129,8 @@ def plan(
     back already: all from the store.
     ``old`` is what the cache holds, loaded from it.
     """
+    if policy.foreign:
+        return _another_directory(old, new, now)
     whole = changes(old, new, evidence)
     first = not old.people and not old.groups
     if first and policy.require_first_approval and whole:
@@ -134,6 +141,13 @@ def plan(
     rebinding, warnings = bind(policy.references, bindings or {}, _heads_after(old, applied))
     held = _quarantine(old, braked.held, braked.reasons, now)
     return Plan(applied, rebinding, held, braked.passed, describe(old, applied), warnings)
+
+
+def _another_directory(old: Directory, new: Directory, now: datetime) -> Plan:
+    """Return a plan that exchanges one directory for another once an operator accepts it, and nothing before."""
+    gone = missing(old, new)
+    whole = changes(old, new, Evidence(gone.people, gone.groups, gone.members))
+    return Plan(quarantine=_quarantine(old, whole, (ANOTHER_DIRECTORY,), now))
 
 
 def disconnect(old: Directory, now: datetime, *, approved: bool) -> Plan:

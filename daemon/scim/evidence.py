@@ -33,6 +33,7 @@ def confirm(
     removal is held back already, who are asked for last. An outage meanwhile ends the questions, not the sync: the
     rest is unproven. Only a refusal of our token is passed on as ``OutageError``.
     """
+    snapshot.learn(old)
     probe = Probe(snapshot, old)
     found = _Found()
     try:

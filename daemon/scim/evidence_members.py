@@ -39,7 +39,13 @@ def ended_memberships(probe: Probe, seen_at: datetime | None) -> Fetch[Ended]:
 
 
 def _lost(probe: Probe) -> Mapping[str, frozenset[str]]:
-    return missing(probe.old, probe.snapshot.directory()).members
+    lost = missing(probe.old, probe.snapshot.directory()).members
+    identity = probe.snapshot.groups.identity
+    if not identity.doubtful:
+        return lost
+    # Whom a group still names by userName stays until an operator says what this directory writes.
+    left = {group_id: gone - identity.doubtful.get(group_id, set()) for group_id, gone in lost.items()}
+    return {group_id: gone for group_id, gone in left.items() if gone}
 
 
 def _by_groups(probe: Probe, lost: Mapping[str, frozenset[str]]) -> Fetch[Ended]:

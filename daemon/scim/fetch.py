@@ -13,6 +13,8 @@ from cache.model import Directory
 from daemon.scim.cards import CardMapper
 from daemon.scim.exchange import Fetch, OutageError, OutageKind, Request
 from daemon.scim.groups import Chooser, Groups
+from daemon.scim.identity import Identity
+from daemon.scim.memory import Memory
 from daemon.scim.paging import Listing, Take, read_list, read_page
 from daemon.scim.people import People
 from daemon.scim.report import FetchReport, summarise
@@ -55,6 +57,8 @@ class Snapshot:
     paging: str = "index"
     page_size: int = 100
     warnings: list[str] = field(default_factory=list)
+    memory: Memory = field(default_factory=Memory)
+    """What was known of this directory before; ``remembered`` is what is known now."""
     memberships: dict[str, set[str]] = field(default_factory=dict)
     """Members by road ``user_groups`` or ``filter``: raw user ids by group id."""
 
@@ -63,6 +67,18 @@ class Snapshot:
     def changed(self) -> None:
         """Something was read after ``directory`` was made."""
         self._made = None
+
+    def learn(self, old: Directory) -> None:
+        """Take in which ids the cache knows: none of them is a userName, also if it is gone by now."""
+        self.groups.identity.people_before = old.people.keys()
+        self.groups.identity.groups_before = old.groups.keys()
+        self.changed()
+
+    def remembered(self, old: Directory) -> Memory:
+        """Return what the next sync has to know of this directory, of which ``old`` was in the cache."""
+        gone = (old.people.keys() - self.people.people.keys()) | (old.groups.keys() - self.groups.all.keys())
+        proven = self.groups.identity.proven or self.memory.members
+        return replace(self.memory, members=proven).with_former(gone)
 
     def add_groups_of(self, person_id: str) -> None:
         """Believe what a user says of their own groups, also if it was said late."""
@@ -80,8 +96,8 @@ class Snapshot:
         groups = self.groups.resolved(self.people)
         if self.road in ("user_groups", "filter"):
             for group_id, group in groups.items():
-                found = (self.people.person_id(value) for value in self.memberships.get(group_id, ()))
-                groups[group_id] = replace(group, members=frozenset(id_ for id_ in found if id_ is not None))
+                found = self.memberships.get(group_id, set())
+                groups[group_id] = replace(group, members=frozenset(found & self.people.people.keys()))
         credentials = tuple(one for cards in self.people.cards.values() for one in cards)
         return Directory(dict(self.people.people), groups, credentials)
 
@@ -97,12 +113,16 @@ def read_directory(
     mapper: CardMapper,
     configured_names: Mapping[str, frozenset[str]] | None = None,
     progress: Progress = _silent,
+    memory: Memory | None = None,
 ) -> Fetch[Snapshot]:
     """Read everything. ``configured_names`` are the site file's words for groups, by group id (see ``Chooser``).
 
+    ``memory`` is what earlier syncs found out about this directory.
     Raises ``OutageError`` when the directory cannot be read as a whole.
     """
-    snapshot = Snapshot(People(mapper, settings.store_names), Groups(Chooser(settings, configured_names)))
+    memory = memory or Memory()
+    groups = Groups(Chooser(settings, configured_names), identity=Identity.of(settings.members, memory))
+    snapshot = Snapshot(People(mapper, settings.store_names), groups, memory=memory)
     snapshot.page_size = settings.page_size
     if (yield from _has_cursors()):
         snapshot.paging = "cursor"
@@ -225,7 +245,7 @@ def filtered_members(snapshot: Snapshot, group_id: str) -> Fetch[set[str]]:
     parameters = (("filter", f'groups.value eq "{group_id}"'), ("attributes", "userName"))
     listing = Listing("Users", _ignore, snapshot.page_size, parameters)
     yield from read_list(listing, snapshot.paging == "cursor")
-    return {id_ for id_ in listing.seen if snapshot.people.person_id(id_) is not None}
+    return listing.seen & snapshot.people.people.keys()
 
 
 def directory_of(
@@ -238,9 +258,8 @@ def directory_of(
 
     ``MalformedError`` names the first resource that cannot be read: a scenario has no excuse.
     """
-    snapshot = Snapshot(
-        People(mapper, settings.store_names), Groups(Chooser(settings, configured_names)), road="members"
-    )
+    groups = Groups(Chooser(settings, configured_names), identity=Identity.of(settings.members, Memory()))
+    snapshot = Snapshot(People(mapper, settings.store_names), groups, road="members")
     for name, take in (("Groups", snapshot.groups.take), ("Users", snapshot.people.take)):
         resources = get(document, name) or []
         if not isinstance(resources, list):

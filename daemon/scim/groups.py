@@ -9,6 +9,7 @@ from typing import Any
 
 from cache.model import Group
 from daemon.scim.filters import parse_filter
+from daemon.scim.identity import Identity, Tally
 from daemon.scim.people import People
 from daemon.scim.resource import GroupResource, MemberRef, get, read_group, text
 from daemon.scim.settings import ScimSettings
@@ -72,6 +73,7 @@ class Groups:
     all: dict[str, GroupResource] = field(default_factory=dict)
     chosen: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
+    identity: Identity = field(default_factory=Identity)
 
     def take(self, group_id: str, group: Mapping[str, Any]) -> None:
         """Read one Group. ``MalformedError`` if it is none."""
@@ -99,8 +101,9 @@ class Groups:
 
     def readable(self, people: People) -> bool:
         """Whether any group shows a member who is somebody: only then does an empty one prove anything."""
+        self.identity.decide(self.all, people)
         members = (member for group in self.all.values() for member in group.members)
-        return any(not member.is_group and people.person_id(member.value) is not None for member in members)
+        return any(self.identity.person(member, self.all, people) is not None for member in members)
 
     def inner(self, group_id: str, people: People) -> list[str]:
         """What a group holds that is a group, or may be one that was not read: a member who is nobody known."""
@@ -108,7 +111,7 @@ class Groups:
         return [
             member.value
             for member in (read.members if read is not None else ())
-            if member.is_group is not False and (member.is_group or people.person_id(member.value) is None)
+            if member.is_group is not False and not self._is_person(member, people)
         ]
 
     def unknown(self, group_ids: Collection[str], people: People) -> set[str]:
@@ -120,29 +123,34 @@ class Groups:
             todo += inner
         return seen - self.all.keys()
 
+    def _is_person(self, member: MemberRef, people: People) -> bool:
+        """Whether a member is someone known, or is named like someone: no group is looked for then."""
+        return not member.is_group and (
+            member.value in people.people or self.identity.person(member, self.all, people) is not None
+        )
+
     def resolved(self, people: People) -> dict[str, Group]:
         """The chosen groups with their members, nested groups opened to ``MAX_DEPTH``; cycles are harmless."""
         self.warnings.clear()
-        dangling = 0
+        self.identity.decide(self.all, people)
+        tally = Tally()
         groups = {}
         for group_id in sorted(self.chosen):
-            members, lost = self._open(group_id, people)
-            dangling += lost
             head = self.all[group_id]
-            groups[group_id] = Group(group_id, head.name, head.external_id, frozenset(members))
-        if dangling:
-            self.warnings.append(f"{dangling} members of groups are nobody in the directory and were left out")
+            members = frozenset(self._open(group_id, people, tally))
+            groups[group_id] = Group(group_id, head.name, head.external_id, members)
+        self.identity.doubtful = tally.doubtful
+        self.warnings += tally.words(people, self.all)
         self.warnings += self.chooser.unused({id_: group.name for id_, group in groups.items()})
         return groups
 
-    def _open(self, group_id: str, people: People) -> tuple[set[str], int]:
+    def _open(self, group_id: str, people: People, tally: Tally) -> set[str]:
         members: set[str] = set()
-        opened, level, dangling = {group_id}, [group_id], 0
+        opened, level = {group_id}, [group_id]
         for depth in range(MAX_DEPTH + 1):
             nested: list[str] = []
             for one in level:
-                inner, lost = self._direct(one, people, members)
-                dangling += lost
+                inner = self._direct(one, people, members, tally, group_id)
                 nested.extend(g for g in inner if g not in opened)
                 opened.update(inner)
             level = nested
@@ -152,17 +160,23 @@ class Groups:
                 self.warnings.append(
                     f"the group {group_id} holds groups deeper than {MAX_DEPTH}: those are left out"
                 )
-        return members, dangling
+        return members
 
-    def _direct(self, group_id: str, people: People, members: set[str]) -> tuple[list[str], int]:
-        """Add the people who are in one group itself; returns the groups in it and how many values mean nobody."""
-        nested, dangling = [], 0
-        for member in self.all[group_id].members:
-            person = None if member.is_group else people.person_id(member.value)
-            if person is not None:
+    def _direct(self, group_id: str, people: People, members: set[str], tally: Tally, head: str) -> list[str]:
+        """Add the people who are in one group itself; returns the groups in it."""
+        nested: list[str] = []
+        identity, known, here = self.identity, people.people, self.all
+        for member in here[group_id].members:
+            value, is_group = member.value, member.is_group
+            if not is_group and value in known:
+                if is_group is None and (value in here or value in identity.groups_before):
+                    tally.both.add(value)
+                else:
+                    members.add(known[value].id)
+            elif value in here and is_group is not False:
+                nested.append(value)
+            elif (person := identity.person(member, here, people)) is not None:
                 members.add(person)
-            elif member.value in self.all and member.is_group is not False:
-                nested.append(member.value)
             else:
-                dangling += 1
-        return nested, dangling
+                tally.nobody(member, people, head, not identity.is_id(member, here, people))
+        return nested

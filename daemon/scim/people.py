@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from cache.model import Credential, Person
@@ -61,10 +62,18 @@ class People:
         if other != person_id:
             self._by_user_name[user_name] = None
 
-    def person_id(self, value: str) -> str | None:
-        """Whom a member's ``value`` means: an id, or else the userName that some servers write there."""
-        person = self.people.get(value)
-        return person.id if person is not None else self._by_user_name.get(value.casefold())
+    def named(self, value: str) -> str | None:
+        """Return the only person of this userName. Whether a userName means anything is for ``Groups`` to say."""
+        return self._by_user_name.get(value.casefold())
+
+    def called_by_ids(self, groups: Iterable[str]) -> list[str]:
+        """Return those whose userName is the id of someone else, or of one of ``groups``."""
+        found = set()
+        for id_ in chain(self.people, groups):
+            holder = self._by_user_name.get(id_.casefold())
+            if holder is not None and holder != id_:
+                found.add(holder)
+        return sorted(found)
 
 
 def _flag(user: Mapping[str, Any]) -> bool:

@@ -116,6 +116,7 @@ class ScimSettings:
     filter: str | None = None
     ids: tuple[str, ...] | None = None
     road: Road = "auto"
+    members: Literal["auto", "id", "userName"] = "auto"
     store_names: bool = True
     require_first_approval: bool = False
     on_disconnect: Literal["quarantine", "delete"] = "quarantine"

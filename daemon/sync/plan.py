@@ -7,24 +7,35 @@ the plan, the brake's answer, the generation, and what is reported of it. Nothin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from cache.changes import Plan, Quarantine
+from cache.changes import Plan, Quarantine, Rebinding
 from cache.directory.store import Store
 from cache.model import Directory
-from cache.reconcile.reconcile import PROVIDER_GONE, Evidence, Policy, disconnect, plan
+from cache.reconcile.reconcile import (
+    ANOTHER_DIRECTORY,
+    PROVIDER_GONE,
+    Evidence,
+    Policy,
+    disconnect,
+    plan,
+)
 from daemon.doors.sync_events import DISCONNECTED
 from daemon.scim.card_file import SideFile, SideFileError, parse_side_file
 from daemon.scim.cards import CardMapper
 from daemon.scim.exchange import OutageError, OutageKind
 from daemon.scim.fetch import Snapshot
+from daemon.scim.memory import Memory, unpack
 from daemon.scim.report import FetchReport
 from daemon.scim.settings import ScimSettings
 from daemon.sync.outcome import SyncOutcome, SyncResult, failure_words
 
 MAX_SIDE_FILE = 64 * 1024 * 1024
+
+NOTE = "scim"
+"""The name under which the cache keeps what is remembered of the directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +44,8 @@ class Prepared:
 
     plan: Plan
     report: FetchReport
+    memory: Memory = field(default_factory=Memory)
+    """What the next sync has to know of the directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +83,31 @@ class CacheUpdates:
             names[binding.group_id] = names.get(binding.group_id, frozenset()) | {binding.reference}
         return names
 
+    def memory(self) -> Memory:
+        """Return what earlier syncs found out about the directory."""
+        return unpack(self.store.note(NOTE))
+
+    def foreign(self) -> bool:
+        """Whether the cache was filled from another URL than the site file names now."""
+        issuer = self.memory().issuer
+        return issuer not in ("", self.settings.url) and self.store.generation > 0
+
     # -------------------------------------------------------------- one sync
 
     def prepare(self, snapshot: Snapshot, old: Directory, evidence: Evidence, now: datetime) -> Prepared:
         """Plan the way from ``old``, which is what the cache holds, to the snapshot."""
         new = snapshot.directory()
         report = snapshot.report(new)
-        policy = Policy(self.settings.limits, self.references, self.settings.require_first_approval)
+        first = self.settings.require_first_approval
+        policy = Policy(self.settings.limits, self.references, first, foreign=self.foreign())
         bindings = self.store.bindings()
         recent, waiting = self.store.recent_removals(now), self.store.quarantine()
         wanted = plan(old, new, evidence, policy, now, recent, bindings, waiting)
-        return Prepared(wanted, replace(report, warnings=(*report.warnings, *wanted.warnings)))
+        report = replace(report, warnings=(*report.warnings, *wanted.warnings))
+        # Another directory is taken for ours when an operator accepts it, or when it is the same after all.
+        ours = not policy.foreign or wanted.quarantine is None
+        remembered = replace(snapshot.remembered(old), issuer=self.settings.url)
+        return Prepared(wanted, report, remembered if ours else self.memory())
 
     def preview(self, prepared: Prepared) -> SyncOutcome:
         """Return what ``apply`` would do, and change nothing."""
@@ -103,6 +130,8 @@ class CacheUpdates:
         """Commit the plan as a generation, and put on record that a complete sync ended."""
         wanted, report = prepared.plan, prepared.report
         before = self.store.generation
+        # First: an id that is about to leave the cache must never be taken for a userName.
+        self.store.remember(NOTE, prepared.memory.pack())
         generation = self.store.apply(wanted, now)
         held = self.store.quarantine()
         outcome = _outcome(before, generation, held)
@@ -140,6 +169,7 @@ class CacheUpdates:
         old = self.store.load()
         if not old.groups:
             return None
+        self.store.remember(NOTE, self.memory().with_former(old.groups).pack())
         delete = self.settings.on_disconnect == "delete"
         wanted = disconnect(old, now, approved=delete)
         words = f"{DISCONNECTED}: the provider says it is gone"
@@ -171,7 +201,13 @@ class CacheUpdates:
         held = self.store.quarantine()
         gone = held is not None and PROVIDER_GONE in held.reasons
         words = f"{DISCONNECTED}: the provider is gone, accepted by {actor}" if gone else f"accepted by {actor}"
-        return self.store.accept(token, now, words)
+        if held is None or held.token != token or ANOTHER_DIRECTORY not in held.reasons:
+            return self.store.accept(token, now, words)
+        # What the site file's words meant in the other directory says nothing about this one.
+        unbound = Rebinding(dropped=frozenset(self.store.bindings()))
+        generation = self.store.accept(token, now, words, unbound)
+        self.store.remember(NOTE, Memory(self.settings.url).pack())
+        return generation
 
     def reject(self, token: str) -> None:
         """Keep what the directory no longer has, until it changes again. ``CacheError`` if it is not held."""
@@ -187,7 +223,9 @@ class CacheUpdates:
 
     def disconnect(self, actor: str, reason: str, now: datetime) -> int:
         """The provider was unlinked: delete every access group, and put syncing on hold; the new generation."""
-        wanted = disconnect(self.store.load(), now, approved=True)
+        old = self.store.load()
+        self.store.remember(NOTE, self.memory().with_former(old.groups).pack())
+        wanted = disconnect(old, now, approved=True)
         words = f"{DISCONNECTED} by {actor}" + (f": {reason}" if reason else "")
         self.store.hold(words)
         return self.store.apply(wanted, now, words, complete=False)
@@ -201,7 +239,8 @@ def outage(error: OutageError, text: str, generation: int) -> SyncOutcome:
 
 def _outcome(before: int, generation: int, held: Quarantine | None) -> SyncResult:
     if held is not None and not held.rejected:
-        return SyncResult.APPROVAL if generation <= 1 and held.delta.added else SyncResult.QUARANTINED
+        first = generation <= 1 and held.delta.added and ANOTHER_DIRECTORY not in held.reasons
+        return SyncResult.APPROVAL if first else SyncResult.QUARANTINED
     return SyncResult.UNCHANGED if generation == before else SyncResult.APPLIED
 
 

@@ -24,6 +24,7 @@ from daemon.scim.cards import CardMapper
 from daemon.scim.evidence import confirm
 from daemon.scim.exchange import Fetch, OutageError, OutageKind
 from daemon.scim.fetch import NO_ROAD, Snapshot, read_directory
+from daemon.scim.memory import Memory
 from daemon.scim.report import FetchReport
 from daemon.scim.settings import ScimSettings
 from daemon.sync.http import Deadline, ScimHttp
@@ -116,9 +117,13 @@ class SyncService:
         before = self.store.sync_state()
         seen_at = before.synced_at if before.road and before.road != NO_ROAD else None
         with ScimHttp(self.settings, self._token, self._wait) as http:
-            snapshot = drive(read_directory(self.settings, mapper, names, tell), http, deadline)
+            memory, foreign = self._updates.memory(), self._updates.foreign()
+            reading = read_directory(self.settings, mapper, names, tell, Memory() if foreign else memory)
+            snapshot = drive(reading, http, deadline)
             # What equals a part of what was read is shared with it: the memory of one directory, not of two.
             old = self.store.load(snapshot.directory())
+            if foreign:  # no answer of this directory says anything about the ids of the other one
+                return snapshot, old, Evidence()
             tell("what is missing", 0)
             held = self.store.quarantine()
             waiting = frozenset() if held is None else held.delta.people_removed

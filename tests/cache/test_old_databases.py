@@ -107,8 +107,8 @@ def test_an_old_cache_says_what_it_said(cache: Path) -> None:
         assert store.recent_removals(NOW) == (Removal(Scope.PEOPLE, 1),)
         (holder,) = lookup.find(b"k" * 16).holders
         assert {one.group_id: one.references for one in holder.memberships} == {
-            "g1": {"g1", "Staff", "Employees"},
-            "g2": {"g2", "Straße 東京"},
+            "g1": {"id:g1", "Staff", "Employees"},
+            "g2": {"id:g2", "Straße 東京"},
         }
         assert store.rollback(1, NOW) == 3
         assert set(store.load().people) == {"u1", "u2", "u3"}

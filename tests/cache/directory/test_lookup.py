@@ -73,8 +73,8 @@ def test_find_answers_every_holder_in_any_state(store: Store, lookup: Lookup) ->
     assert holder.person == ADA
     assert holder.credential == SMALL.credentials[0]
     assert set(holder.memberships) == {
-        Membership("g1", "Staff", frozenset({"g1", "Staff"})),
-        Membership("g2", "Vault", frozenset({"g2", "Vault"})),
+        Membership("g1", "Staff", frozenset({"id:g1", "Staff"})),
+        Membership("g2", "Vault", frozenset({"id:g2", "Vault"})),
     }
     assert [one.person.id for one in lookup.find(b"both").holders] == ["a", "b"]
     (bea,) = lookup.find(b"alone").holders
@@ -112,21 +112,29 @@ def test_find_agrees_with_the_directory(tmp_path_factory: pytest.TempPathFactory
 
 def test_a_bare_name_means_a_group_until_it_is_bound_or_shared(store: Store, lookup: Lookup) -> None:
     store.apply(Plan(SMALL), NOW)
-    assert references(lookup, b"alone") == {"g1": {"g1", "Staff"}}
+    assert references(lookup, b"alone") == {"g1": {"id:g1", "Staff"}}
     store.apply(Plan(Delta(groups=(GroupHead("g3", "Staff"),))), NOW)
-    assert references(lookup, b"alone") == {"g1": {"g1"}}
+    assert references(lookup, b"alone") == {"g1": {"id:g1"}}
     store.apply(Plan(rebinding=Rebinding((Binding("Staff", "g1", "e1", "Staff"),))), NOW)
-    assert references(lookup, b"alone") == {"g1": {"g1", "Staff"}}
+    assert references(lookup, b"alone") == {"g1": {"id:g1", "Staff"}}
     store.apply(Plan(Delta(groups=(replace(STAFF, name="Employees"),), groups_removed=frozenset({"g3"}))), NOW)
-    assert references(lookup, b"alone") == {"g1": {"g1", "Staff", "Employees"}}
+    assert references(lookup, b"alone") == {"g1": {"id:g1", "Staff", "Employees"}}
 
 
-def test_a_name_that_is_bound_elsewhere_or_another_groups_id_means_nothing(store: Store, lookup: Lookup) -> None:
+def test_a_name_that_is_bound_elsewhere_or_looks_like_an_id_means_nothing(store: Store, lookup: Lookup) -> None:
     binding = Binding("Staff", "gone", None, "Staff")
     store.apply(Plan(SMALL, Rebinding((binding,))), NOW)
-    assert references(lookup, b"alone") == {"g1": {"g1"}}
-    store.apply(Plan(Delta(groups=(GroupHead("g1", "g2"),))), NOW)
-    assert references(lookup, b"alone") == {"g1": {"g1"}}
+    assert references(lookup, b"alone") == {"g1": {"id:g1"}}
+    store.apply(Plan(Delta(groups=(GroupHead("g1", "id:g2"),))), NOW)
+    assert references(lookup, b"alone") == {"g1": {"id:g1"}}
+
+
+def test_a_groups_id_is_no_word_for_it(store: Store, lookup: Lookup) -> None:
+    binding = Binding("Vault", "g2", None, "Vault")
+    store.apply(Plan(SMALL, Rebinding((binding,))), NOW)
+    intruder = GroupHead("Vault", "Guests")
+    store.apply(Plan(Delta(groups=(intruder,), members={"Vault": frozenset({BEA.id})})), NOW)
+    assert references(lookup, b"alone")["Vault"] == {"id:Vault", "Guests"}
 
 
 # ------------------------------------------------------------------ freshness

@@ -163,9 +163,9 @@ def test_a_rollback_restores_bindings_too(store: Store) -> None:
     names = frozenset({"Group group-0000"})
     fill(store, large(5, groups=2), names)
     before = store.bindings()
-    again = replace(large(5, groups=2).groups["group-0000"], id="new-id")
-    fill(store, Directory(large(5).people, {"new-id": again}), names)
-    assert store.bindings()["Group group-0000"].group_id == "new-id"
+    renamed = replace(large(5, groups=2).groups["group-0000"], name="Renamed")
+    fill(store, Directory(large(5).people, {"group-0000": renamed}), names)
+    assert store.bindings()["Group group-0000"].name == "Renamed"
     store.rollback(1, LATER)
     assert store.bindings() == before
 
@@ -379,4 +379,4 @@ def test_binding_and_group_are_one_generation(store: Store, lookup: Lookup) -> N
         Plan(towards(Directory(), Directory({}, {"g1": group})), Rebinding((Binding("S", "g1", None, "Staff"),))),
         NOW,
     )
-    assert lookup.groups()[0].references == {"g1", "Staff", "S"}
+    assert lookup.groups()[0].references == {"id:g1", "Staff", "S"}

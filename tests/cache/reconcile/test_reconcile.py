@@ -279,14 +279,26 @@ def bound(groups: list[Group], known: dict[str, Binding], *references: str) -> t
 STAFF = Binding("Staff", "g1", "e1", "Staff")
 
 
-def test_a_name_binds_at_first_sight_and_an_id_binds_itself() -> None:
-    after, result = bound([Group("g1", "Staff", "e1"), Group("g2", "Vault")], {}, "Staff", "g2", "Absent")
-    assert after == {"Staff": "g1", "g2": "g2"}
-    assert result.warnings == ('no access group is called "Absent": it gives access to nobody',)
+def test_a_name_binds_at_first_sight_and_an_id_that_is_written_as_one() -> None:
+    groups = [Group("g1", "Staff", "e1"), Group("g2", "Vault")]
+    after, result = bound(groups, {}, "Staff", "id:g2", "Absent", "g1")
+    assert after == {"Staff": "g1", "id:g2": "g2"}
+    nobody = "it gives access to nobody"
+    assert result.warnings == (
+        f'no access group is called "Absent": {nobody}',
+        f'no access group is called "g1": {nobody}; it is the id of "Staff": to mean that group, write "id:g1"',
+    )
 
 
-def test_an_id_is_believed_before_a_name() -> None:
-    assert bound([Group("g1", "g2"), Group("g2", "Vault")], {}, "g2")[0] == {"g2": "g2"}
+def test_a_group_that_is_called_like_an_id_is_not_meant_by_it() -> None:
+    assert bound([Group("g1", "id:g2")], {}, "id:g2")[0] == {}
+    assert bound([Group("g1", "g2"), Group("g2", "Vault")], {}, "g2")[0] == {"g2": "g1"}
+    assert bound([Group("g1", "id:g2"), Group("g2", "Vault")], {}, "id:g2")[0] == {"id:g2": "g2"}
+
+
+def test_an_id_that_was_bound_without_its_mark_stays_bound() -> None:
+    known = {"g1": Binding("g1", "g1", None, "Staff")}
+    assert bound([Group("g1", "Staff"), Group("g2", "g1")], known, "g1")[0] == {"g1": "g1"}
 
 
 def test_a_renamed_group_keeps_its_doors_also_when_another_takes_its_name() -> None:
@@ -295,28 +307,28 @@ def test_a_renamed_group_keeps_its_doors_also_when_another_takes_its_name() -> N
     assert not result.warnings
 
 
-def test_a_group_that_went_leaves_a_tombstone_and_comes_back_by_id_or_external_id() -> None:
+def test_a_group_that_went_leaves_a_tombstone_and_comes_back_by_its_id_alone() -> None:
     after, result = bound([Group("other", "Staff", "e9")], {"Staff": STAFF}, "Staff")
     assert after == {"Staff": "g1"}
     assert not result.rebinding
     assert "is gone" in result.warnings[0]
     assert "other" in result.warnings[0]
     assert bound([Group("g1", "Staff again")], {"Staff": STAFF}, "Staff")[0] == {"Staff": "g1"}
-    assert bound([Group("new", "Staff", "e1")], {"Staff": STAFF}, "Staff")[0] == {"Staff": "new"}
-    twins = [Group("new", "Staff", "e1"), Group("newer", "Staff 2", "e1")]
-    assert bound(twins, {"Staff": STAFF}, "Staff")[0] == {"Staff": "g1"}
+    after, result = bound([Group("new", "Personnel", "e1")], {"Staff": STAFF}, "Staff")
+    assert after == {"Staff": "g1"}, "whoever makes a group chooses its externalId"
+    assert '"Personnel" has its externalId: to mean that one, write its id, "id:new"' in result.warnings[0]
 
 
 def test_two_groups_of_one_name_are_reported_and_bind_to_neither_unless_bound() -> None:
     twins = [Group("g1", "Staff", "e1"), Group("g2", "Staff")]
     after, result = bound(twins, {}, "Staff")
     assert after == {}
-    assert result.warnings[0].startswith('2 groups are named "Staff" (g1, g2)')
+    assert result.warnings[0].startswith('2 groups are named "Staff" ("id:g1", "id:g2")')
     assert bound(twins, {"Staff": STAFF}, "Staff")[0] == {"Staff": "g1"}
 
 
 def test_a_reference_that_the_site_file_no_longer_has_is_forgotten() -> None:
-    assert bound([Group("g1", "Staff", "e1")], {"Staff": STAFF}, "g1")[0] == {"g1": "g1"}
+    assert bound([Group("g1", "Staff", "e1")], {"Staff": STAFF}, "id:g1")[0] == {"id:g1": "g1"}
 
 
 # ------------------------------------------------------------------ details

@@ -12,6 +12,7 @@ from cache.reconcile.reconcile import Evidence, changes
 from daemon.scim.evidence import confirm
 from daemon.scim.exchange import Request, Response
 from daemon.scim.fetch import Snapshot, read_directory
+from daemon.scim.memory import Memory
 from tests.peers.scim_memory import MemoryScim, converse
 from tests.peers.scim_site import card_mapper, scim_settings
 
@@ -36,9 +37,9 @@ class Site:
             status, document = self.change(request.path, dict(request.parameters), status, document)
         return Response(status, document)
 
-    def confirm(self, old: Directory, **more: Any) -> Evidence:
+    def confirm(self, old: Directory, memory: Memory | None = None, **more: Any) -> Evidence:
         settings = scim_settings(**self.keys)
-        self.snapshot = converse(read_directory(settings, card_mapper(settings)), self.get)
+        self.snapshot = converse(read_directory(settings, card_mapper(settings), memory=memory), self.get)
         self.asked.clear()
         result: Evidence = converse(confirm(self.snapshot, old, **more), self.get)
         return result

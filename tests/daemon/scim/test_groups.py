@@ -96,8 +96,9 @@ def test_a_renamed_group_still_uses_the_words_of_the_site_file() -> None:
 # ------------------------------------------------------------------ members
 
 
-def test_members_are_people_by_id_or_user_name() -> None:
-    assert held({"g0": ["u1", {"value": "user.2@EXAMPLE.com"}]}) == {"u1", "u2"}
+def test_members_are_people_by_id_or_all_of_them_by_user_name() -> None:
+    assert held({"g0": ["u1", {"value": "user.2@EXAMPLE.com"}]}) == {"u1"}
+    assert held({"g0": ["User.1@example.com", {"value": "user.2@EXAMPLE.com"}]}) == {"u1", "u2"}
     two = people()
     two.take("twin", {"userName": "user.2@example.com"})
     assert groups({"g0": [{"value": "User.2@example.com"}]}).resolved(two)["g0"].members == set(), (

@@ -76,7 +76,7 @@ def test_names_are_kept_only_if_the_site_wants_them() -> None:
     found.take("u1", user(**{LATCHD_URN: {"cards": "NOSUCH:1:1"}}))
     assert (found.people["u1"].name, found.people["u1"].user_name) == (None, None)
     assert found.unusable["u1"][0].person == "u1"
-    assert found.person_id("ADA@example.com") == "u1", "members may still be named by it"
+    assert found.named("ADA@example.com") == "u1", "members may still be named by it"
 
 
 def test_somebody_who_is_read_again_is_replaced() -> None:
@@ -92,8 +92,9 @@ def test_whom_a_value_means() -> None:
     found = people()
     found.take("u1", user())
     found.take("u2", user(userName="u1"))
-    assert found.person_id("u1") == "u1", "an id is believed before a userName"
-    assert found.person_id("Ada@Example.COM") == "u1"
-    assert found.person_id("nobody") is None
+    assert found.named("Ada@Example.COM") == "u1"
+    assert found.named("nobody") is None
+    assert found.called_by_ids(()) == ["u2"]
+    assert found.called_by_ids(("ada@example.com",)) == ["u1", "u2"]
     found.take("u3", user())
-    assert found.person_id("ada@example.com") is None, "two people of one userName: it names nobody"
+    assert found.named("ada@example.com") is None, "two people of one userName: it names no one"

@@ -189,7 +189,7 @@ def test_an_operators_disconnect_takes_every_group_and_re_linking_gives_the_door
     assert site.doors_of("Staff") == staff
 
 
-def test_a_group_made_anew_has_its_doors_by_its_external_id_and_not_by_its_name(site: Site) -> None:
+def test_a_group_made_again_has_its_doors_when_the_site_file_says_its_id(site: Site) -> None:
     people = site.people(2)
     first = site.client.create_group("Staff", people[:1], externalId="ext-1")
     site.sync()
@@ -200,8 +200,13 @@ def test_a_group_made_anew_has_its_doors_by_its_external_id_and_not_by_its_name(
     assert outcome.report
     assert any('the group meant by "Staff"' in warning and other in warning for warning in outcome.report.warnings)
     again = site.client.create_group("Personnel", people, externalId="ext-1")
+    outcome = site.sync()
+    assert site.doors_of("Staff") is None, "whoever makes a group chooses its externalId"
+    assert outcome.report
+    assert any(f'"id:{again}"' in warning for warning in outcome.report.warnings)
+    site.references = frozenset({f"id:{again}"})
     site.sync()
-    assert site.doors_of("Staff") == again
+    assert site.doors_of(f"id:{again}") == again
 
 
 @pytest.mark.parametrize(
