@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Callable
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from drivers.events import DeviceAlarm, DeviceOffline, Point, Pulse, SwitchOff, SwitchOn
 from tests.drivers.modbus.simboard import Faults, SimBoard, World, crc, online, tcp_world, world
@@ -265,3 +267,60 @@ def test_one_unit_that_is_away_behind_a_gateway_does_not_reset_the_others() -> N
     here.run(20.0)
     assert not here.bus.broken
     assert online(here.events) == {"b1"}
+
+
+# ------------------------------------------------------------------ when a pulse ends
+
+
+@settings(max_examples=30, deadline=None)
+@example(seed=1, seconds=60.0, lead=0.1, trouble=Faults(late=(0.16, 0.6)), lasting=61.0)
+@given(
+    seed=st.integers(0, 2**32),
+    seconds=st.floats(1.0, 6.0),
+    lead=st.floats(0.0, 0.3),
+    trouble=st.sampled_from(
+        [
+            Faults(lose_request=1.0),
+            Faults(lose_reply=1.0),
+            Faults(lose_request=0.4, lose_reply=0.4),
+            Faults(late=(0.16, 0.6)),
+            Faults(flip=0.5, noise=0.3),
+        ]
+    ),
+    lasting=st.floats(0.1, 8.0),
+)
+def test_a_timed_pulse_ends_at_its_time_whatever_the_line_does(
+    seed: int, seconds: float, lead: float, trouble: Faults, lasting: float
+) -> None:
+    board = SimBoard(1)
+    here = world(board, seed=seed)
+    here.start()
+    here.run(1.0 + lead)
+    asked = here.now
+    here.command(Pulse(Point("b1", "out2"), seconds))
+    here.run(lead / 10)
+    here.faults = trouble
+    here.run(lasting)
+    here.faults = Faults()
+    here.run(max(0.0, asked + seconds - here.now))
+    wire = 0.02
+    here.run(0.1 + wire)
+    assert not any(board.outputs(here.now))
+    here.run(3.0)
+    assert not any(board.outputs(here.now)), "and it is not begun again"
+
+
+def test_a_gateway_that_wakes_up_switches_nothing_on() -> None:
+    """All that it took while it was stuck is carried out at once, in order, when it wakes up."""
+    for delay in (0.31, 0.5, 1.0, 3.0, 20.0):
+        board = SimBoard(1)
+        here = tcp_world(board)
+        here.start()
+        here.run(1.0)
+        here.freeze = True
+        here.run(0.35)
+        here.command(Pulse(Point("b1", "out1"), 3.0))
+        here.run(delay)
+        for frame in here.stuck:
+            board.handle(frame[6:] + crc(frame[6:]), here.now)
+            assert not any(board.outputs(here.now))
