@@ -68,8 +68,9 @@ class WiegandReader:
     """``[reader.NAME]`` with ``driver = "wiegand"``.
 
     ``formats`` are for display and for the parity check: a frame of a length that they know must satisfy
-    one of them (unless ``check_parity`` is false). ``inverted``: the lines idle low, as behind an inverting
-    level shifter. ``led`` is the green one, or the only one. The keypad keys are explained in docs/drivers.md.
+    one of them (unless ``check_parity`` is false), and with ``only_formats`` every frame must. ``inverted``: the
+    lines idle low, as behind an inverting level shifter. ``led`` is the green one, or the only one. The keypad
+    keys are explained in docs/drivers.md.
     """
 
     chip: str
@@ -77,6 +78,7 @@ class WiegandReader:
     d1: Offset
     formats: tuple[str, ...] = ()
     check_parity: bool = True
+    only_formats: bool = False
     shortest_card: Annotated[int, Field(ge=1, le=128)] = SHORTEST_CARD
     inverted: bool = False
     bias: Literal["as_is", "pull_up", "pull_down", "disabled"] = "as_is"
@@ -93,6 +95,8 @@ class WiegandReader:
     def _consistent(self) -> WiegandReader:
         outputs = [line.line for line in (self.led, self.led_red, self.beeper) if line is not None]
         _once([self.d0, self.d1, *outputs])
+        if self.only_formats and not (self.formats and self.check_parity):
+            raise ValueError("only_formats needs formats, and check_parity that is not false")
         if (self.keypad == "26-bit") != (self.keypad_facility is not None):
             raise ValueError('keypad_facility belongs to keypad = "26-bit": the facility code of its entries')
         return self

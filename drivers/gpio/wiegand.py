@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from drivers.driver import Context, DeviceStatus, DriverType, DriverUsageError
-from drivers.events import Buzz, Colour, Command, Led
+from drivers.events import Buzz, Colour, Command, DeviceEvent, Led
 from drivers.gpio.lines import LineChange, LinePlan, preload
 from drivers.gpio.link import LineLink
 from drivers.gpio.replay import replay_reader
@@ -17,6 +17,7 @@ from drivers.gpio.settings import GpioInput, WiegandReader
 from drivers.recording import Recording, RecordingSupport, Replayed
 from drivers.wiegand.decode import Keypad, ReaderRules, interpret
 from drivers.wiegand.frame import BadFrame, Edge, Frame, FrameDecoder
+from drivers.wiegand.health import LineHealth
 
 BLINK = 0.25
 """Seconds on and seconds off of a blinking LED."""
@@ -45,7 +46,9 @@ class _Reader:
         self.switchboard = OutputSequencer(self.link.switch, [line.line for line in outputs])
         self._resting = Led(name, Colour.OFF)
         self._decoder = FrameDecoder()
+        self._health = LineHealth(name, self._rules.formats)
         self._timer: asyncio.TimerHandle | None = None
+        self._quiet_timer: asyncio.TimerHandle | None = None
 
     def led(self, command: Led) -> None:
         """Show a colour with the lines there are: ``led`` for green, ``led_red`` for red, both for amber."""
@@ -66,8 +69,15 @@ class _Reader:
     def stop(self) -> None:
         """End what is timed."""
         self.switchboard.stop()
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._quiet_timer):
+            if timer is not None:
+                timer.cancel()
+
+    def status(self) -> DeviceStatus:
+        """How the reader is now: a Wiegand reader never answers, so only its lines are known."""
+        if self._health.cut:
+            return DeviceStatus(self._name, False, "too many read errors: ignored until the line is quiet")
+        return self.link.status()
 
     def _play(self, line: int, steps: Iterable[Step], rest: bool) -> None:
         if self.link.online:
@@ -102,7 +112,22 @@ class _Reader:
 
     def _tell(self, frames: Iterable[Frame | BadFrame]) -> None:
         for frame in frames:
-            self._context.emit(interpret(self._name, frame, self._rules))
+            self._say(self._health.judge(interpret(self._name, frame, self._rules), self._context.clock()))
+        if self._health.cut and self._quiet_timer is None:
+            self._wait_for_quiet()
+
+    def _say(self, events: Iterable[DeviceEvent]) -> None:
+        for event in events:
+            self._context.emit(event)
+
+    def _wait_for_quiet(self) -> None:
+        """Look again when the line may be quiet; noise that goes on moves the instant, not the timer."""
+        self._quiet_timer = None
+        self._say(self._health.handle_deadline(self._context.clock()))
+        deadline = self._health.deadline()
+        if deadline is not None:
+            wait = max(0.0, deadline - self._context.clock())
+            self._quiet_timer = asyncio.get_running_loop().call_later(wait, self._wait_for_quiet)
 
 
 class WiegandDriver:
@@ -135,8 +160,8 @@ class WiegandDriver:
             reader.buzz(command)
 
     def status(self) -> Sequence[DeviceStatus]:
-        """How each reader is now: a Wiegand reader never answers, so only its lines are known."""
-        return [reader.link.status() for reader in self._readers.values()]
+        """How each reader is now."""
+        return [reader.status() for reader in self._readers.values()]
 
 
 def _show(command: Led, colours: tuple[Colour, ...]) -> Iterable[Step]:
@@ -154,6 +179,7 @@ def _rules(settings: WiegandReader, context: Context) -> ReaderRules:
     formats = context.card_formats.select(settings.formats)
     return ReaderRules(
         formats=formats if settings.check_parity else (),
+        only_formats=settings.only_formats,
         keypad=Keypad(settings.keypad) if settings.keypad else None,
         keypad_facility=settings.keypad_facility,
         keypad_digits=settings.keypad_digits,

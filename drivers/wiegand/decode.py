@@ -40,6 +40,8 @@ class ReaderRules:
     """
 
     formats: tuple[CardFormat, ...] = ()
+    only_formats: bool = False
+    """Refuse what is of none of these formats, whatever its length."""
     keypad: Keypad | None = None
     keypad_facility: int | None = None
     keypad_digits: int = 0
@@ -58,10 +60,19 @@ def interpret(reader: str, frame: Frame | BadFrame, rules: ReaderRules) -> CardR
         if frame.length < rules.shortest_card:
             note = f"{frame.length} bits are no card: noise, or a keypad that is not configured"
             return ReadError(reader, ReadFault.BAD_FRAME, at, frame.length, frame.value, note)
+        if rules.only_formats and all(frame.length != one.length for one in rules.formats):
+            return ReadError(reader, ReadFault.BAD_FRAME, at, frame.length, frame.value, _expected(frame, rules))
         decode(frame.length, frame.value, rules.formats)
     except ParityError as error:
         return ReadError(reader, ReadFault.PARITY_ERROR, at, frame.length, frame.value, str(error))
     return CardRead(reader, frame.length, frame.value, at)
+
+
+def _expected(frame: Frame, rules: ReaderRules) -> str:
+    known = ", ".join(f"{one.name} has {one.length}" for one in rules.formats)
+    return (
+        f"{frame.length} bits arrived, and only_formats is set: {known}; a pulse may be lost, or two reads joined"
+    )
 
 
 def _keys(frame: Frame, rules: ReaderRules) -> str | None:

@@ -15,6 +15,7 @@ from drivers.events import Buzz, CardRead, Colour, KeyPress, Led, Point, ReadErr
 from drivers.gpio import wiegand
 from drivers.gpio.settings import GpioOutput, WiegandReader
 from drivers.gpio.wiegand import DRIVER, WiegandDriver
+from drivers.wiegand import health
 from tests.drivers.conformance import eventually, running
 from tests.drivers.gpio.fake_chip import FALLING, RISING
 from tests.drivers.gpio.test_gpio_conformance import ChipRig
@@ -262,3 +263,44 @@ def test_the_registry_makes_it() -> None:
     settings = WiegandReader(chip="/dev/x", d0=1, d1=2)
     assert DRIVER.lines(settings) == (frozenset(), frozenset())
     assert isinstance(DRIVER.create(None, {YARD: settings}, Rig().context()), WiegandDriver)
+
+
+def test_only_formats_refuses_what_is_of_another_length() -> None:
+    for only, kind in ((True, ReadError), (False, CardRead)):
+        rig = Rig(formats=("H10301",), only_formats=only)
+
+        async def body(rig: Rig = rig, kind: type = kind) -> None:
+            rig.chip.pulse_bits(17, 27, BITS[:-1])  # one pulse is lost
+            await eventually(rig.reads)
+            (read,) = rig.reads()
+            assert isinstance(read, kind)
+            assert kind is CardRead or (isinstance(read, ReadError) and "H10301 has 26" in read.note)
+
+        rig.play(body)
+
+
+def test_only_formats_needs_formats() -> None:
+    with pytest.raises(ValueError, match="only_formats needs formats"):
+        WiegandReader(chip="/dev/gpiochip0", d0=1, d1=2, only_formats=True)
+
+
+def test_a_noisy_line_is_cut_off_and_believed_again_when_it_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "ERRORS_TO_CUT", 5)
+    monkeypatch.setattr(health, "QUIET", 0.3)
+    rig = Rig()
+
+    def online() -> bool:
+        return next(each.online for each in rig.driver.status() if each.device == YARD)
+
+    async def body() -> None:
+        for count in range(1, 6):
+            rig.chip.pulse_bits(17, 27, "01101")
+            await eventually(lambda count=count: len(rig.reads()) == count or not online())
+        await eventually(lambda: not online())
+        rig.chip.pulse_bits(17, 27, BITS)
+        await eventually(online)
+        assert len(rig.reads()) == 5, "the card that came while the line was noisy is not believed"
+        rig.chip.pulse_bits(17, 27, BITS)
+        await eventually(lambda: isinstance(rig.reads()[-1], CardRead))
+
+    rig.play(body)
