@@ -39,7 +39,10 @@ QUALITIES = {
     "unset": ClockQuality.NEVER_SET,
 }
 
-_RAW = {"short": InputState.SHORT, "cut": InputState.OPEN}
+CUT = "cut"
+"""An open supervised line: of a contact, whose ``open`` is an open door, and in older scenarios everywhere."""
+
+_RAW = {"short": InputState.SHORT, CUT: InputState.OPEN}
 _EXPLAINED = (LatchdError, MalformedError, ValueError, OSError)
 
 
@@ -178,9 +181,13 @@ class Player:
         self._set(_has(door, "contact", self._unit(door).setup.contact), word == "open", _RAW.get(word))
 
     def rex(self, step: Step) -> None:
-        """``rex DOOR on|off|short|cut``."""
+        """``rex DOOR on|off|short|open``; ``cut`` is an older word for ``open``."""
         door, word = step.arguments
-        self._set(_has(door, "rex", self._unit(door).setup.rex), word == "on", _RAW.get(word))
+        self._set(
+            _has(door, "rex", self._unit(door).setup.rex),
+            word == "on",
+            InputState.OPEN if word == "open" else _RAW.get(word),
+        )
 
     def _set(self, line: InputSetup, active: bool, raw: InputState | None) -> None:
         closed = active is not (line.sense is Wiring.NC)
@@ -188,7 +195,7 @@ class Player:
         self._input(line.point, state, line.debounce)
 
     def input(self, step: Step) -> None:
-        """``input NAME on|off|short|cut``: the electrical level, on being a closed circuit."""
+        """``input NAME on|off|short|open``: the electrical level, on being a closed circuit."""
         name, word = step.arguments
         self._input(parse_point(name), _RAW.get(word) or InputState(word), DEBOUNCE.most)
 
@@ -258,6 +265,8 @@ class Player:
 
     def _fields(self, step: Step) -> dict[str, str]:
         fields = step.fields
+        if fields.get("state") == CUT:
+            fields = {**fields, "state": InputState.OPEN.value}
         if "door" in fields:
             self._unit(fields["door"])
         if "reader" in fields:

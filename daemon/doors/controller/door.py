@@ -15,6 +15,7 @@ from daemon.doors.door.debounce import contact_of, signal_of
 from daemon.doors.door.durable import Durable
 from daemon.doors.door.modes import ModeState, Order, effective, forget_past, lock_down, look_again
 from daemon.doors.door.state import (
+    LINE_FAULTS,
     Contact,
     ContactRead,
     CountEntry,
@@ -35,8 +36,6 @@ MODE_STATE = Durable(ModeState)
 
 UNREADABLE = Order("latchd", "what was ordered before the start could not be read")
 """Who locks a door down whose kept orders are damaged."""
-
-_BROKEN = (Signal.SHORT, Signal.CUT)
 
 Entered = Callable[["DoorController", str, str | None, Moment], None]
 """The door, the person, the reader they used, and when."""
@@ -191,11 +190,11 @@ class DoorController:
     def _fire_changed(self, signal: Signal, now: Moment) -> None:
         """A broken fire line is a fault on record, and neither an alarm nor its end."""
         before, self._fire_line = self._fire_line, signal
-        if signal in _BROKEN:
-            detail = (("input", "fire"), ("state", signal.value))
+        if signal in LINE_FAULTS:
+            detail = (("input", "fire"), ("state", LINE_FAULTS[signal].value))
             self._out.events.append(Event(EventName.INPUT_FAULT, self.setup.name, detail=detail))
             return
-        if before in _BROKEN:
+        if before in LINE_FAULTS:
             self._out.events.append(Event(EventName.INPUT_CLEAR, self.setup.name, detail=(("input", "fire"),)))
         if (signal is Signal.ON) is not self._fire:
             self._fire = signal is Signal.ON

@@ -75,7 +75,7 @@ def contact_of(state: InputState, sense: Wiring) -> Contact:
         case InputState.SHORT:
             return Contact.SHORT
         case InputState.OPEN:
-            return Contact.CUT
+            return Contact.LINE_OPEN
         case InputState.ON:
             return Contact.CLOSED if sense is Wiring.NC else Contact.OPEN
         case InputState.OFF:
@@ -88,7 +88,7 @@ def signal_of(state: InputState, sense: Wiring) -> Signal:
         case InputState.SHORT:
             return Signal.SHORT
         case InputState.OPEN:
-            return Signal.CUT
+            return Signal.LINE_OPEN
         case InputState.ON:
             return Signal.OFF if sense is Wiring.NC else Signal.ON
         case InputState.OFF:

@@ -15,6 +15,7 @@ from daemon.config.bounds import Relock
 from daemon.doors.door import table
 from daemon.doors.door.state import (
     BARRED,
+    LINE_FAULTS,
     Contact,
     ContactRead,
     CountEntry,
@@ -204,8 +205,8 @@ class _Turn:
                 self._rex(Trigger.OFF, now)
             case Signal.LOST:
                 self._rex(Trigger.LOST, now)
-            case Signal.SHORT | Signal.CUT:
-                self.fault = signal.value
+            case Signal.SHORT | Signal.LINE_OPEN:
+                self.fault = LINE_FAULTS[signal].value
                 self._rex(Trigger.FAULT, now)
 
     def _egress(self, now: float) -> None:
@@ -224,8 +225,8 @@ class _Turn:
             return
         self._set(contact=contact)
         match contact:
-            case Contact.SHORT | Contact.CUT:
-                self.fault = contact.value
+            case Contact.SHORT | Contact.LINE_OPEN:
+                self.fault = LINE_FAULTS[contact].value
                 self._sense(Trigger.FAULT, now)
             case Contact.LOST:
                 self._sense(Trigger.LOST, now)
@@ -280,7 +281,7 @@ class _Turn:
                 self._access(Trigger.HELD_FREE, now)
                 self._passages(())
         elif cause is not ModeCause.FIRE and (old.lock is LockState.UNLOCKED or self._barred_anew(old)):
-            self._cut(now)
+            self._withdraw(now)
         if self.state.free and not old.free:
             self._opening(Trigger.FREED, now)
         elif old.free and not self.state.free:
@@ -290,14 +291,14 @@ class _Turn:
         """Whether blocked or lockdown mode takes hold now; a fire alarm held it off."""
         return self.state.mode in BARRED and (old.mode is not self.state.mode or old.cause is ModeCause.FIRE)
 
-    def _cut(self, now: float) -> None:
+    def _withdraw(self, now: float) -> None:
         """The mode takes a release away; what a REX asked for runs on."""
         if self.state.lock is LockState.LOCKED:
             return
         egress = self.state.egress_until
         releasing = egress is not None and self.state.config.rex_release
         self._set(lock_until=egress, shunt_until=(now if egress is None else egress) + SHUNT_TAIL)
-        self._lock(Trigger.CUT_EGRESS if releasing else Trigger.CUT, now)
+        self._lock(Trigger.WITHDRAWN_EGRESS if releasing else Trigger.WITHDRAWN, now)
         if self.state.access is Access.PENDING and not self.state.released:
             self._passages(p if p.lapsed else replace(p, until=now) for p in self.state.passages)
             self._lapse(now)

@@ -5,13 +5,16 @@ Times are monotonic seconds, durations seconds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from cache.model import Event, Mode, ModeCause
 from daemon.config import bounds
 from daemon.config.bounds import Relock
 from daemon.doors.door.table import Access, ContactLine, DoorPosition, LockState, Rex
+from drivers.events import InputState
 
 BARRED = (Mode.BLOCKED, Mode.LOCKDOWN)
 """Modes that refuse an operator's pulse, and take a running release away when they begin."""
@@ -63,12 +66,16 @@ class DoorConfig:
 
 
 class Contact(StrEnum):
-    """A debounced reading of the door contact; ``lost`` is: nobody can say, the board does not answer."""
+    """A debounced reading of the door contact.
+
+    ``line_open``: a supervised line is interrupted, which is a fault and not an open door. ``lost``: the board
+    does not answer, so no one can say.
+    """
 
     CLOSED = "closed"
     OPEN = "open"
     SHORT = "short"
-    CUT = "cut"
+    LINE_OPEN = "line_open"
     LOST = "lost"
 
 
@@ -78,8 +85,19 @@ class Signal(StrEnum):
     OFF = "off"
     ON = "on"
     SHORT = "short"
-    CUT = "cut"
+    LINE_OPEN = "line_open"
     LOST = "lost"
+
+
+LINE_FAULTS: Mapping[Contact | Signal, InputState] = MappingProxyType(
+    {
+        Contact.SHORT: InputState.SHORT,
+        Contact.LINE_OPEN: InputState.OPEN,
+        Signal.SHORT: InputState.SHORT,
+        Signal.LINE_OPEN: InputState.OPEN,
+    }
+)
+"""The readings that are faults of a supervised line, as ``input.fault`` reports them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,8 +75,8 @@ class Trigger(StrEnum):
     TIME_OVER = "time_over"
     RELOCK = "relock"
     UNLOCK = "unlock"
-    CUT = "cut"
-    CUT_EGRESS = "cut_egress"
+    WITHDRAWN = "withdrawn"
+    WITHDRAWN_EGRESS = "withdrawn_egress"
     RESTORED = "restored"
     FOUND_CLOSED = "found_closed"
     FOUND_OPEN = "found_open"
@@ -111,8 +111,8 @@ TRIGGER_TEXT: Mapping[Trigger, str] = {
     Trigger.TIME_OVER: "the release time is over",
     Trigger.RELOCK: "the door opened (relock on_open) or closed (relock on_open, on_close)",
     Trigger.UNLOCK: "the mode became unlocked",
-    Trigger.CUT: "unlocked mode ended, or blocked or lockdown began; no egress running",
-    Trigger.CUT_EGRESS: "the same while a REX release is running",
+    Trigger.WITHDRAWN: "unlocked mode ended, or blocked or lockdown began; no egress running",
+    Trigger.WITHDRAWN_EGRESS: "the same while a REX release is running",
     Trigger.RESTORED: "the lock's board or reader answers again",
     Trigger.FOUND_CLOSED: "first reading: closed",
     Trigger.FOUND_OPEN: "first reading: open",
@@ -133,7 +133,7 @@ TRIGGER_TEXT: Mapping[Trigger, str] = {
     Trigger.READ: "the line reads open or closed",
     Trigger.ON: "the line reads active",
     Trigger.OFF: "the line reads idle",
-    Trigger.FAULT: "the line is short or cut (again: the other of the two)",
+    Trigger.FAULT: "the line is short or open (again: the other of the two)",
     Trigger.LOST: "the line's board stopped answering",
 }
 
@@ -195,18 +195,18 @@ LOCK: Region[LockState] = _index(
     _row(LockState.STRIKE, Trigger.TIME_OVER, LockState.LOCKED, *_LOCKED),
     _row(LockState.STRIKE, Trigger.RELOCK, LockState.LOCKED, *_LOCKED),
     _row(LockState.STRIKE, Trigger.UNLOCK, LockState.UNLOCKED, Do.HOLD),
-    _row(LockState.STRIKE, Trigger.CUT, LockState.LOCKED, *_LOCKED),
+    _row(LockState.STRIKE, Trigger.WITHDRAWN, LockState.LOCKED, *_LOCKED),
     _row(LockState.STRIKE, Trigger.RESTORED, LockState.LOCKED, *_LOCKED),
     _row(LockState.EGRESS, Trigger.GRANT, LockState.EGRESS, Do.RELEASE),
     _row(LockState.EGRESS, Trigger.EGRESS, LockState.EGRESS, Do.RELEASE),
     _row(LockState.EGRESS, Trigger.TIME_OVER, LockState.LOCKED, *_LOCKED),
     _row(LockState.EGRESS, Trigger.RELOCK, LockState.LOCKED, *_LOCKED),
     _row(LockState.EGRESS, Trigger.UNLOCK, LockState.UNLOCKED, Do.HOLD),
-    _row(LockState.EGRESS, Trigger.CUT, LockState.LOCKED, *_LOCKED),
-    _row(LockState.EGRESS, Trigger.CUT_EGRESS, LockState.EGRESS, Do.RELEASE),
+    _row(LockState.EGRESS, Trigger.WITHDRAWN, LockState.LOCKED, *_LOCKED),
+    _row(LockState.EGRESS, Trigger.WITHDRAWN_EGRESS, LockState.EGRESS, Do.RELEASE),
     _row(LockState.EGRESS, Trigger.RESTORED, LockState.LOCKED, *_LOCKED),
-    _row(LockState.UNLOCKED, Trigger.CUT, LockState.LOCKED, *_LOCKED),
-    _row(LockState.UNLOCKED, Trigger.CUT_EGRESS, LockState.EGRESS, Do.RELEASE),
+    _row(LockState.UNLOCKED, Trigger.WITHDRAWN, LockState.LOCKED, *_LOCKED),
+    _row(LockState.UNLOCKED, Trigger.WITHDRAWN_EGRESS, LockState.EGRESS, Do.RELEASE),
     _row(LockState.UNLOCKED, Trigger.RESTORED, LockState.UNLOCKED, Do.HOLD),
 )
 

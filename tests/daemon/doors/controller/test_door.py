@@ -89,7 +89,7 @@ def test_a_door_that_is_unlocked_stays_so_until_the_fire_is_over(bench: Bench) -
     assert not bench.released()
 
 
-@pytest.mark.parametrize(("state", "words"), [(InputState.SHORT, "short"), (InputState.OPEN, "cut")])
+@pytest.mark.parametrize(("state", "words"), [(InputState.SHORT, "short"), (InputState.OPEN, "open")])
 def test_a_broken_fire_line_is_a_fault_and_no_alarm(bench: Bench, state: InputState, words: str) -> None:
     bench.raw("in8", state)
     assert dict(bench.last(EventName.INPUT_FAULT).detail) == {"input": "fire", "state": words}

@@ -110,7 +110,7 @@ def test_a_supervised_fault_is_debounced_like_any_level() -> None:
         (InputState.ON, Contact.CLOSED, Contact.OPEN),
         (InputState.OFF, Contact.OPEN, Contact.CLOSED),
         (InputState.SHORT, Contact.SHORT, Contact.SHORT),
-        (InputState.OPEN, Contact.CUT, Contact.CUT),
+        (InputState.OPEN, Contact.LINE_OPEN, Contact.LINE_OPEN),
     ],
 )
 def test_contact_of(raw: InputState, nc: Contact, no: Contact) -> None:
@@ -124,7 +124,7 @@ def test_contact_of(raw: InputState, nc: Contact, no: Contact) -> None:
         (InputState.ON, Signal.OFF, Signal.ON),
         (InputState.OFF, Signal.ON, Signal.OFF),
         (InputState.SHORT, Signal.SHORT, Signal.SHORT),
-        (InputState.OPEN, Signal.CUT, Signal.CUT),
+        (InputState.OPEN, Signal.LINE_OPEN, Signal.LINE_OPEN),
     ],
 )
 def test_signal_of(raw: InputState, nc: Signal, no: Signal) -> None:

@@ -94,7 +94,7 @@ def test_a_contact_that_breaks_counts_all_who_may_be_through(bench: Any) -> None
     door.grant("ann")
     door.wait(4)
     door.grant("bob")
-    door.contact("cut")
+    door.contact("line_open")
     assert door.wait(6) == ["COUNT ann", "COUNT bob"]
     assert door.wait(100) == RELOCKED
 
@@ -141,7 +141,7 @@ def test_without_a_contact_the_entry_counts_at_the_grant(bench: Any) -> None:
     assert door.wait(100) == RELOCKED
 
 
-@pytest.mark.parametrize("broken", ["cut", "short", "lost"])
+@pytest.mark.parametrize("broken", ["line_open", "short", "lost"])
 def test_with_a_broken_contact_the_entry_counts_at_the_grant(bench: Any, broken: str) -> None:
     door = bench()
     door.contact(broken)
@@ -152,7 +152,7 @@ def test_with_a_broken_contact_the_entry_counts_at_the_grant(bench: Any, broken:
 def test_contact_that_breaks_after_the_grant_counts_the_entry(bench: Any) -> None:
     door = bench()
     door.grant()
-    assert door.contact("cut") == ["input.fault"]
+    assert door.contact("line_open") == ["input.fault"]
     assert door.wait(10) == [*RELOCKED, "COUNT ann"]
 
 
@@ -275,7 +275,7 @@ def test_an_active_rex_shunts_for_as_long_as_it_is_and_for_every_opening(bench: 
     assert door.contact("open") == ["door.opened", "door.forced"]
 
 
-@pytest.mark.parametrize("state", ["off", "cut", "lost"])
+@pytest.mark.parametrize("state", ["off", "line_open", "lost"])
 def test_a_rex_that_is_over_shunts_no_longer(bench: Any, state: str) -> None:
     door = bench()
     door.rex()

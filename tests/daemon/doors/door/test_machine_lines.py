@@ -33,12 +33,12 @@ def test_a_fault_is_never_read_as_closed(bench: Any) -> None:
     door = bench()
     door.grant()
     door.contact("open")
-    assert door.contact("cut") == ["input.fault"]
+    assert door.contact("line_open") == ["input.fault"]
     assert door.contact("short") == ["input.fault"]
     details = [
         e.event.detail for e in door.effects if isinstance(e, RecordEvent) and e.event.name == "input.fault"
     ]
-    assert details == [(("input", "contact"), ("state", "cut")), (("input", "contact"), ("state", "short"))]
+    assert details == [(("input", "contact"), ("state", "open")), (("input", "contact"), ("state", "short"))]
     assert door.wait(60) == [*RELOCKED, "door.held_warning", "door.held"]
     assert door.contact("closed") == ["input.clear", "door.closed", "door.held_clear"]
 
@@ -100,12 +100,12 @@ def test_a_fault_names_its_line_and_kind(bench: Any) -> None:
     door = bench()
     door.rex("short")
     door.rex("off")
-    door.contact("cut")
+    door.contact("line_open")
     door.contact("closed")
     told = [(e.event.name, dict(e.event.detail)) for e in door.effects if isinstance(e, RecordEvent)]
     assert told == [
         ("input.fault", {"input": "rex", "state": "short"}),
         ("input.clear", {"input": "rex"}),
-        ("input.fault", {"input": "contact", "state": "cut"}),
+        ("input.fault", {"input": "contact", "state": "open"}),
         ("input.clear", {"input": "contact"}),
     ]
