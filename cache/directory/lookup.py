@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,15 +31,15 @@ _GROUPS = """
     LEFT JOIN binding ON binding.group_id = access_group.id
 """
 
-# The newest generation stands first, so that an unknown key still yields one row.
+# One row for each holder. The newest generation stands first, so that an unknown key still yields one row; the
+# groups come as the text of their rows, of which a directory has few different ones: what they mean is remembered.
 _FIND = f"""
     SELECT newest.number, newest.synced_at,
            {PERSON}, {CREDENTIAL},
-           access_group.id, access_group.name, access_group.by_name, binding.reference
+           (SELECT group_concat(access_group) FROM membership WHERE membership.person = credential.person)
     FROM (SELECT number, synced_at FROM generation ORDER BY number DESC LIMIT 1) AS newest
     LEFT JOIN credential ON credential.key = ?
     LEFT JOIN person ON person.row = credential.person
-    {_GROUPS}
 """
 
 _MEMBERSHIPS = f"""
@@ -47,7 +47,12 @@ _MEMBERSHIPS = f"""
     FROM person {_GROUPS} WHERE person.id = ? ORDER BY access_group.name, access_group.id
 """
 
+_NEWEST = "SELECT number, synced_at FROM generation ORDER BY number DESC LIMIT 1"
+
 _NOBODY = Freshness()
+
+SETS = 4096
+"""Sets of groups whose memberships are remembered; a directory with more pays a second query now and then."""
 
 _UNREADABLE = (sqlite3.Error, OSError, CacheError, ValueError, TypeError)
 
@@ -74,8 +79,11 @@ class Lookup:
         self._seen: tuple[int, int] | None = None
         self._opened = 0
         self._state_file = str(sync_state_path(path))
-        self._sidecar_mark: tuple[int, int] | None = None
+        self._state_mark: tuple[int, int] | None = None
         self._sync_state = SyncState()
+        self._fresh_of: tuple[int, int] | None = None
+        self._fresh = _NOBODY
+        self._sets: dict[str | None, tuple[Membership, ...]] = {}
 
     def close(self) -> None:
         """Close the file; a later call opens it again."""
@@ -96,42 +104,80 @@ class Lookup:
     # -------------------------------------------------------------- the fast path
 
     def find(self, key: bytes) -> Found:
-        """Everyone who holds the credential of this key, in any state, with their access groups.
+        """Return everyone who holds the credential of this key, in any state, with their access groups.
 
+        The age is that of the last look: ``changed`` and ``freshness`` look again, and a new generation does.
         Raises ``CacheError`` when the cache cannot be read: the caller denies.
         """
         try:
             connection = self._connection or self._open()
             rows = [] if connection is None else connection.execute(_FIND, (key,)).fetchall()
-            if not rows:
+            if connection is None or not rows:
                 return Found((), _NOBODY)
-            freshness = self._freshness(rows[0][0], rows[0][1])
-            return Found(() if rows[0][2] is None else _holders(key, rows), freshness)
+            number, synced_at = rows[0][:2]
+            if (number, synced_at) != self._fresh_of:
+                self._take_generation(number, synced_at)
+            if rows[0][2] is None:
+                return Found((), self._fresh)
+            for row in rows:
+                if row[13] not in self._sets:
+                    return self._find_anew(connection, key)
+            return Found(
+                tuple(
+                    [
+                        Holder(person_of(row[2:8]), credential_of(key, row[2], row[8:13]), self._sets[row[13]])
+                        for row in rows
+                    ]
+                ),
+                self._fresh,
+            )
         except _UNREADABLE as fault:
             self._fail(fault)
 
+    def _find_anew(self, connection: sqlite3.Connection, key: bytes) -> Found:
+        """Find with the memberships of sets that are not remembered, all in one transaction: of one generation."""
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("BEGIN")
+            try:
+                rows = cursor.execute(_FIND, (key,)).fetchall()
+                self._take_generation(*rows[0][:2])
+                holders = []
+                for row in rows if rows[0][2] is not None else ():
+                    if row[13] not in self._sets:
+                        if len(self._sets) >= SETS:
+                            self._sets.clear()
+                        self._sets[row[13]] = _memberships(cursor.execute(_MEMBERSHIPS, (row[2],)).fetchall())
+                    holders.append(
+                        Holder(person_of(row[2:8]), credential_of(key, row[2], row[8:13]), self._sets[row[13]])
+                    )
+            finally:
+                cursor.execute("ROLLBACK")
+        return Found(tuple(holders), self._fresh)
+
     def freshness(self) -> Freshness:
-        """The generation and when the last complete sync ended, as far as that can be believed."""
+        """Return the generation and when the last complete sync ended, as far as that can be believed."""
         with self._reading() as connection:
-            row = (
-                connection
-                and connection.execute(
-                    "SELECT number, synced_at FROM generation ORDER BY number DESC LIMIT 1"
-                ).fetchone()
-            )
-            return self._freshness(*row) if row else _NOBODY
+            row = connection and connection.execute(_NEWEST).fetchone()
+            if not row:
+                return _NOBODY
+            self._take_generation(*row)
+            return self._fresh
 
     def changed(self) -> bool:
         """Whether another process has committed, or the file appeared or was replaced, since the last call.
 
-        Cheap enough to ask every second. The first call answers whether there is a file.
+        Cheap enough to ask every second. The first call answers whether there is a file. The next ``find`` looks
+        at the age again.
         """
+        self._fresh_of = None
         self._close_if_replaced()
         with self._reading() as connection:
             version = connection.execute("PRAGMA data_version").fetchone()[0] if connection else 0
         seen = (self._opened, version) if connection else None
         changed = seen != self._seen
         self._seen = seen
+        if changed:
+            self._sets.clear()
         return changed
 
     # -------------------------------------------------------------- for the technician
@@ -256,6 +302,8 @@ class Lookup:
         self._file = (status.st_dev, status.st_ino)
         self._opened += 1
         self._cache_id = ""
+        self._fresh_of = None
+        self._sets.clear()
         return connection
 
     def _close_if_replaced(self) -> None:
@@ -269,13 +317,16 @@ class Lookup:
         if (status.st_dev, status.st_ino) != self._file:
             self.close()
 
-    def _freshness(self, number: int, synced_at: int) -> Freshness:
+    def _take_generation(self, number: int, synced_at: int) -> None:
+        """Find out how old this generation is; what the groups of another one were called is forgotten."""
         state = self._read_state_file()
         if not self._cache_id and self._connection is not None:
             row = self._connection.execute("SELECT body FROM state WHERE name = 'cache_id'").fetchone()
             self._cache_id = bytes(row[0]).decode() if row else ""
+        if number != self._fresh.generation:
+            self._sets.clear()
         synced = last_complete(codec.instant(synced_at), self._cache_id, number, state, self._clock())
-        return Freshness(number, synced)
+        self._fresh, self._fresh_of = Freshness(number, synced), (number, synced_at)
 
     def _read_state_file(self) -> SyncState:
         try:
@@ -283,24 +334,10 @@ class Lookup:
             mark = (status.st_ino, status.st_mtime_ns)
         except OSError:
             mark = None
-        if mark != self._sidecar_mark:
+        if mark != self._state_mark:
             self._sync_state = read_sync_state(self.path) if mark else SyncState()
-            self._sidecar_mark = mark
+            self._state_mark = mark
         return self._sync_state
-
-
-def _holders(key: bytes, rows: list[Any]) -> tuple[Holder, ...]:
-    by_person: dict[str, list[Any]] = {}
-    for row in rows:
-        by_person.setdefault(row[2], []).append(row)
-    return tuple(
-        Holder(
-            person_of(own[0][2:8]),
-            credential_of(key, id_, own[0][8:13]),
-            _memberships([row[13:] for row in own]),
-        )
-        for id_, own in by_person.items()
-    )
 
 
 def _memberships(rows: list[Any]) -> tuple[Membership, ...]:

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache.changes import Binding, Delta, GroupHead, Plan, Rebinding
+from cache.directory import lookup as module
 from cache.directory.lookup import Lookup
 from cache.directory.store import Store
 from cache.directory.sync_state import TOLERANCE, SyncState, sync_state_path, write_sync_state
@@ -137,7 +138,43 @@ def test_a_groups_id_is_no_word_for_it(store: Store, lookup: Lookup) -> None:
     assert references(lookup, b"alone")["Vault"] == {"id:Vault", "Guests"}
 
 
+def test_what_groups_are_called_is_that_of_the_generation_found(
+    store: Store, lookup: Lookup, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.apply(Plan(SMALL), NOW)
+    staff = lookup.find(b"alone").holders[0].memberships
+    assert lookup.find(b"alone").holders[0].memberships is staff, "remembered: one tuple for one set"
+    store.apply(Plan(Delta(members={"g2": frozenset("b")})), NOW)
+    assert references(lookup, b"alone").keys() == {"g1", "g2"}
+    store.apply(Plan(Delta(groups_removed=frozenset({"g1", "g2"}))), NOW)
+    assert references(lookup, b"alone") == {}
+    monkeypatch.setattr(module, "SETS", 1)
+    store.apply(Plan(replace(SMALL, people=(), credentials=())), NOW)
+    for _ in range(3):
+        assert [len(one.memberships) for one in lookup.find(b"both").holders] == [2, 1]
+        assert references(lookup, b"alone").keys() == {"g1"}
+    assert len(lookup._sets) == 1
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("UPDATE access_group SET name = 'Changed by hand' WHERE id = 'g1'")
+    assert lookup.changed()
+    assert "Changed by hand" in references(lookup, b"alone")["g1"]
+
+
 # ------------------------------------------------------------------ freshness
+
+
+def test_a_sync_that_changed_nothing_is_seen_by_the_next_look_and_not_by_a_badge(
+    store: Store, lookup: Lookup
+) -> None:
+    """A badge asks the file system for nothing but the database."""
+    store.apply(Plan(SMALL), NOW - SECOND)
+    assert lookup.find(b"one").freshness == Freshness(1, NOW - SECOND)
+    store.completed(NOW, "complete")
+    assert lookup.find(b"one").freshness == Freshness(1, NOW - SECOND)
+    lookup.changed()
+    assert lookup.find(b"one").freshness == Freshness(1, NOW)
+    store.apply(Plan(Delta(people_removed=frozenset("b"))), NOW + SECOND)
+    assert lookup.find(b"one").freshness == Freshness(2, NOW + SECOND)
 
 
 def test_the_sidecar_counts_only_for_its_own_cache_and_generation(
