@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import partial
 
-from cache.model import AccessLevel, ClockPolicy, Membership, Mode, Reason
+from cache.model import AccessLevel, ClockPolicy, Membership, Mode, ModeCause, Reason
 from daemon.decision.anti_passback import EntryVerdict, passage
 from daemon.decision.door_rules import AntiPassback, Area
 from daemon.decision.evaluation import Evaluation, Words
@@ -25,13 +25,17 @@ def mode_rule(evaluation: Evaluation) -> Reason | None:
         text = f"the door is blocked for everybody (by {cause})"
         return evaluation.refused("mode", Reason.DOOR_BLOCKED, text)
     if mode is Mode.LOCKDOWN:
-        if evaluation.references.isdisjoint(evaluation.rules.lockdown_exempt):
+        if evaluation.paths.references.isdisjoint(evaluation.rules.lockdown_exempt):
             text = "lockdown; no access group of the person is exempt"
             return evaluation.refused("mode", Reason.LOCKDOWN, text)
         evaluation.passed("mode", "lockdown; an access group of the person is exempt")
         return None
-    evaluation.passed("mode", f"the door is {mode} (by {cause})")
+    evaluation.passed("mode", partial(_mode, mode, cause))
     return None
+
+
+def _mode(mode: Mode, cause: ModeCause) -> str:
+    return f"the door is {mode} (by {cause})"
 
 
 # ------------------------------------------------------------------ access
@@ -43,12 +47,10 @@ _NEARNESS = (Reason.NO_ACCESS_HERE, Reason.OUTSIDE_SCHEDULE, Reason.CLOCK_UNTRUS
 def access_rule(evaluation: Evaluation) -> Reason | None:
     """One of the access levels for this door grants; if none does, the nearest to a grant is the answer."""
     assert evaluation.holder is not None
-    memberships = evaluation.holder.memberships
     wall = evaluation.now.utc.astimezone(evaluation.rules.zone)
     nearest: tuple[int, AccessLevel, str] | None = None
     misses = 0
-    for level, week in evaluation.rules.levels_of(evaluation.references):
-        group = next(one.group_name for one in memberships if not one.references.isdisjoint(level.groups))
+    for level, week, group in evaluation.paths.levels:
         reason, when = _judge(level, week, evaluation, wall)
         words = partial(_through, level, when, group)
         if reason is None:
@@ -60,7 +62,7 @@ def access_rule(evaluation: Evaluation) -> Reason | None:
         if nearest is None or _NEARNESS.index(reason) > nearest[0]:
             nearest = (_NEARNESS.index(reason), level, group)
     if nearest is None:
-        unnamed = partial(_no_level, evaluation.rules.door, memberships)
+        unnamed = partial(_no_level, evaluation.rules.door, evaluation.holder.memberships)
         return evaluation.refused("access", Reason.NO_ACCESS_HERE, unnamed)
     rank, level, evaluation.group = nearest
     evaluation.level = level.name

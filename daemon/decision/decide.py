@@ -62,11 +62,11 @@ def decide(request: AccessRequest, found: Found, rules: DoorRules, state: Access
         evaluation.group,
         evaluation.level,
         found.freshness,
-        extended=outcome is Outcome.GRANT and person is not None and person.extended_time,
-        duress=evaluation.duress,
-        apb_violation=evaluation.apb_violation,
-        references=evaluation.references,
-        second=evaluation.second,
+        outcome is Outcome.GRANT and person is not None and person.extended_time,
+        evaluation.duress,
+        evaluation.apb_violation,
+        evaluation.paths.references,
+        evaluation.second,
     )
 
 

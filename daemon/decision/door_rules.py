@@ -6,14 +6,25 @@ midnight of the wall-clock day.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from cache.model import AccessLevel, ClockPolicy, Interval, Mode, Schedule, SpecialDays, StalenessPolicy
+from cache.model import (
+    AccessLevel,
+    ClockPolicy,
+    Interval,
+    Membership,
+    Mode,
+    Schedule,
+    SpecialDays,
+    StalenessPolicy,
+)
 from daemon.decision.notation import describe_schedule
+
+REMEMBERED = 256
+"""Sets of access groups whose paths are remembered for a door."""
 
 HOLD = StalenessPolicy()
 """The policy that lets a cache of any age be used."""
@@ -123,10 +134,22 @@ class TwoPersonRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Paths:
+    """What one set of access groups means at a door: every word for the groups, and the levels that name any.
+
+    Each level has its schedule in words and the name of the first group by which it is reached.
+    """
+
+    memberships: tuple[Membership, ...]
+    references: frozenset[str]
+    levels: tuple[tuple[AccessLevel, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DoorRules:
     """What the site file says of one door; made once per configuration.
 
-    ``levels`` are those that name this door; ``weeks`` are the same with their schedules in words.
+    ``levels`` are those that name this door.
     ``staleness`` is the door's own policy, else the site's.
     ``default_mode`` says which factors the exempt need in lockdown. ``to_area`` and ``from_area`` are the areas
     with rules; outside has none.
@@ -142,20 +165,32 @@ class DoorRules:
     clock: ClockPolicy = ClockPolicy.DENY_TIME_BOUND
     to_area: Area | None = None
     from_area: Area | None = None
-    weeks: tuple[tuple[AccessLevel, str], ...] = field(init=False, repr=False, compare=False)
-    _named_by: Mapping[str, tuple[int, ...]] = field(init=False, repr=False, compare=False)
+    _weeks: tuple[tuple[AccessLevel, str], ...] = field(init=False, repr=False, compare=False)
+    _paths: dict[int, Paths] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Say every schedule in words and find levels by group, once and not in every decision."""
+        """Say every schedule in words once, not in every decision."""
         words = tuple((level, describe_schedule(level.schedule)) for level in self.levels)
-        named_by: dict[str, tuple[int, ...]] = {}
-        for number, level in enumerate(self.levels):
-            for reference in level.groups:
-                named_by[reference] = (*named_by.get(reference, ()), number)
-        object.__setattr__(self, "weeks", words)
-        object.__setattr__(self, "_named_by", named_by)
+        object.__setattr__(self, "_weeks", words)
 
-    def levels_of(self, references: frozenset[str]) -> list[tuple[AccessLevel, str]]:
-        """Return the levels that name any of these groups, in their order, with their schedules in words."""
-        numbers = {number for one in references for number in self._named_by.get(one, ())}
-        return [self.weeks[number] for number in sorted(numbers)]
+    def paths(self, memberships: tuple[Membership, ...]) -> Paths:
+        """Return what these groups mean here, levels in their order.
+
+        Found once for each tuple and remembered: the lookup answers with one and the same for everybody in the
+        same groups, and of those there are few.
+        """
+        known = self._paths.get(id(memberships))
+        if known is None or known.memberships is not memberships:
+            if len(self._paths) >= REMEMBERED:
+                self._paths.clear()
+            known = self._paths[id(memberships)] = self._find_paths(memberships)
+        return known
+
+    def _find_paths(self, memberships: tuple[Membership, ...]) -> Paths:
+        levels = []
+        for level, week in self._weeks:
+            group = next((one for one in memberships if not one.references.isdisjoint(level.groups)), None)
+            if group is not None:
+                levels.append((level, week, group.group_name))
+        references: frozenset[str] = frozenset().union(*[one.references for one in memberships])
+        return Paths(memberships, references, tuple(levels))

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from typing import overload
 
 from cache.model import ClockPolicy, ClockQuality, Found, Holder, Moment, Reason, RuleResult
-from daemon.decision.door_rules import DoorRules
+from daemon.decision.door_rules import DoorRules, Paths
 from daemon.decision.request import AccessRequest, AccessState
 
 Words = str | Callable[[], str]
 """A text, or what makes it of frozen values whenever it is called."""
+
+NO_PATHS = Paths((), frozenset(), ())
 
 
 class Trace(Sequence[RuleResult]):
@@ -79,7 +81,7 @@ class Evaluation:
     now: Moment
     steps: list[tuple[str, bool, Words]] = field(default_factory=list)
     holder: Holder | None = None
-    references: frozenset[str] = frozenset()
+    paths: Paths = NO_PATHS
     group: str | None = None
     level: str | None = None
     duress: bool = False
@@ -103,4 +105,4 @@ class Evaluation:
     def may_pair(self) -> bool:
         """Return whether the person may be one of the two that the door needs."""
         rule = self.rules.two_person
-        return rule is not None and (not rule.groups or not self.references.isdisjoint(rule.groups))
+        return rule is not None and (not rule.groups or not self.paths.references.isdisjoint(rule.groups))

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from cache.model import ClockPolicy, Credential, CredentialState, Holder, Mode, Reason
+from cache.model import ClockPolicy, Credential, CredentialState, Holder, Mode, Person, Reason
 from daemon.decision.evaluation import Evaluation
 from daemon.decision.notation import describe_duration, describe_instant
 from daemon.decision.request import PinEntry, PinResult
@@ -34,7 +34,7 @@ def credential_rule(evaluation: Evaluation) -> Reason | None:
         # Of several who may not use it, the active person is the one worth naming.
         holder = (possible or sorted(people, key=lambda one: not one.person.active))[0]
     evaluation.holder = holder
-    evaluation.references = frozenset().union(*[membership.references for membership in holder.memberships])
+    evaluation.paths = evaluation.rules.paths(holder.memberships)
     evaluation.passed("credential", partial(_whose, holder))
     return None
 
@@ -136,8 +136,12 @@ def person_rule(evaluation: Evaluation) -> Reason | None:
     if not person.active:
         text = f"person {person.id} is not active in the directory"
         return evaluation.refused("person", Reason.PERSON_INACTIVE, text)
-    evaluation.passed("person", f"person {person.id} is active")
+    evaluation.passed("person", partial(_active, person))
     return None
+
+
+def _active(person: Person) -> str:
+    return f"person {person.id} is active"
 
 
 # ------------------------------------------------------------------ pin

@@ -176,8 +176,9 @@ def level_time_on(level: AccessLevel, now: datetime, wall: datetime) -> LevelTim
     day = wall.date()
     owner = next(_owners(level.schedule, level.special_days, day, wall.hour * 60 + wall.minute), None)
     special = (owner or day) in level.special_days
-    cause = ModeCause.SPECIAL_DAY if special else ModeCause.SCHEDULE
-    return LevelTime(owner is not None, cause, day=owner or day)
+    return LevelTime(
+        owner is not None, ModeCause.SPECIAL_DAY if special else ModeCause.SCHEDULE, None, owner or day
+    )
 
 
 def level_open(level: AccessLevel, zone: ZoneInfo, now: datetime) -> bool:

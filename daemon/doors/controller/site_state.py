@@ -103,7 +103,7 @@ class SiteState:
         pin_locked_until: datetime | None = None,
     ) -> AccessState:
         """Return the state of the door and of the site around it; the rest is what the reader's session knows."""
-        area = door.area_behind(door.setup.exit if exiting else door.setup.entry)
+        area = door.setup.rules.from_area if exiting else door.setup.rules.to_area
         coming = self._coming(area) if area is not None and area.occupancy else NOBODY
         return AccessState(
             door.state.mode,

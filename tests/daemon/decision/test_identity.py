@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -53,6 +53,11 @@ def test_an_unknown_card() -> None:
             {"valid_from": NOW.utc + timedelta(seconds=1)},
             Reason.CREDENTIAL_NOT_YET_VALID,
             "card is valid from 2026-03-02 10:00 (Europe/Berlin)",
+        ),
+        (
+            {"valid_from": datetime(9999, 12, 31, 23, tzinfo=UTC)},
+            Reason.CREDENTIAL_NOT_YET_VALID,
+            "card is valid from 9999-12-31 23:00 UTC (Europe/Berlin)",
         ),
         (
             {"valid_until": NOW.utc},

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from cache.model import ALWAYS, NEVER, Interval, Schedule
-from daemon.decision.notation import describe_duration, describe_intervals, describe_schedule
+from daemon.decision.notation import describe_duration, describe_instant, describe_intervals, describe_schedule
 
 DAY = (Interval(480, 1080),)
 OFFICE = Schedule("office", (*(DAY,) * 5, (Interval(540, 780),), ()))
@@ -46,3 +49,17 @@ def test_a_closed_day_in_words() -> None:
 )
 def test_a_duration_in_words(seconds: float, words: str) -> None:
     assert describe_duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        (None, "any time"),
+        (datetime(2026, 3, 2, 9, tzinfo=UTC), "2026-03-02 10:00"),
+        (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), "9999-12-31 23:59 UTC"),
+    ],
+)
+def test_an_instant_in_words_also_where_the_zone_leads_beyond_the_calendar(
+    at: datetime | None, words: str
+) -> None:
+    assert describe_instant(at, ZoneInfo("Europe/Berlin")) == words
