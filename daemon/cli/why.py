@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,9 @@ from daemon.cli.target import Target
 from daemon.control.client import ask_one, is_running
 
 _AT = "An instant such as 2026-11-24T20:00:00+01:00"
+CARD_LENGTH = 1000
+"""Characters that are read of a card from standard input, more than any has."""
+
 _PERSON = "A person: SCIM id, userName, or a part of the name that only one has."
 _GROUP = "An access group, by name or id"
 
@@ -20,7 +24,7 @@ _GROUP = "An access group, by name or id"
 @click.command(short_help="What would be decided at a reader, and by which rule.")
 @click.option("--reader", help="The reader at which the card is presented.")
 @click.option("--door", help="A door instead: its entry reader.")
-@click.option("--card", help="FORMAT:facility:number, bits:0110… or RAW26:1A2B3C.")
+@click.option("--card", help="FORMAT:facility:number, bits:0110…, RAW26:1A2B3C, or `-`: from standard input.")
 @click.option("--person", help=_PERSON)
 @click.option("--group", help=f"{_GROUP}: one line for each member.")
 @click.option("--at", help=f"{_AT}, past or future; else now.")
@@ -29,6 +33,8 @@ _GROUP = "An access group, by name or id"
 def why(target: Target, /, as_json: bool, **arguments: str | None) -> None:
     """What would be decided at a reader, and by which rule; for a card, a person or a group.
 
+    By card is for operators, on record, one a second. `--card -` keeps the number off the command line.
+
     Exit code 1: it would be denied; of a group, to one of them.
     """
     given = [name for name in ("card", "person", "group") if arguments[name] is not None]
@@ -36,12 +42,21 @@ def why(target: Target, /, as_json: bool, **arguments: str | None) -> None:
         raise click.UsageError("say whose: exactly one of --card, --person and --group")
     if (arguments["reader"] is None) == (arguments["door"] is None):
         raise click.UsageError("say where: exactly one of --reader and --door")
+    if arguments["card"] == "-":
+        arguments["card"] = _card_from_input()
     if arguments["group"] is not None:
         denied = _show(items(target, "why group", arguments), as_json, ("outcome", "deny"))
     else:
         denied = _why(target, arguments, as_json)
     if denied:
         raise SystemExit(1)
+
+
+def _card_from_input() -> str:
+    """A card from standard input: what stands on a command line, everybody on the machine can read."""
+    if sys.stdin.isatty():
+        return str(click.prompt("Card", hide_input=True))
+    return sys.stdin.readline(CARD_LENGTH).strip()
 
 
 def _why(target: Target, arguments: dict[str, str | None], as_json: bool) -> int:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from cache.journal.filter import EVERYTHING, EventFilter
 from cache.model import EventName
 from daemon.errors import RequestError
+
+T = TypeVar("T")
 
 FIRST_YEAR, LAST_YEAR = 1970, 2199
 """Instants outside are slips of the finger, and calendars end somewhere."""
@@ -41,6 +44,16 @@ def text_of(arguments: Mapping[str, object], name: str) -> str | None:
     """An argument as text; ``None`` where it is not given."""
     value = arguments.get(name)
     return None if value is None else str(value)
+
+
+def whole_number(arguments: Mapping[str, object], name: str, default: T) -> int | T:
+    """An argument that is a whole number of 0 or more; ``default`` where it is not given."""
+    value = arguments.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise RequestError(f"{name} is a whole number, 0 or more")
+    return value
 
 
 def parse_instant(text: object) -> datetime | None:

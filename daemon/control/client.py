@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +28,22 @@ def ask(path: Path, command: str, timeout: float | None = CONNECT_TIMEOUT, **arg
     ``timeout`` is the longest silence in seconds; ``None`` waits for ever (``events --follow``).
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(CONNECT_TIMEOUT)
         try:
-            connection.connect(str(path))
+            _connect(connection, path)
             connection.settimeout(timeout)
-            connection.sendall(protocol.encode_request(Request(command, arguments)))
+            with suppress(
+                BrokenPipeError, ConnectionResetError
+            ):  # refused before it was read: the answer says why
+                connection.sendall(protocol.encode_request(Request(command, arguments)))
             with connection.makefile("rb") as stream:
                 for line in stream:
                     more, item = protocol.decode_answer(line)
                     if not more:
                         return
                     yield item
-        except TimeoutError:
+        except TimeoutError as error:
+            if error.errno is not None:
+                raise _unreachable(path, error) from None
             raise ControlError(f"no answer at {path} within {timeout:g} s; is the daemon stuck?") from None
         except OSError as error:
             raise _unreachable(path, error) from None
@@ -55,14 +61,23 @@ def ask_one(path: Path, command: str, timeout: float | None = CONNECT_TIMEOUT, *
 def is_running(path: Path) -> bool:
     """Whether a daemon listens at ``path``; ``ControlError`` where that cannot be told."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(CONNECT_TIMEOUT)
         try:
-            connection.connect(str(path))
+            _connect(connection, path)
         except OSError as error:
             if error.errno in _NOBODY:
                 return False
             raise _unreachable(path, error) from None
     return True
+
+
+def _connect(connection: socket.socket, path: Path) -> None:
+    """Connect, and wait in the queue while others crowd in: a socket with a timeout would fail at once."""
+    limit = struct.pack("ll", int(CONNECT_TIMEOUT), 0)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    try:
+        connection.connect(str(path))
+    except BlockingIOError:
+        raise TimeoutError(errno.ETIMEDOUT, "too many others connect") from None
 
 
 def _unreachable(path: Path, error: OSError) -> ControlError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,8 +15,10 @@ from typing import Any, TypeVar
 from cache.directory.lookup import Lookup
 from cache.journal.filter import EventFilter
 from cache.journal.reader import JournalReader
-from cache.model import Moment, Record
-from daemon.control.arguments import event_filter
+from cache.model import Event, EventName, Moment, Record
+from daemon.control.arguments import event_filter, whole_number
+from daemon.control.conversation import Call, Command, answers
+from daemon.control.limits import Pace
 from daemon.control.permissions import Role
 from daemon.control.questions.explain import Explainer
 from daemon.control.questions.question import AccessQuery
@@ -31,17 +34,26 @@ from daemon.control.reports import (
     event_report,
     sync_report,
 )
-from daemon.control.server import Call, Command, answers
 from daemon.doors.controller.door import DoorController
+from daemon.doors.controller.effects import Effects
 from daemon.doors.controller.orders import DoorAction, OperatorOrder
 from daemon.doors.loop import Doors
-from daemon.errors import RequestError
+from daemon.errors import NotPermittedError, RequestError
 from drivers.settings import parse_duration
 
 T = TypeVar("T")
 
 BATCH = 500
 """Events read at once, so that a long answer holds neither the file nor the memory."""
+
+NEWEST = 50
+"""Events that are shown when no number is said."""
+
+CARD_EVERY = 1.0
+"""Seconds between two questions by card number of one user."""
+
+CARDS_WAIT = 5.0
+"""Seconds that such a question waits for its turn at most; then it is refused."""
 
 DURABLE = 2.0
 """Seconds for which an order's answer waits until the journal holds it; a disk that refuses delays only that."""
@@ -56,6 +68,7 @@ class DoorsCommands:
         self._journal = JournalReader(doors.paths.journal)
         self._lookup = Lookup(doors.paths.cache)
         self._explainer = Explainer(self._lookup, self._journal)
+        self._cards = Pace(CARD_EVERY)
 
     def commands(self) -> Mapping[str, Command]:
         """Every command with who may give it."""
@@ -95,7 +108,8 @@ class DoorsCommands:
             journal=JournalReport(last.sequence if last is not None else 0, doors.writer.alarmed),
             doors=tuple(door_report(door) for door in doors.controller.doors.values()),
             devices=tuple(device_report(bus, status) for bus, status in doors.hardware.status()),
-            slowest_turn=round(doors.slowest, 6),
+            slowest_turn=round(doors.lag.worst, 6),
+            lag=round(doors.lag.recent(now.monotonic), 6),
         )
 
     # -------------------------------------------------------------- events
@@ -125,10 +139,11 @@ class DoorsCommands:
 
     def _start(self, arguments: Mapping[str, Any], wanted: EventFilter) -> tuple[int, list[Record]]:
         """After which record to go on, and the records to show before."""
-        if arguments.get("after") is not None:
-            return int(arguments["after"]), []
+        after = whole_number(arguments, "after", None)
+        if after is not None:
+            return after, []
         last = self._journal.last()
-        count = min(int(arguments.get("count", 50)), BATCH)
+        count = min(whole_number(arguments, "count", NEWEST), BATCH)
         records = self._journal.latest(count, wanted) if count > 0 else []
         newest = records[-1].sequence if records else 0
         return max(newest, last.sequence if last is not None else 0), records
@@ -137,8 +152,38 @@ class DoorsCommands:
 
     async def _why(self, call: Call) -> DecisionReport:
         """What would be decided for a card or a person at a reader, at an instant."""
+        if call.request.arguments.get("card") is not None:
+            return await self._why_card(call)
         question = self._question(call)
         return await self._read(functools.partial(question.decision, self._explainer))
+
+    async def _why_card(self, call: Call) -> DecisionReport:
+        """Say whose a card is: an operator's act, on record, one a second for each user.
+
+        Otherwise whoever may look could try all numbers of a facility in minutes, and write them on blank cards.
+        """
+        peer = call.peer
+        if peer.role < Role.OPERATOR:
+            raise NotPermittedError(f"the user {peer.user} may not ask by card, operators may; ask with --person")
+        if self._cards.wait(peer.uid, time.monotonic()) > CARDS_WAIT:
+            raise RequestError("one card a second for each user, and too many wait already; ask one by one")
+        await asyncio.sleep(self._cards.turn(peer.uid, time.monotonic()))
+        outcome, report = "refused", None
+        try:
+            question = self._question(call)
+            report = await self._read(functools.partial(question.decision, self._explainer))
+            outcome = report.outcome
+        finally:
+            words = (("name", peer.user), ("action", "why.card"), ("outcome", outcome))
+            event = Event(
+                EventName.OPERATOR,
+                reader=report.reader if report is not None else None,
+                person=report.person if report is not None else None,
+                detail=words,
+            )
+            self._doors.act(Effects(events=(event,)), self._doors.now())
+        await self._durable()
+        return report
 
     def _why_group(self, call: Call) -> AsyncGenerator[object, None]:
         """The same for every member of an access group, a chunk of people an item."""

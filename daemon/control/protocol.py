@@ -16,8 +16,11 @@ from typing import Any
 from cache.errors import LatchdError
 from daemon.errors import ControlError
 
-MAX_LINE = 1024 * 1024
-"""Bytes of one line; a request is far smaller, one item of an answer (a trace) at most a few kB."""
+MAX_REQUEST = 4096
+"""Bytes of a request with its newline, whoever sends it."""
+
+LARGEST = 2**63 - 1
+"""Numbers beyond are refused: no database takes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,18 @@ def encode_request(request: Request) -> bytes:
 
 def decode_request(line: bytes) -> Request:
     """The request of a line; ``ControlError`` if it is none."""
+    if len(line) > MAX_REQUEST:
+        raise ControlError(f"the request is longer than {MAX_REQUEST} bytes")
     try:
-        raw = json.loads(line)
+        raw = json.loads(line, parse_constant=_refuse)
+        json.dumps(raw, ensure_ascii=False).encode()
+        small = _small(raw)
+    except UnicodeEncodeError:
+        raise ControlError("the request holds text that is not Unicode (half of a surrogate pair)") from None
     except (ValueError, RecursionError):
         raise ControlError("the request is not a line of JSON") from None
+    if not small:
+        raise ControlError("the request holds a number that is too large")
     arguments = raw.get("arguments", {}) if isinstance(raw, dict) else None
     if not isinstance(raw, dict) or not isinstance(raw.get("command"), str) or not isinstance(arguments, dict):
         raise ControlError('the request is not of the form {"command": NAME, "arguments": {…}}')
@@ -90,4 +101,21 @@ def plain(value: object) -> Any:
 
 
 def _line(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    """Text that UTF-8 cannot carry (half of a surrogate pair) goes as JSON's escapes."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+
+
+def _refuse(word: str) -> float:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _small(value: object) -> bool:
+    """Whether every number in it is one that a database takes."""
+    if isinstance(value, dict):
+        return all(_small(inner) for inner in value.values())
+    if isinstance(value, list):
+        return all(_small(inner) for inner in value)
+    return not isinstance(value, int | float) or abs(value) <= LARGEST

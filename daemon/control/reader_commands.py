@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from cache.model import DetailValue, Event, EventName
 from daemon.control.arguments import text_of
+from daemon.control.conversation import Call, Command, answers
 from daemon.control.permissions import Role
-from daemon.control.server import Call, Command, answers
 from daemon.doors.controller.effects import Effects
 from daemon.doors.loop import Doors
 from daemon.doors.reader_keys import fingerprint

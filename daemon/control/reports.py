@@ -85,7 +85,7 @@ class JournalReport:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """``latchctl status``."""
+    """``latchctl status``. ``slowest_turn``: the longest stall of the doors' loop; ``lag``: that of late."""
 
     site: str
     version: str
@@ -97,6 +97,7 @@ class StatusReport:
     doors: tuple[DoorReport, ...] = ()
     devices: tuple[DeviceReport, ...] = ()
     slowest_turn: float | None = None
+    lag: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""The control socket of a process: a Unix stream socket, one request a connection, answered in JSON lines."""
+"""The control socket of a process: a Unix stream socket, one request a connection, answered in JSON lines.
+
+Every local user may connect, so what a connection costs before its right is known is little: the kernel says whose
+it is, and who has no right is let go with a sentence, before anything is read and before a slot is taken.
+"""
 
 from __future__ import annotations
 
@@ -6,59 +10,40 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+import socket
+import stat
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 
 from cache.errors import LatchdError
 from daemon.control import protocol
-from daemon.control.permissions import Peer, Permissions, Role
-from daemon.control.protocol import Request
-from daemon.errors import ControlError, NotPermittedError
+from daemon.control.conversation import ANSWER_TIMEOUT, Command, Conversations, not_permitted
+from daemon.control.limits import Slots
+from daemon.control.peers import Peers
+from daemon.control.permissions import Peer, Permissions, Role, credentials
+from daemon.errors import ControlError
 
 log = logging.getLogger(__name__)
 
-MAX_CONNECTIONS = 32
-"""At once; ``events --follow`` keeps one each. More are refused, so that a loop in a script harms nobody."""
+BACKLOG = 128
+"""Connections that wait to be accepted; more wait in ``connect``."""
 
-REQUEST_TIMEOUT = 5.0
-"""Seconds in which a connected client must have sent its request."""
+AT_ONCE, REST = 8, 0.004
+"""Connections accepted in one turn of the loop, and the seconds until the next ones when there are more: 2,000 a
+second, which costs a flooded process a tenth of its time and an operator behind a full backlog 64 ms."""
+
+UNKNOWN = 32
+"""Connections that wait at once for the user database to say whose they are."""
+
+PARTING, PARTINGS = 1.0, 32
+"""Seconds for which a refused connection stays open, so that a client that is still sending reads why; and how
+many do so at once. What is beyond is closed at once: it can still be read then, by who does not send before."""
 
 STOP_TIMEOUT = 2.0
 """Seconds that running answers have to end when the server stops."""
 
-TURNS_TO_CLOSE = 4
-"""Turns of the loop in which a connection that was accepted just now gets its transport and closes it."""
-
-_FULL = f"{MAX_CONNECTIONS} are connected already, as many as there may be; end one (`latchctl events --follow`)"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request with who asked."""
-
-    request: Request
-    peer: Peer
-
-
-Handler = Callable[[Call], AsyncIterator[object]]
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command of the socket: who may give it, and the answers to it, item by item."""
-
-    role: Role
-    handler: Handler
-
-
-def answers(function: Callable[[Call], Awaitable[object]]) -> Handler:
-    """A handler that gives one item."""
-
-    async def handler(call: Call) -> AsyncIterator[object]:
-        yield await function(call)
-
-    return handler
+RETRY = 10.0
+"""Seconds between two attempts to listen where the socket cannot be made."""
 
 
 class ControlServer:
@@ -67,48 +52,71 @@ class ControlServer:
     def __init__(self, path: Path, permissions: Permissions, commands: Mapping[str, Command]) -> None:
         self._path = path
         self._permissions = permissions
-        self._commands = commands
-        self._server: asyncio.Server | None = None
+        self._conversations = Conversations(permissions, commands)
+        self._peers = Peers(permissions)
+        self._slots = Slots()
+        self._listening: socket.socket | None = None
+        self._retrying: asyncio.Task[None] | None = None
+        self._resting: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
-        self._stopping = False
+        self._unknown = 0
+        self._open: set[socket.socket] = set()
+        self._parting: dict[socket.socket, asyncio.TimerHandle] = {}
+
+    # -------------------------------------------------------------- listening
 
     async def start(self) -> None:
         """Listen. A socket that a killed daemon left behind is replaced; a living one is an error."""
         await self._refuse_if_alive()
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
         try:
-            self._server = await asyncio.start_unix_server(
-                self._connected, str(self._path), limit=protocol.MAX_LINE, backlog=MAX_CONNECTIONS
-            )
+            with contextlib.suppress(FileNotFoundError):
+                if not stat.S_ISSOCK(self._path.lstat().st_mode):
+                    raise ControlError(
+                        f"cannot listen at {self._path}: it is there, and not a socket; move it away"
+                    )
+                self._path.unlink()
+            self._listening = _listen(self._path)
         except OSError as error:
             raise ControlError(f"cannot listen at {self._path}: {error.strerror}") from None
-        os.chmod(self._path, 0o666)  # noqa: S103 - SO_PEERCRED decides, not the mode
+        asyncio.get_running_loop().add_reader(self._listening, self._accept)
+
+    async def start_sooner_or_later(self) -> None:
+        """Listen, now or as soon as it can be done: no door waits for the socket of its technician."""
+        try:
+            await self.start()
+        except ControlError as error:
+            log.warning("%s; tried again every %g s", error, RETRY)
+            self._retrying = asyncio.create_task(self._retry(), name="control socket")
+
+    async def _retry(self) -> None:
+        while self._listening is None:
+            await asyncio.sleep(RETRY)
+            try:
+                await self.start()
+            except ControlError as error:
+                log.debug("%s", error)
+        log.warning("listening at %s now", self._path)
 
     async def stop(self) -> None:
         """Stop listening, end running answers, and remove the socket."""
-        self._stopping = True
-        if self._server is None:
-            return
-        await self._finish_accepting(self._server)
-        self._server.close()
+        if self._retrying is not None:
+            self._retrying.cancel()
+            await asyncio.wait((self._retrying,))
+        if self._resting is not None:
+            self._resting.cancel()
+        if self._listening is not None:
+            asyncio.get_running_loop().remove_reader(self._listening)
+            self._listening.close()
+            with contextlib.suppress(OSError):
+                self._path.unlink()
         for task in self._running:
             task.cancel()
         if self._running:
             await asyncio.wait(self._running, timeout=STOP_TIMEOUT)
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
-
-    async def _finish_accepting(self, server: asyncio.Server) -> None:
-        """Accept nothing new and let what was accepted just now get its transport and close it.
-
-        ``Server.close`` alone makes asyncio (3.11) drop such a connection with its descriptor open.
-        """
-        loop = asyncio.get_running_loop()
-        for listening in server.sockets:
-            loop.remove_reader(listening.fileno())
-        for _ in range(TURNS_TO_CLOSE):
-            await asyncio.sleep(0)
+        for connection in tuple(self._open):
+            self._close(connection)
+        self._peers.close()
+        self._conversations.close()
 
     async def _refuse_if_alive(self) -> None:
         try:
@@ -119,85 +127,117 @@ class ControlServer:
         await writer.wait_closed()
         raise ControlError(f"another daemon listens at {self._path}; stop it first (systemctl status 'latchd-*')")
 
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Not a coroutine: a connection that comes while the server stops must not start a task any more."""
-        full = len(self._running) >= MAX_CONNECTIONS
-        if full and not self._stopping:
-            writer.write(protocol.encode_end(ControlError(_FULL)))
-        if full or self._stopping:
-            writer.close()
+    # -------------------------------------------------------------- who is let in
+
+    def _accept(self) -> None:
+        """Take what has connected, a few at a time: the loop has doors to serve."""
+        assert self._listening is not None
+        for _ in range(AT_ONCE):
+            try:
+                connection, _address = self._listening.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                log.debug("a connection cannot be accepted: %s", error)
+                break
+            connection.setblocking(False)
+            self._open.add(connection)
+            self._admit(connection)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._listening)
+        self._resting = loop.call_later(REST, self._accept_again)
+
+    def _accept_again(self) -> None:
+        assert self._listening is not None
+        asyncio.get_running_loop().add_reader(self._listening, self._accept)
+
+    def _admit(self, connection: socket.socket) -> None:
+        """Let go who has no right, as soon as that is known; serve the others if there is a slot."""
+        uid, gid = credentials(connection)
+        peer = self._peers.fresh(uid, gid)
+        if peer is not None:
+            self._admit_peer(connection, peer)
+        elif self._unknown >= UNKNOWN and self._peers.trusted(uid, gid) is None:
+            self._refuse(connection, ControlError("too many unknown users connect at once; try again"))
+        else:
+            self._run(self._find_out(connection, uid, gid))
+
+    async def _find_out(self, connection: socket.socket, uid: int, gid: int) -> None:
+        self._unknown += 1
+        try:
+            peer = await self._peers.find(uid, gid)
+        except ControlError as error:
+            self._refuse(connection, error)
+        else:
+            self._admit_peer(connection, peer)
+        finally:
+            self._unknown -= 1
+
+    def _admit_peer(self, connection: socket.socket, peer: Peer) -> None:
+        if peer.role is Role.NONE:
+            self._refuse(connection, not_permitted(self._permissions, peer, "use this socket", Role.VIEWER))
             return
-        task = asyncio.create_task(self._serve_and_close(reader, writer))
+        slot = (peer.uid, peer.role is Role.OPERATOR)
+        full = self._slots.take(*slot)
+        if full is not None:
+            self._refuse(connection, ControlError(full))
+        else:
+            task = self._run(self._serve(connection, peer))
+            task.add_done_callback(lambda _: self._slots.release(*slot))
+
+    def _run(self, serving: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(serving)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        return task
 
-    async def _serve_and_close(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _refuse(self, connection: socket.socket, why: LatchdError) -> None:
+        """Say why and hang up, so that the sentence arrives: a close with a request unread would overtake it."""
+        with contextlib.suppress(OSError):
+            connection.send(protocol.encode_end(why))
+            connection.shutdown(socket.SHUT_WR)
+        if len(self._parting) >= PARTINGS:
+            self._close(connection)
+        else:
+            later = asyncio.get_running_loop().call_later(PARTING, self._close, connection)
+            self._parting[connection] = later
+
+    def _close(self, connection: socket.socket) -> None:
+        self._open.discard(connection)
+        later = self._parting.pop(connection, None)
+        if later is not None:
+            later.cancel()
+        connection.close()
+
+    # -------------------------------------------------------------- one request
+
+    async def _serve(self, connection: socket.socket, peer: Peer) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=protocol.MAX_REQUEST)
+        machine = asyncio.StreamReaderProtocol(reader)
         try:
-            await self._serve(reader, writer)
-        except (ConnectionError, asyncio.CancelledError):
-            log.debug("a control connection ended early")
-        finally:
-            writer.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer = self._permissions.peer(writer.get_extra_info("socket"))
-        try:
-            line = await asyncio.wait_for(reader.readline(), REQUEST_TIMEOUT)
-        except (TimeoutError, ValueError):
-            return
-        if not line:
-            return
-        try:
-            async with contextlib.aclosing(self._answer(line, peer)) as items:
-                await _send_until_gone(items, reader, writer)
-            writer.write(protocol.encode_end())
-        except LatchdError as error:
-            writer.write(protocol.encode_end(error))
-        except ConnectionError:
-            raise
-        except Exception:
-            log.exception("the control command failed")
-            writer.write(protocol.encode_end(LatchdError("the daemon failed in this command; see its log")))
-        await writer.drain()
-
-    async def _answer(self, line: bytes, peer: Peer) -> AsyncGenerator[object, None]:
-        request = protocol.decode_request(line)
-        command = self._commands.get(request.command)
-        if command is None:
-            raise ControlError(f'this daemon has no command "{request.command}"; is latchctl of another version?')
-        if peer.role < command.role:
-            needed = self._permissions.operators if command.role is Role.OPERATOR else self._permissions.viewers
-            raise NotPermittedError(
-                f'the user {peer.user} may not do "{request.command}"; members of {" or ".join(needed)} may'
-            )
-        async for item in command.handler(Call(request, peer)):
-            yield item
-
-
-async def _send_until_gone(
-    items: AsyncIterator[object], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    """Send each item as it comes; a client that hangs up (``events --follow`` and ^C) ends the answer."""
-    gone = asyncio.ensure_future(reader.read(1))
-    try:
-        while True:
-            following = asyncio.ensure_future(anext(items, _END))
+            transport, _ = await loop.connect_accepted_socket(lambda: machine, connection)
+            writer = asyncio.StreamWriter(transport, machine, reader, loop)
             try:
-                await asyncio.wait((gone, following), return_when=asyncio.FIRST_COMPLETED)
+                await self._conversations.converse(reader, writer, connection, peer)
+                writer.close()
+                await asyncio.wait_for(writer.wait_closed(), ANSWER_TIMEOUT)
+            except (ConnectionError, TimeoutError, asyncio.CancelledError):
+                log.debug("a control connection ended early")
             finally:
-                if not following.done():
-                    following.cancel()
-                    await asyncio.wait((following,))
-            if following.cancelled():
-                raise ConnectionResetError("the client hung up")
-            item = following.result()
-            if item is _END:
-                return
-            writer.write(protocol.encode_item(item))
-            await writer.drain()
-    finally:
-        gone.cancel()
-        await asyncio.wait((gone,))
+                transport.abort()
+                await asyncio.sleep(0)  # the transport lets go of the socket in the next turn
+        finally:
+            self._close(connection)
 
 
-_END = object()
+def _listen(path: Path) -> socket.socket:
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        listening.bind(str(path))
+        os.chmod(path, 0o666)  # noqa: S103 - SO_PEERCRED decides, not the mode
+        listening.listen(BACKLOG)
+    except BaseException:
+        listening.close()
+        raise
+    return listening

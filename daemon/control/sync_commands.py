@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from daemon.control.conversation import Call, Command, answers
 from daemon.control.permissions import Role
-from daemon.control.server import Call, Command, answers
 from daemon.errors import ControlError
 from daemon.sync.outcome import HeldBack, SyncStatus
 from daemon.sync.scheduler import SyncLoop

@@ -29,6 +29,7 @@ from daemon.doors.controller.controller import Controller
 from daemon.doors.controller.effects import Effects
 from daemon.doors.controller.rules import controller_rules
 from daemon.doors.hardware import Hardware
+from daemon.doors.lag import Lag
 from daemon.doors.reader_keys import ReaderKeys
 from daemon.doors.sync_events import SyncEventSource
 from drivers.driver import Context
@@ -39,8 +40,8 @@ log = logging.getLogger(__name__)
 TICK = 1.0
 """Seconds between two looks at the clock and at the cache: a new generation is noticed within it."""
 
-SLOW = 0.05
-"""Seconds that one turn of the loop may take before it is reported: whatever did it delays every badge."""
+PROBE = 0.1
+"""Seconds between two looks how late the loop is: no stall that is longer goes unseen."""
 
 
 class Doors:
@@ -70,7 +71,7 @@ class Doors:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._on_commit: set[Callable[[], None]] = set()
-        self.slowest = 0.0
+        self.lag = Lag()
 
     async def __aenter__(self) -> Self:
         """Take the modes, switch every lock off, and start to notice changes of the cache."""
@@ -98,6 +99,7 @@ class Doors:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.hardware.run(), name="hardware")
             group.create_task(self._tick(), name="tick")
+            group.create_task(self._probe(), name="lag")
             group.create_task(notify.keep_alive(), name="watchdog")
             notify.ready(f"{len(self.controller.doors)} doors")
 
@@ -149,10 +151,18 @@ class Doors:
         self._measure(now)
 
     def _measure(self, since: Moment) -> None:
-        took = time.monotonic() - since.monotonic
-        self.slowest = max(self.slowest, took)
-        if took > SLOW:
-            log.warning("one turn of the loop took %.0f ms", took * 1000)
+        self._late(time.monotonic() - since.monotonic)
+
+    def _late(self, seconds: float) -> None:
+        if self.lag.note(seconds, time.monotonic()):
+            log.warning("one turn of the loop took %.0f ms", seconds * 1000)
+
+    async def _probe(self) -> None:
+        """See also the stalls that no device's event is part of: a timer comes late whatever holds up the loop."""
+        while True:
+            due = time.monotonic() + PROBE
+            await asyncio.sleep(PROBE)
+            self._late(time.monotonic() - due)
 
     async def _tick(self) -> None:
         while True:

@@ -32,7 +32,7 @@ async def serve_doors(site: Site) -> None:
         permissions = Permissions(settings.operators, settings.viewers)
         server = ControlServer(Path(settings.socket), permissions, commands)
         try:
-            await server.start()
+            await server.start_sooner_or_later()
             settle_memory()
             log.info("serving %s, doors: %d; see `latchctl status`", site.name, len(site.tables.door))
             await running.run()

@@ -53,7 +53,7 @@ async def serve_sync(site: Site, service: SyncService) -> None:
     server = ControlServer(Path(settings.sync_socket), permissions, SyncCommands(syncing).commands())
     with suppress(asyncio.CancelledError):
         try:
-            await server.start()
+            await server.start_sooner_or_later()
             log.info("syncing from %s; see `latchctl sync status`", service.settings.url)
             async with asyncio.TaskGroup() as group:
                 group.create_task(syncing.serve(), name="sync")

@@ -105,3 +105,10 @@ def test_a_name_that_is_none_is_refused_with_what_there_is(site: Path, arguments
     refused = latch(site, *arguments)
     assert isinstance(refused.exception, RequestError), refused.output
     assert "no daemon answers" not in str(refused.exception), "the technician's own slip is not the daemon's"
+
+
+@pytest.mark.parametrize("piped", ["H10301:57:1\n", "H10301:57:1"])
+def test_a_card_may_come_from_standard_input(site: Path, piped: str) -> None:
+    arguments = ["--config", str(site), "why", "--reader", "lobby-in", "--card", "-", "--at", NOON]
+    result = CliRunner().invoke(latchctl, arguments, input=piped)
+    assert lines(result)[0].startswith("GRANT: granted"), result.output

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from cache.errors import CacheError
-from daemon.control import server
+from daemon.control import conversation, limits, permissions, server
 from daemon.control.client import ask, ask_one, is_running
+from daemon.control.conversation import Call, Command, answers
 from daemon.control.permissions import Permissions, Role
-from daemon.control.protocol import MAX_LINE
-from daemon.control.server import Call, Command, ControlServer, answers
+from daemon.control.protocol import MAX_REQUEST
+from daemon.control.server import ControlServer
 from daemon.errors import ControlError
 
 ended: list[str] = []
@@ -45,9 +46,18 @@ async def bug(_: Call) -> object:
     raise ZeroDivisionError
 
 
+async def silent(_: Call) -> AsyncIterator[object]:
+    try:
+        yield "x"
+        await asyncio.Event().wait()
+    finally:
+        ended.append("silent")
+
+
 COMMANDS = {
     "hello": Command(Role.VIEWER, answers(hello)),
     "forever": Command(Role.VIEWER, forever),
+    "silent": Command(Role.VIEWER, silent),
     "broken": Command(Role.VIEWER, answers(broken)),
     "bug": Command(Role.VIEWER, answers(bug)),
     "act": Command(Role.OPERATOR, answers(hello)),
@@ -159,13 +169,16 @@ def test_roles_come_from_unix_groups() -> None:
 def test_a_user_without_a_name_is_told_by_number_and_may_what_their_group_may(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ours, theirs = socket.socketpair(socket.AF_UNIX)
-    me = str(os.geteuid())
-    with ours, theirs:
-        monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])
-        monkeypatch.setattr(os, "getuid", lambda: 54321)
-        assert Permissions(("root",), ("no-such-group",)).peer(ours).user == me
-        assert Permissions(("no-such-group",), ("root",)).role(54320, 0) is Role.VIEWER
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])
+    assert Permissions(("root",), ("no-such-group",)).peer(54320, 1).user == "54320"
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    assert Permissions(("no-such-group",), ("root",)).role(54320, 0) is Role.VIEWER
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="the groups of root are known")
+def test_supplementary_groups_are_those_of_the_user_database() -> None:
+    found = set(os.getgrouplist("daemon", 1))
+    assert permissions._group_list("daemon", 1) == found
 
 
 def answer_of(path: Path, sent: bytes) -> bytes:
@@ -182,32 +195,126 @@ def answer_of(path: Path, sent: bytes) -> bytes:
 
 
 def test_who_says_nothing_or_never_ends_a_line_is_hung_up_on(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "REQUEST_TIMEOUT", 0.05)
+    monkeypatch.setattr(conversation, "REQUEST_TIMEOUT", 0.05)
     assert talk(lambda path: answer_of(path, b"")) == b""
     assert talk(lambda path: answer_of(path, b'{"command": "hello"')) == b""
-    monkeypatch.setattr(server, "REQUEST_TIMEOUT", 10.0)
-    assert talk(lambda path: answer_of(path, b"x" * (2 * MAX_LINE))) == b""
 
 
-def test_more_connections_than_there_may_be_are_refused_and_later_served(
+@pytest.mark.parametrize("size", [MAX_REQUEST + 1, 1 << 20])
+def test_a_long_request_is_refused_in_words_whoever_sends_it(talk: Talk, size: int) -> None:
+    def client(path: Path) -> str:
+        with pytest.raises(ControlError) as error:
+            ask_one(path, "hello", name="x" * size)
+        return str(error.value)
+
+    assert talk(client) == f"the request is longer than {MAX_REQUEST} bytes"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b'{"command": "\\ud800"}\n', b"not Unicode"),
+        (b'{"command": "hello", "arguments": {"name": "\\udfff"}}\n', b"not Unicode"),
+        (b'{"command": "hello", "arguments": {"name": 1e999}}\n', b"number that is too large"),
+        (b'{"command": "hello", "arguments": {"name": [99999999999999999999]}}\n', b"number that is too large"),
+        (b'{"command": "hello", "arguments": {"name": NaN}}\n', b"not a line of JSON"),
+        (b"[" * 4000 + b"\n", b"not a line of JSON"),
+        (b'{"command": "hello", "arguments": {"name": ' + b"[" * 900 + b"]" * 900 + b"}}\n", b""),
+    ],
+)
+def test_what_no_command_could_use_is_refused_in_words(talk: Talk, line: bytes, words: bytes) -> None:
+    answer = talk(lambda path: answer_of(path, line))
+    assert words in answer
+    assert b"see its log" not in answer
+
+
+def test_a_client_that_ends_its_own_sending_gets_its_answer(talk: Talk) -> None:
+    def client(path: Path) -> bytes:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            connection.connect(str(path))
+            connection.sendall(b'{"command": "hello"}\n')
+            connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(4096), b""))
+
+    assert b'"hello":"nobody"' in talk(client)
+
+
+def test_one_that_then_goes_altogether_ends_a_long_answer(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent any more, so that nothing but the look at the socket can tell."""
+    monkeypatch.setattr(conversation, "HANG_UP_EVERY", 0.01)
+    ended.clear()
+
+    def client(path: Path) -> None:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
+            connection.sendall(b'{"command": "silent"}\n')
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(1)
+        until(lambda: ended == ["silent"])
+
+    talk(client)
+
+
+def test_a_bug_that_is_met_again_and_again_fills_no_log(talk: Talk, caplog: pytest.LogCaptureFixture) -> None:
+    def client(path: Path) -> None:
+        for _ in range(20):
+            with pytest.raises(ControlError):
+                ask_one(path, "bug")
+
+    talk(client)
+    assert caplog.text.count("Traceback") == 1
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Ask until it holds."""
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+
+
+def test_one_user_has_so_many_connections_and_no_more_until_one_ends(
     talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(limits, "OF_ONE_OPERATOR", 1)
 
-    def client(path: Path) -> str:
+    def client(path: Path) -> None:
         items = ask(path, "forever")
         next(items)
-        with pytest.raises(ControlError, match="connected already"):
+        with pytest.raises(ControlError, match="1 of your connections are open already"):
             ask_one(path, "hello")
         items.close()  # type: ignore[attr-defined]  # it is a generator
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                return str(ask_one(path, "hello")["hello"])
-            except ControlError:
-                assert time.monotonic() < deadline
 
-    assert talk(client) == "nobody"
+        def served() -> bool:
+            with contextlib.suppress(ControlError):
+                return bool(ask_one(path, "hello"))
+            return False
+
+        until(served)
+
+    talk(client)
+
+
+def test_a_socket_that_cannot_be_made_is_made_as_soon_as_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where root ran the program by hand and was killed, or where the folder is not there yet."""
+    monkeypatch.setattr(server, "RETRY", 0.01)
+    path = tmp_path / "run" / "control.sock"
+
+    async def scenario() -> None:
+        served = ControlServer(path, Permissions((), ()), COMMANDS)
+        await served.start_sooner_or_later()
+        path.parent.mkdir()
+        path.write_text("something else")
+        await asyncio.sleep(0.05)
+        assert path.read_text() == "something else"
+        path.unlink()
+        await asyncio.to_thread(until, path.is_socket)
+        assert await asyncio.to_thread(ask_one, path, "hello")
+        await served.stop()
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
 
 
 @pytest.mark.parametrize(
