@@ -26,15 +26,11 @@ SHELLS = {
     "daemon.cli",
     "daemon.config.checks",
     "daemon.config.devices",
-    "daemon.config.faults",
     "daemon.config.gpio",
-    "daemon.config.lines",
     "daemon.config.load",
     "daemon.config.paths",
     "daemon.config.secrets",
     "daemon.config.site",
-    "daemon.config.tables",
-    "daemon.config.values",
     "daemon.control.client",
     "daemon.control.conversation",
     "daemon.control.doors_commands",
@@ -164,6 +160,7 @@ PLANTS = [
     ("network", "drivers/osdp/planted.py", "import http"),
     ("network", "cache/planted.py", "import requests"),
     ("devices", "daemon/sync/service.py", "import serial"),
+    ("policy", "daemon/config/policy/tables.py", "import drivers.events"),
     ("acyclic", "daemon/planted.py", "import daemon.planted2"),
 ]
 """The contract that notices, the file that breaks it, and the line."""

@@ -1,23 +1,22 @@
-"""What needs two tables to be seen: dangling references, things claimed twice, contradictions. Pure."""
+"""What needs two tables to be seen: dangling references, things claimed twice, contradictions. Pure.
+
+What is between policy tables alone is in ``daemon.config.policy.checks``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from daemon.config.devices import Devices
 from daemon.config.faults import Fault
 from daemon.config.lines import Path
-from daemon.config.tables import DoorTable, SiteTables, check_days, check_week
+from daemon.config.policy.checks import check_policy, known_name, known_names
+from daemon.config.tables import DoorTable, SiteTables
 from drivers.cards.formats import built_in_formats
 from drivers.cards.layout import CardError, LayoutError
 from drivers.events import Point
 from drivers.settings import did_you_mean
-
-OUTSIDE = "outside"
-"""The area that always exists: where nobody is counted."""
-
-BUILT_IN_SCHEDULES = ("always", "never")
 
 
 def check(tables: SiteTables, devices: Devices) -> Iterator[Fault]:
@@ -27,12 +26,10 @@ def check(tables: SiteTables, devices: Devices) -> Iterator[Fault]:
     yield from _simulation(tables, devices)
     yield from _doors(tables, devices)
     yield from _claims(tables)
-    yield from _schedules(tables)
-    yield from _levels(tables)
-    yield from _door_times(tables)
+    yield from check_policy(tables, tables.door)
     yield from _card_formats(tables, devices)
     for index, interlock in enumerate(tables.interlock):
-        yield from _each(("interlock", index, "doors"), interlock.doors, tables.door, "door")
+        yield from known_names(("interlock", index, "doors"), interlock.doors, tables.door, "door")
 
 
 def _card_formats(tables: SiteTables, devices: Devices) -> Iterator[Fault]:
@@ -73,13 +70,10 @@ def _doors(tables: SiteTables, devices: Devices) -> Iterator[Fault]:
         path: Path = ("door", name)
         for key, reader in (("entry", door.entry), ("exit", door.exit)):
             if reader is not None:
-                yield from _one((*path, key), reader, devices.readers, "reader")
+                yield from known_name((*path, key), reader, devices.readers, "reader")
         yield from _point((*path, "lock"), door.lock, devices.outputs, "output")
         for key, point in inputs_of(door):
             yield from _point((*path, key, "input"), point, devices.inputs, "input")
-        if door.area is not None:
-            for key, area in (("from", door.area.from_), ("to", door.area.to)):
-                yield from _one((*path, "area", key), area, [*tables.area, OUTSIDE], "area")
 
 
 def inputs_of(door: DoorTable) -> Iterator[tuple[str, Point]]:
@@ -108,57 +102,6 @@ def _claims(tables: SiteTables) -> Iterator[Fault]:
             claimed.setdefault(what, f"door.{name}")
 
 
-def _schedules(tables: SiteTables) -> Iterator[Fault]:
-    for name, week in tables.schedule.items():
-        if name in BUILT_IN_SCHEDULES:
-            yield Fault(("schedule", name), f'"{name}" is built in and cannot be redefined')
-        try:
-            check_week(week)
-        except ValueError as error:
-            yield Fault(("schedule", name), str(error))
-    for name, days in tables.special_days.items():
-        try:
-            check_days(days)
-        except ValueError as error:
-            yield Fault(("special_days", name), str(error))
-
-
-def _levels(tables: SiteTables) -> Iterator[Fault]:
-    names: set[str] = set()
-    for index, level in enumerate(tables.access_level):
-        path: Path = ("access_level", index)
-        if level.name in names:
-            yield Fault((*path, "name"), f'another access level is called "{level.name}" already')
-        names.add(level.name)
-        yield from _each((*path, "doors"), level.doors, tables.door, "door")
-        yield from _one((*path, "schedule"), level.schedule, _known_schedules(tables), "schedule")
-        yield from _each((*path, "special_days"), level.special_days, tables.special_days, "special_days")
-
-
-def _door_times(tables: SiteTables) -> Iterator[Fault]:
-    for index, schedule in enumerate(tables.door_schedule):
-        path: Path = ("door_schedule", index)
-        yield from _one((*path, "door"), schedule.door, tables.door, "door")
-        yield from _one((*path, "schedule"), schedule.schedule, _known_schedules(tables), "schedule")
-        yield from _each((*path, "special_days"), schedule.special_days, tables.special_days, "special_days")
-    for index, exception in enumerate(tables.door_exception):
-        yield from _one(("door_exception", index, "door"), exception.door, tables.door, "door")
-
-
-def _known_schedules(tables: SiteTables) -> list[str]:
-    return [*tables.schedule, *BUILT_IN_SCHEDULES]
-
-
 def _point(path: Path, point: Point, known: Collection[Point], kind: str) -> Iterator[Fault]:
     if point not in known:
         yield Fault(path, f'there is no {kind} "{point}"; {did_you_mean(str(point), map(str, known))}')
-
-
-def _each(path: Path, names: Iterable[str], known: Collection[str], kind: str) -> Iterator[Fault]:
-    for name in names:
-        yield from _one(path, name, known, kind)
-
-
-def _one(path: Path, name: str, known: Collection[str], kind: str) -> Iterator[Fault]:
-    if name not in known:
-        yield Fault(path, f'there is no {kind} "{name}"; {did_you_mean(name, known)}')

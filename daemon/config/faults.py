@@ -94,7 +94,7 @@ def _inner(kind: Any, step: str | int) -> Any:
         hints = get_type_hints(kind)
         return next((hints[f.name] for f in dataclasses.fields(kind) if _alias(f) == step), None)
     arguments = get_args(kind)
-    if get_origin(kind) is dict:
+    if get_origin(kind) in (dict, Mapping):
         return arguments[1]
     return arguments[0] if arguments else None
 

@@ -20,7 +20,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from daemon.cli.common import fold
-from daemon.config.values import LONGEST_SOCKET
+from daemon.config.bounds import LONGEST_SOCKET
 from tests.demo.cabinet import BIN, ROOT, Cabinet
 from tests.demo.peer import Peer, UnexpectedError
 from tests.demo.wire import read_to_relay

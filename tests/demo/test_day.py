@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from daemon.config.values import LONGEST_SOCKET
+from daemon.config.bounds import LONGEST_SOCKET
 from tests.demo import day
 from tests.demo.peer import PATIENCE, UnexpectedError
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.config.site import Site
-from daemon.doors.controller.setup import door_setups, interlocks, session_config, site_areas
+from daemon.doors.controller.setup import door_setups, interlocks, session_config
 from daemon.doors.controller.site_state import ControllerRules
 
 
@@ -16,6 +16,6 @@ def controller_rules(site: Site, site_key: bytes) -> ControllerRules:
         zone=site.zone,
         sessions=session_config(site),
         duress=site.tables.pin.duress != "off",
-        areas=site_areas(site),
+        areas=site.policy.areas,
         interlocks=interlocks(site),
     )

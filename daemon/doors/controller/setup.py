@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 
-from cache.model import Mode
 from daemon.config.bounds import REX_TIME, Wiring
-from daemon.config.site import Site, special_days, staleness_policy
-from daemon.config.tables import (
-    AreaTable,
-    ContactTable,
-    DoorExceptionTable,
-    DoorScheduleTable,
-    DoorTable,
-    RexTable,
-)
-from daemon.decision.door_rules import (
-    Area,
-    DoorException,
-    DoorPlan,
-    DoorRules,
-    DoorSchedule,
-    ModeWindow,
-    TwoPersonRule,
-)
-from daemon.decision.recurrence import parse_recurrence
+from daemon.config.policy.build import staleness_policy
+from daemon.config.site import Site
+from daemon.config.tables import ContactTable, DoorTable, RexTable
+from daemon.decision.door_rules import DoorRules
 from daemon.doors.door.modes import ModePlan
 from daemon.doors.door.session import SessionConfig
 from daemon.doors.door.space import Interlock
@@ -67,13 +49,7 @@ class DoorSetup:
 
 def door_setups(site: Site) -> dict[str, DoorSetup]:
     """Every door of the site, by name, in the order of the file."""
-    areas = site_areas(site)
-    return {name: _door(name, table, site, areas) for name, table in site.tables.door.items()}
-
-
-def site_areas(site: Site) -> dict[str, Area]:
-    """Every area with rules, by name."""
-    return {name: _area(name, table) for name, table in site.tables.area.items()}
+    return {name: _door(name, table, site) for name, table in site.tables.door.items()}
 
 
 def session_config(site: Site) -> SessionConfig:
@@ -93,7 +69,9 @@ def interlocks(site: Site) -> tuple[Interlock, ...]:
     return tuple(Interlock(table.doors, table.rule) for table in site.tables.interlock)
 
 
-def _door(name: str, table: DoorTable, site: Site, areas: Mapping[str, Area]) -> DoorSetup:
+def _door(name: str, table: DoorTable, site: Site) -> DoorSetup:
+    policy = site.policy.doors[name]
+    double = policy.double_badge
     return DoorSetup(
         name=name,
         entry=table.entry,
@@ -105,12 +83,12 @@ def _door(name: str, table: DoorTable, site: Site, areas: Mapping[str, Area]) ->
         config=_config(name, table),
         modes=ModePlan(
             site.zone,
-            _plan(name, table, site),
+            policy.plan,
             site.tables.clock.untrusted,
-            frozenset(table.double_badge.groups) if table.double_badge is not None else frozenset(),
+            double.groups if double is not None else frozenset(),
         ),
-        rules=_rules(name, table, site, areas),
-        double_badge=table.double_badge.within if table.double_badge is not None else None,
+        rules=_rules(name, table, site),
+        double_badge=double.within if double is not None else None,
     )
 
 
@@ -132,50 +110,17 @@ def _config(name: str, table: DoorTable) -> DoorConfig:
     )
 
 
-def _plan(name: str, table: DoorTable, site: Site) -> DoorPlan:
-    return DoorPlan(
-        default=Mode(table.mode),
-        schedules=tuple(_schedule(s, site) for s in site.tables.door_schedule if s.door == name),
-        exceptions=tuple(_exception(e) for e in site.tables.door_exception if e.door == name),
-    )
-
-
-def _schedule(table: DoorScheduleTable, site: Site) -> DoorSchedule:
-    return DoorSchedule(
-        schedule=site.schedules[table.schedule],
-        mode=Mode(table.mode),
-        special_days=special_days(table.special_days, site.tables.special_days),
-        first_person_in=frozenset(table.first_person_in),
-        grace=table.grace,
-    )
-
-
-def _exception(table: DoorExceptionTable) -> DoorException:
-    dates: frozenset[date] = frozenset(table.dates)
-    return DoorException(
-        windows=tuple(ModeWindow(window.at, Mode(window.mode)) for window in table.windows),
-        dates=dates,
-        first=table.from_,
-        last=table.until,
-        recurrence=parse_recurrence(table.recurrence, table.from_) if table.recurrence is not None else None,
-    )
-
-
-def _rules(name: str, table: DoorTable, site: Site, areas: Mapping[str, Area]) -> DoorRules:
-    two = table.two_person
+def _rules(name: str, table: DoorTable, site: Site) -> DoorRules:
+    policy = site.policy.doors[name]
     return DoorRules(
         door=name,
         zone=site.zone,
-        levels=tuple(level for level in site.levels if name in level.doors),
-        default_mode=Mode(table.mode),
-        lockdown_exempt=frozenset(table.lockdown_exempt),
-        two_person=TwoPersonRule(frozenset(two.groups), two.within) if two is not None else None,
+        levels=policy.levels,
+        default_mode=policy.plan.default,
+        lockdown_exempt=policy.lockdown_exempt,
+        two_person=policy.two_person,
         staleness=staleness_policy(table.staleness or site.tables.staleness),
         clock=site.tables.clock.untrusted,
-        to_area=areas.get(table.area.to) if table.area is not None else None,
-        from_area=areas.get(table.area.from_) if table.area is not None else None,
+        to_area=policy.to_area,
+        from_area=policy.from_area,
     )
-
-
-def _area(name: str, table: AreaTable) -> Area:
-    return Area(name, table.anti_passback, table.timed, table.reset, table.occupancy)

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from cache.reconcile.limits import CountLimit, Limits, MemberLimit
 from daemon.config import tables
 from daemon.config.load import load_site, read_site
+from daemon.config.policy import tables as policy
 from daemon.config.tables import SiteTables
 from daemon.scim.settings import CredentialRule, OAuthSettings, ScimSettings
 from drivers.cards.tables import CardCheck, CardFields, CardFormatTable
@@ -38,7 +39,7 @@ SECTIONS: dict[str, tuple[Any, ...]] = {
     "people, groups, credentials": (CountLimit,),
     "members": (MemberLimit,),
     "`[[scim.credential]]`": (CredentialRule,),
-    "`[staleness]`": (tables.StalenessTable,),
+    "`[staleness]`": (policy.StalenessTable,),
     "`[clock]`": (tables.ClockTable,),
     "`[bus.NAME]` osdp": (OSDP.bus_settings,),
     "`[reader.NAME]` osdp": (OSDP.reader_settings,),
@@ -55,15 +56,15 @@ SECTIONS: dict[str, tuple[Any, ...]] = {
     "`[door.NAME]`": (tables.DoorTable,),
     "contact, fire": (tables.ContactTable,),
     "rex": (tables.RexTable,),
-    "two_person": (tables.TwoPersonTable,),
-    "double_badge": (tables.DoubleBadgeTable,),
-    "area": (tables.AreaStepTable,),
-    "`[[access_level]]`": (tables.AccessLevelTable,),
-    "`[[access_level.exception]]`": (tables.AccessExceptionTable,),
-    "`[[door_schedule]]`": (tables.DoorScheduleTable,),
-    "`[[door_exception]]`": (tables.DoorExceptionTable,),
-    "windows": (tables.DoorWindowTable,),
-    "`[area.NAME]`": (tables.AreaTable,),
+    "two_person": (policy.TwoPersonTable,),
+    "double_badge": (policy.DoubleBadgeTable,),
+    "area": (policy.AreaStepTable,),
+    "`[[access_level]]`": (policy.AccessLevelTable,),
+    "`[[access_level.exception]]`": (policy.AccessExceptionTable,),
+    "`[[door_schedule]]`": (policy.DoorScheduleTable,),
+    "`[[door_exception]]`": (policy.DoorExceptionTable,),
+    "windows": (policy.DoorWindowTable,),
+    "`[area.NAME]`": (policy.AreaTable,),
     "`[[interlock]]`": (tables.InterlockTable,),
     "`[card_format.NAME]`": (CardFormatTable,),
     "fields": (CardFields,),
@@ -97,7 +98,7 @@ def settings_inside(hint: Any) -> Iterator[Any]:
 
 def all_settings() -> set[Any]:
     """Every settings class that a site file can reach."""
-    roots = [SiteTables]
+    roots: list[Any] = [SiteTables]
     for name in BUILT_IN:
         kind = load(name)
         roots += [each for each in (kind.bus_settings, kind.reader_settings, kind.board_settings) if each]

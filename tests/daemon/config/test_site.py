@@ -71,8 +71,8 @@ def faults(text: str, secrets: dict[str, bytes] | None = None) -> dict[str, tupl
 
 def test_a_good_file_becomes_the_domain() -> None:
     site = read_site(GOOD, "site.toml", None)
-    assert site.schedules["office"].week[0] == (Interval(480, 1080),)
-    assert site.schedules["office"].week[6] == (Interval(1320, 120),)
+    assert site.policy.schedules["office"].week[0] == (Interval(480, 1080),)
+    assert site.policy.schedules["office"].week[6] == (Interval(1320, 120),)
     staff, always = site.levels
     assert staff.special_days == {
         date(2026, 12, 24): (Interval(480, 720), Interval(840, 900)),

@@ -1,0 +1,188 @@
+"""A checked policy as the decision has it: tables turned into the domain. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from cache.model import (
+    ALWAYS,
+    NEVER,
+    AccessException,
+    AccessLevel,
+    Interval,
+    Mode,
+    Schedule,
+    StalenessPolicy,
+)
+from daemon.config.policy.notation import parse_date, parse_weekdays
+from daemon.config.policy.tables import (
+    AccessExceptionTable,
+    AccessLevelTable,
+    AreaTable,
+    Days,
+    DoorExceptionTable,
+    DoorPolicyTable,
+    DoorScheduleTable,
+    PolicyTables,
+    StalenessTable,
+    Week,
+)
+from daemon.decision.door_rules import Area, DoorException, DoorPlan, DoorSchedule, ModeWindow, TwoPersonRule
+from daemon.decision.recurrence import parse_recurrence
+from daemon.decision.schedule import instant_of
+
+
+@dataclass(frozen=True, slots=True)
+class DoubleBadge:
+    """Two grants of a member of ``groups`` (references) within ``within`` seconds toggle the unlock."""
+
+    groups: frozenset[str]
+    within: float
+
+
+@dataclass(frozen=True, slots=True)
+class DoorPolicy:
+    """Who may pass one door, and its mode by the clock."""
+
+    plan: DoorPlan
+    levels: tuple[AccessLevel, ...]
+    lockdown_exempt: frozenset[str] = frozenset()
+    two_person: TwoPersonRule | None = None
+    double_badge: DoubleBadge | None = None
+    to_area: Area | None = None
+    from_area: Area | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A whole policy. ``references`` are the words by which it means access groups."""
+
+    schedules: Mapping[str, Schedule]
+    levels: tuple[AccessLevel, ...]
+    areas: Mapping[str, Area]
+    doors: Mapping[str, DoorPolicy]
+    references: frozenset[str]
+
+
+def build_policy(tables: PolicyTables, doors: Iterable[str], zone: ZoneInfo) -> Policy:
+    """Return the domain values of tables that ``check_policy`` accepted, for each of ``doors``."""
+    schedules = {name: build_schedule(name, week) for name, week in tables.schedule.items()}
+    schedules |= {"always": ALWAYS, "never": NEVER}
+    levels = tuple(_level(table, tables, schedules, zone) for table in tables.access_level)
+    areas = {name: _area(name, table) for name, table in tables.area.items()}
+    found = {name: _door(name, tables, schedules, levels, areas) for name in doors}
+    return Policy(schedules, levels, areas, found, frozenset(group_references(tables)))
+
+
+def build_schedule(name: str, week: Week) -> Schedule:
+    """``mon-fri = ["08:00-18:00"]`` as seven tuples of intervals."""
+    days: list[tuple[Interval, ...]] = [()] * 7
+    for key, intervals in week.items():
+        for day in parse_weekdays(key):
+            days[day] = tuple(intervals)
+    return Schedule(name, tuple(days))
+
+
+def special_days(names: Iterable[str], tables: Mapping[str, Days]) -> dict[date, tuple[Interval, ...]]:
+    """Several lists of special days as one: on a date that stands in two of them, the union."""
+    merged: dict[date, tuple[Interval, ...]] = {}
+    for name in names:
+        for key, intervals in tables[name].items():
+            day = parse_date(key)
+            merged[day] = (*merged.get(day, ()), *intervals)
+    return merged
+
+
+def staleness_policy(table: StalenessTable) -> StalenessPolicy:
+    """A staleness table as the domain has it."""
+    return StalenessPolicy(table.degrade_after, table.deny_after)
+
+
+def group_references(tables: PolicyTables) -> Iterator[str]:
+    """Every word by which the policy means an access group."""
+    for level in tables.access_level:
+        yield from level.groups
+    for schedule in tables.door_schedule:
+        yield from schedule.first_person_in
+    for door in tables.door.values():
+        yield from door.lockdown_exempt
+        for rule in (door.two_person, door.double_badge):
+            if rule is not None:
+                yield from rule.groups
+
+
+def _level(
+    table: AccessLevelTable, tables: PolicyTables, schedules: Mapping[str, Schedule], zone: ZoneInfo
+) -> AccessLevel:
+    return AccessLevel(
+        name=table.name,
+        groups=frozenset(table.groups),
+        doors=frozenset(table.doors),
+        schedule=schedules[table.schedule],
+        special_days=special_days(table.special_days, tables.special_days),
+        exceptions=tuple(_access_exception(exception, zone) for exception in table.exception),
+        essential=table.essential,
+        staleness=staleness_policy(table.staleness) if table.staleness is not None else None,
+    )
+
+
+def _access_exception(table: AccessExceptionTable, zone: ZoneInfo) -> AccessException:
+    return AccessException(
+        _instant(table.from_, zone, end=False), _instant(table.until, zone, end=True), table.access
+    )
+
+
+def _instant(value: datetime, zone: ZoneInfo, end: bool) -> datetime:
+    """An instant in UTC; a local time is meant in the site's zone, and both of two at the end of DST count."""
+    return instant_of(value, zone, end=end) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _area(name: str, table: AreaTable) -> Area:
+    return Area(name, table.anti_passback, table.timed, table.reset, table.occupancy)
+
+
+def _door(
+    name: str,
+    tables: PolicyTables,
+    schedules: Mapping[str, Schedule],
+    levels: tuple[AccessLevel, ...],
+    areas: Mapping[str, Area],
+) -> DoorPolicy:
+    table = tables.door.get(name, DoorPolicyTable())
+    two, double, area = table.two_person, table.double_badge, table.area
+    return DoorPolicy(
+        plan=DoorPlan(
+            default=Mode(table.mode),
+            schedules=tuple(_schedule(s, tables, schedules) for s in tables.door_schedule if s.door == name),
+            exceptions=tuple(_door_exception(e) for e in tables.door_exception if e.door == name),
+        ),
+        levels=tuple(level for level in levels if name in level.doors),
+        lockdown_exempt=frozenset(table.lockdown_exempt),
+        two_person=TwoPersonRule(frozenset(two.groups), two.within) if two is not None else None,
+        double_badge=DoubleBadge(frozenset(double.groups), double.within) if double is not None else None,
+        to_area=areas.get(area.to) if area is not None else None,
+        from_area=areas.get(area.from_) if area is not None else None,
+    )
+
+
+def _schedule(table: DoorScheduleTable, tables: PolicyTables, schedules: Mapping[str, Schedule]) -> DoorSchedule:
+    return DoorSchedule(
+        schedule=schedules[table.schedule],
+        mode=Mode(table.mode),
+        special_days=special_days(table.special_days, tables.special_days),
+        first_person_in=frozenset(table.first_person_in),
+        grace=table.grace,
+    )
+
+
+def _door_exception(table: DoorExceptionTable) -> DoorException:
+    return DoorException(
+        windows=tuple(ModeWindow(window.at, Mode(window.mode)) for window in table.windows),
+        dates=frozenset(table.dates),
+        first=table.from_,
+        last=table.until,
+        recurrence=parse_recurrence(table.recurrence, table.from_) if table.recurrence is not None else None,
+    )
