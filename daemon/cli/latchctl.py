@@ -77,10 +77,12 @@ def _status_from_files(site: Site) -> StatusReport:
     from cache.journal.reader import JournalReader
     from daemon.config.paths import Paths
     from daemon.doors import clock
+    from daemon.doors.clock_quality import believed
 
-    paths, now = Paths.of(site), clock.now()
+    paths = Paths.of(site)
     with Lookup(paths.cache) as lookup, JournalReader(paths.journal) as journal:
         last = journal.last()
+        now = believed(clock.now(), None if last is None else last.stamp.at.utc)
         return StatusReport(
             site=site.name,
             version=version("latchd"),

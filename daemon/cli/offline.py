@@ -97,16 +97,17 @@ def offline(target: Target, arguments: dict[str, Any]) -> Iterator[tuple[AccessQ
     from daemon.control.questions.explain import Explainer
     from daemon.control.questions.question import AccessQuery
     from daemon.doors import clock
-    from daemon.doors.controller.controller import Controller
     from daemon.doors.controller.rules import controller_rules
+    from daemon.doors.core import DoorsCore, Nowhere, Remembered
 
-    now = clock.now()
     with target.without_daemon() as site:
         asked = arguments.get("card") is not None
         key = decode_key(read_secret(site.tables.site.key), SITE_KEY_BYTES) if asked else b""
         paths = Paths.of(site)
         with Lookup(paths.cache) as lookup, JournalReader(paths.journal) as journal:
-            controller = Controller(controller_rules(site, key), lookup.find)
-            controller.start(now, "", journal.state())
-            question = AccessQuery(arguments, controller, site.formats, now, running=False)
+            remembered = Remembered.of(journal.state(), journal.last())
+            core = DoorsCore(controller_rules(site, key), lookup, remembered, Nowhere(), boot_id="")
+            now = core.believe(clock.now())
+            core.start(now, "")
+            question = AccessQuery(arguments, core.controller, site.formats, now, running=False)
             yield question, Explainer(lookup, journal)

@@ -7,15 +7,15 @@ import functools
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Any, TypeVar
 
 from cache.directory.lookup import Lookup
 from cache.journal.filter import EventFilter
 from cache.journal.reader import JournalReader
-from cache.model import Event, EventName, Moment, Record
+from cache.model import Event, EventName, Record
 from daemon.control.arguments import event_filter, whole_number
 from daemon.control.conversation import Call, Command, answers
 from daemon.control.limits import Pace
@@ -34,10 +34,11 @@ from daemon.control.reports import (
     event_report,
     sync_report,
 )
-from daemon.doors.controller.door import DoorController
+from daemon.doors import operators
 from daemon.doors.controller.effects import Effects
-from daemon.doors.controller.orders import DoorAction, OperatorOrder
+from daemon.doors.controller.orders import DoorAction
 from daemon.doors.loop import Doors
+from daemon.doors.operators import DoorRequest
 from daemon.errors import NotPermittedError, RequestError
 from drivers.settings import parse_duration
 
@@ -206,31 +207,23 @@ class DoorsCommands:
 
     async def _door(self, call: Call) -> tuple[DoorReport, ...]:
         """Order something for one door or for all; each order is recorded with the user of the socket."""
-        doors, now = self._doors, self._doors.now()
-        controllers = doors.controller.doors
-        orders = tuple(door_orders(call.request.arguments, call.peer.user, tuple(controllers), now))
-        if call.request.arguments.get("until_edge"):
-            orders = tuple(replace(order, until=_next_edge(controllers[order.door], now)) for order in orders)
-        for order in orders:
-            doors.act(doors.controller.operate(order, now), now)
+        doors = self._doors
+        request = door_request(call.request.arguments, call.peer.user)
+        with _refused():
+            operators.order_doors(doors, request, doors.now())
         durable = await self._durable()
-        return tuple(replace(door_report(door), durable=durable) for door in controllers.values())
+        return tuple(replace(door_report(door), durable=durable) for door in doors.controller.doors.values())
 
     async def _forgive(self, call: Call) -> None:
         """Forget where a person is, or everybody in an area: their next entry is no anti-passback violation."""
         person, area = call.request.arguments.get("person"), call.request.arguments.get("area")
-        controller, now = self._doors.controller, self._doors.now()
-        known = area is not None or controller.knows_where(str(person))
-        if not known and await self._read(lambda: self._lookup.person(str(person))) is None:
-            raise RequestError(f'the cache has no person of the id "{person}"')
-        try:
+        doors, actor = self._doors, call.peer.user
+        known = area is not None or await self._read(lambda: self._lookup.person(str(person))) is not None
+        with _refused():
             if area is None:
-                effects = controller.forgive(call.peer.user, str(person), now)
+                operators.forgive_person(doors, actor, str(person), known, doors.now())
             else:
-                effects = controller.forgive_area(call.peer.user, str(area), now)
-        except ValueError as error:
-            raise RequestError(str(error)) from None
-        self._doors.act(effects, now)
+                operators.forgive_area(doors, actor, str(area), doors.now())
         await self._durable()
 
     async def _durable(self) -> bool:
@@ -238,33 +231,22 @@ class DoorsCommands:
         return await self._read(functools.partial(self._doors.writer.flush, DURABLE))
 
 
-def _next_edge(door: DoorController, now: Moment) -> datetime:
+@contextmanager
+def _refused() -> Iterator[None]:
+    """What cannot be ordered is the asker's fault, in the same words."""
     try:
-        return door.next_edge(now)
+        yield
     except ValueError as error:
-        raise RequestError(f"{error}; say a time instead") from None
+        raise RequestError(str(error)) from None
 
 
-def door_orders(
-    arguments: Mapping[str, Any], actor: str, doors: tuple[str, ...], now: Moment
-) -> Iterator[OperatorOrder]:
-    """The orders that a request means, all of them checked before the first is carried out."""
-    wanted = str(arguments.get("door", ""))
-    if wanted != "all" and wanted not in doors:
-        raise RequestError(f'there is no door "{wanted}"; there are: {", ".join(doors)}, or all')
+def door_request(arguments: Mapping[str, Any], actor: str) -> DoorRequest:
+    """The order that the arguments of a request mean. ``RequestError``: none."""
     try:
         action = DoorAction(str(arguments.get("action", "")))
         length = arguments.get("for")
         seconds = None if length is None else parse_duration(length)
     except ValueError as error:
         raise RequestError(f"door: {error}") from None
-    pulse, edge = action is DoorAction.PULSE, bool(arguments.get("until_edge"))
-    if action in (DoorAction.LOCKDOWN, DoorAction.RELEASE) and (edge or length is not None):
-        raise RequestError(f"door: {action.value} has no end: a lockdown holds until it is released")
-    if edge and (pulse or length is not None):
-        raise RequestError("door: the next edge is an end for unlock, lock and block, and the only one then")
-    until = None if seconds is None or pulse else now.utc + timedelta(seconds=seconds)
-    for door in doors if wanted == "all" else (wanted,):
-        yield OperatorOrder(
-            actor, action, door, until, seconds if pulse else None, str(arguments.get("because") or "")[:500]
-        )
+    reason, edge = str(arguments.get("because") or "")[:500], bool(arguments.get("until_edge"))
+    return DoorRequest(actor, action, str(arguments.get("door", "")), seconds, edge, reason)

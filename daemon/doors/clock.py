@@ -1,4 +1,4 @@
-"""The clocks of the machine: wall, monotonic, which boot, and how far the wall clock can be believed."""
+"""The clocks of the machine: wall, monotonic, which boot, and whether anyone disciplines the wall clock."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cache.model import ClockQuality, Moment
-
-EARLIEST_PLAUSIBLE = datetime(2026, 1, 1, tzinfo=UTC)
-"""Before this release existed: a controller that says so has a clock that was never set."""
+from daemon.doors.clock_quality import quality_of
 
 _STA_UNSYNC = 0x0040
 _LIBC = ctypes.CDLL(None)
@@ -35,34 +33,11 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
-def now(newest: datetime | None = None) -> Moment:
-    """This instant on every clock. ``newest`` is the last instant that is known to have passed."""
+def now() -> Moment:
+    """Return this instant on every clock; what the journal knows of the time is not taken into account."""
     utc = datetime.now(UTC)
     kernel = ClockQuality.SYNCED if kernel_synchronised() else ClockQuality.HOLDOVER
-    return Moment(utc, time.monotonic(), quality_of(utc, newest, kernel))
-
-
-def quality_of(utc: datetime, newest: datetime | None, said: ClockQuality) -> ClockQuality:
-    """How far ``utc`` can be believed, given what is ``said`` of the clock.
-
-    ``never_set`` before this release existed. A clock that nobody disciplines is ``never_set`` also before
-    ``newest``: it lost its battery. One that NTP sets is believed when it goes back, which is on record as a jump:
-    else one event stamped in a wrong future would shut the site's schedules down until then.
-    """
-    if utc < EARLIEST_PLAUSIBLE:
-        return ClockQuality.NEVER_SET
-    if newest is not None and utc < newest and said is not ClockQuality.SYNCED:
-        return ClockQuality.NEVER_SET
-    return said
-
-
-def passed(newest: datetime | None, at: Moment) -> datetime:
-    """The last instant known to have passed, once an event was stamped ``at``.
-
-    A clock that NTP sets has the last word, also when it takes back a future that was stamped before: else the
-    clock would count as never set as soon as NTP is away, until that future is reached.
-    """
-    return at.utc if newest is None or at.quality is ClockQuality.SYNCED else max(newest, at.utc)
+    return Moment(utc, time.monotonic(), quality_of(utc, None, kernel))
 
 
 def kernel_synchronised() -> bool:

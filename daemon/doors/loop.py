@@ -1,7 +1,7 @@
 """The doors process: owns the asyncio loop; device events in, commands out, events to the journal.
 
-It never touches the network. The badge path runs in one callback of the loop: a driver emits, the controller
-answers, the relay command leaves, and only then is the event handed to the journal's thread.
+It never touches the network. The badge path runs in one callback of the loop: a driver emits, the core answers
+(``daemon/doors/core.py``), the relay command leaves, and only then is the event handed to the journal's thread.
 """
 
 from __future__ import annotations
@@ -9,17 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from types import TracebackType
 from typing import Self
 
 from cache.directory.lookup import Lookup
-from cache.directory.sync_state import SyncState
-from cache.errors import CacheError
-from cache.journal.journal import Journal, Retention
+from cache.journal.journal import Entry, Journal, Retention
 from cache.journal.writer import JournalWriter
-from cache.model import Moment, Record, Stamp
+from cache.model import Moment, Record
 from daemon import notify
 from daemon.config.paths import Paths
 from daemon.config.secrets import SITE_KEY_BYTES, decode_key, read_secret
@@ -28,12 +26,12 @@ from daemon.doors import clock
 from daemon.doors.controller.controller import Controller
 from daemon.doors.controller.effects import Effects
 from daemon.doors.controller.rules import controller_rules
+from daemon.doors.core import DoorsCore, Remembered
 from daemon.doors.hardware import Hardware
 from daemon.doors.lag import Lag
 from daemon.doors.reader_keys import ReaderKeys
-from daemon.doors.sync_events import SyncEventSource
 from drivers.driver import Context
-from drivers.events import DeviceEvent
+from drivers.events import Command, DeviceEvent
 
 log = logging.getLogger(__name__)
 
@@ -50,24 +48,16 @@ class Doors:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.paths = Paths.of(site).prepare()
-        self.boot_id = clock.boot_id()
         self.lookup = Lookup(self.paths.cache)
         settings = site.tables.journal
         self._journal = Journal(self.paths.journal, Retention(settings.keep, settings.max_size))
-        kept = self._journal.state()
-        last = self._journal.last()
-        self._newest = last.stamp.at.utc if last is not None else None
+        remembered = Remembered.of(self._journal.state(), self._journal.last())
         site_key = decode_key(read_secret(site.tables.site.key), SITE_KEY_BYTES)
-        rules = controller_rules(site, site_key)
-        self.controller = Controller(rules, self.lookup.find)
+        self.core = DoorsCore(controller_rules(site, site_key), self.lookup, remembered, self, clock.boot_id())
         self.reader_keys = ReaderKeys(self.paths.reader_keys, site_key)
         context = Context(self._emit, time.monotonic, read_secret, site.formats, self.reader_keys)
         self.hardware = Hardware(site.devices.buses, context)
         self.writer = JournalWriter(self._journal, self._committed, self._journal_alarm)
-        self._news = SyncEventSource(kept.get(SyncEventSource.STATE_NAME))
-        self._kept = kept
-        self._sync_state = SyncState()
-        self.cache_trouble: str | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._on_commit: set[Callable[[], None]] = set()
@@ -76,9 +66,8 @@ class Doors:
     async def __aenter__(self) -> Self:
         """Take the modes, switch every lock off, and start to notice changes of the cache."""
         self._loop = asyncio.get_running_loop()
-        now = self.now()
-        self._perform(self.controller.start(now, version("latchd"), self._kept, self._newest), now)
-        self._watch(now)
+        self.core.start(self.now(), version("latchd"))
+        self._say_cache_trouble(None)
         return self
 
     async def __aexit__(
@@ -87,8 +76,7 @@ class Doors:
         """Put the end on record and make everything durable that was put."""
         if self._timer is not None:
             self._timer.cancel()
-        now = self.now()
-        self._perform(self.controller.stop(), now)
+        self.core.stop(self.now())
         if not self.writer.close():
             log.error("the last events could not be written to %s", self.paths.journal)
         self.reader_keys.close()
@@ -103,9 +91,19 @@ class Doors:
             group.create_task(notify.keep_alive(), name="watchdog")
             notify.ready(f"{len(self.controller.doors)} doors")
 
+    @property
+    def controller(self) -> Controller:
+        """The controller of all doors."""
+        return self.core.controller
+
+    @property
+    def cache_trouble(self) -> str | None:
+        """Why the cache cannot be read at present, if so."""
+        return self.core.cache_trouble
+
     def now(self) -> Moment:
         """This instant; never believed when it lies before what the journal already holds."""
-        return clock.now(self._newest)
+        return self.core.believe(clock.now())
 
     def listen(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Call ``changed`` in the loop after each commit of the journal; returns how to stop it."""
@@ -114,37 +112,42 @@ class Doors:
 
     def act(self, effects: Effects, now: Moment) -> None:
         """Carry out effects that were asked for from outside the drivers (an operator's command)."""
-        self._perform(effects, now)
+        self.core.act(effects, now)
         self._arm(now)
+
+    # -------------------------------------------------------------- where the core's effects go
+
+    def send(self, command: Command, now: Moment) -> None:
+        """Pass a command to the driver of its device."""
+        del now  # a driver has the same clock
+        self.hardware.send(command)
+
+    def keep(self, entries: Sequence[Entry], state: Mapping[str, str | None]) -> None:
+        """Hand events and state to the journal's thread."""
+        self.writer.put(entries, state)
 
     # -------------------------------------------------------------- the loop
 
     def _emit(self, event: DeviceEvent) -> None:
         now = self.now()
         try:
-            self._perform(self.controller.handle(event, now), now)
+            self.core.handle(event, now)
         except Exception:
             log.exception("an event of a device could not be handled: %s", event)
         self._arm(now)
         self._measure(now)
 
-    def _perform(self, effects: Effects, now: Moment) -> None:
-        for command in effects.commands:
-            self.hardware.send(command)
-        stamp = Stamp(now, self.boot_id)
-        self.writer.put([(stamp, event) for event in effects.events], effects.state)
-
     def _arm(self, now: Moment) -> None:
         assert self._loop is not None
         if self._timer is not None:
             self._timer.cancel()
-        due = self.controller.deadline(now)
+        due = self.core.deadline(now)
         self._timer = None if due is None else self._loop.call_at(due, self._due)
 
     def _due(self) -> None:
         now = self.now()
         try:
-            self._perform(self.controller.handle_deadline(now), now)
+            self.core.handle_deadline(now)
         except Exception:
             log.exception("a timer could not be served")
         self._arm(now)
@@ -171,32 +174,19 @@ class Doors:
             self._watch(self.now())
 
     def _watch(self, now: Moment) -> None:
-        """What sync did since the last look, as events, and whether the cache has grown too old."""
-        try:
-            told = self._news.kept
-            events = self._news.read(self.lookup) if self._cache_changed() else ()
-            effects = self.controller.watch_cache(self.lookup.freshness(), now)
-        except CacheError as error:
-            self._cache_trouble(str(error))
+        """Let the core look at the cache, and log once when it cannot be read, and once when it can again."""
+        before = self.core.cache_trouble
+        self.core.look_at_cache(now)
+        self._say_cache_trouble(before)
+
+    def _say_cache_trouble(self, before: str | None) -> None:
+        why = self.core.cache_trouble
+        if why == before:
             return
-        self._cache_trouble(None)
-        state = {SyncEventSource.STATE_NAME: self._news.kept} if self._news.kept != told else {}
-        self._perform(Effects(effects.commands, (*events, *effects.events), {**effects.state, **state}), now)
-
-    def _cache_changed(self) -> bool:
-        changed, sync_state = self.lookup.changed(), self.lookup.sync_state()
-        differs = changed or sync_state != self._sync_state
-        self._sync_state = sync_state
-        return differs
-
-    def _cache_trouble(self, why: str | None) -> None:
-        """Say once that the cache cannot be read, and once that it can again."""
-        if why != self.cache_trouble:
-            if why is None:
-                log.warning("the cache can be read again")
-            else:
-                log.error("the cache cannot be read, every card is denied: %s", why)
-            self.cache_trouble = why
+        if why is None:
+            log.warning("the cache can be read again")
+        else:
+            log.error("the cache cannot be read, every card is denied: %s", why)
 
     # -------------------------------------------------------------- the journal's thread
 
@@ -205,7 +195,7 @@ class Doors:
             self._loop.call_soon_threadsafe(self._tell_listeners, records[-1].stamp.at)
 
     def _tell_listeners(self, newest: Moment) -> None:
-        self._newest = clock.passed(self._newest, newest)
+        self.core.durable(newest)
         for changed in tuple(self._on_commit):
             changed()
 

@@ -1,11 +1,10 @@
-"""What operators do in a scenario: the orders of ``latchctl door``, ``forgive`` and ``sync``."""
+"""What operators do in a scenario: the words of a step become the requests that ``latchctl`` sends."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
-
-from daemon.doors.controller.orders import DoorAction, OperatorOrder
+from cache.errors import CacheError
+from daemon.doors.controller.orders import DoorAction
+from daemon.doors.operators import EVERY_DOOR, DoorRequest, forgive_area, forgive_person, order_doors
 from daemon.simulate.scenario import known_name
 from daemon.simulate.world import World
 from drivers.settings import parse_duration
@@ -17,48 +16,39 @@ def act_as(world: World, words: tuple[str, ...]) -> None:
     match action:
         case "sync":
             _sync(world, name, target)
+        case "forgive" if rest:
+            forgive_area(world, name, known_name("area", rest[0], world.site.tables.area), world.now())
         case "forgive":
-            _forgive(world, name, target, rest)
+            forgive_person(world, name, target, world.core.lookup.person(target) is not None, world.now())
         case _:
             options = dict(zip(rest[::2], rest[1::2], strict=True))
-            _order_doors(world, OperatorOrder(name, DoorAction(action), target), options)
+            order_doors(world, _request(world, name, DoorAction(action), target, options), world.now())
     world.commit()
 
 
-def _order_doors(world: World, order: OperatorOrder, options: dict[str, str]) -> None:
-    doors, now = world.controller.doors, world.now()
-    order = replace(order, reason=options.get("because", ""))
+def _request(world: World, actor: str, action: DoorAction, door: str, options: dict[str, str]) -> DoorRequest:
+    if door != EVERY_DOOR:
+        world.door(door)
     seconds = parse_duration(options["for"]) if "for" in options else None
-    if order.action is DoorAction.PULSE:
-        order = replace(order, seconds=seconds)
-    elif seconds is not None:
-        order = replace(order, until=now.utc + timedelta(seconds=seconds))
-    names = tuple(doors) if order.door == "all" else (world.unit(order.door).setup.name,)
-    orders = [replace(order, door=name) for name in names]
-    if "until" in options:
-        orders = [replace(one, until=doors[one.door].next_edge(now)) for one in orders]
-    for one in orders:
-        world.act(world.controller.operate(one, now))
-
-
-def _forgive(world: World, actor: str, target: str, rest: list[str]) -> None:
-    now = world.now()
-    if rest:
-        world.act(world.controller.forgive_area(actor, known_name("area", rest[0], world.site.tables.area), now))
-    elif not world.controller.knows_where(target) and world.lookup.person(target) is None:
-        raise ValueError(f'the directory has no person of the id "{target}"')
-    else:
-        world.act(world.controller.forgive(actor, target, now))
+    return DoorRequest(actor, action, door, seconds, "until" in options, options.get("because", ""))
 
 
 def _sync(world: World, actor: str, word: str) -> None:
+    updates, now = world.updates, world.clock.utc()
     match word:
         case "accept":
-            world.store.accept(world.held_back().token, world.clock.utc())
+            updates.accept(_token(world), actor, now)
         case "reject":
-            world.store.reject(world.held_back().token)
+            updates.reject(_token(world))
         case "disconnect":
-            world.disconnect(actor)
+            updates.disconnect(actor, "", now)
         case "resume":
-            world.store.hold(None)
+            updates.resume()
     world.look_at_cache()
+
+
+def _token(world: World) -> str:
+    held = world.updates.store.quarantine()
+    if held is None:
+        raise CacheError("nothing is held back")
+    return held.token

@@ -15,12 +15,14 @@ from daemon.config.site import Site
 from daemon.config.values import parse_point
 from daemon.doors.controller.door import DoorController
 from daemon.doors.controller.setup import InputSetup
+from daemon.scim.exchange import OutageError, OutageKind
 from daemon.scim.resource import MalformedError
 from daemon.simulate.clock import VirtualClock
 from daemon.simulate.expectations import Expectations, UnmetError
 from daemon.simulate.operators import act_as
+from daemon.simulate.record import COMMIT_DELAY
 from daemon.simulate.scenario import ScenarioError, Step, instant, known_name, signed_duration
-from daemon.simulate.world import COMMIT_DELAY, START_UP, World
+from daemon.simulate.world import START_UP, World
 from drivers.events import InputState, Point
 from drivers.settings import parse_duration
 
@@ -43,7 +45,7 @@ CUT = "cut"
 """An open supervised line: of a contact, whose ``open`` is an open door, and in older scenarios everywhere."""
 
 _RAW = {"short": InputState.SHORT, CUT: InputState.OPEN}
-_EXPLAINED = (LatchdError, MalformedError, ValueError, OSError)
+_EXPLAINED = (LatchdError, MalformedError, OutageError, ValueError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Player:
     def _step(self, step: Step) -> None:
         try:
             if step.word.startswith("+"):
-                self.world.move_to(self.world.clock.monotonic + parse_duration(step.word[1:]))
+                self.world.wait(parse_duration(step.word[1:]))
             else:
                 _STEPS[step.word](self, step)
         except ScenarioError:
@@ -146,7 +148,7 @@ class Player:
         if self._first_directory is not None:
             self._step(self._first_directory)
         world.start()
-        world.move_to(world.clock.monotonic + START_UP)
+        world.wait(START_UP)
         world.sync_completed()
         self._expected = Expectations(self.site.zone)
         self._seen = len(world.happened)
@@ -171,20 +173,20 @@ class Player:
         reader, keys = step.arguments
         for number, key in enumerate(keys):
             if number:
-                self.world.move_to(self.world.clock.monotonic + KEY_INTERVAL)
+                self.world.wait(KEY_INTERVAL)
             self.world.happens(self.world.bench.keys(self._reader(reader), key, self.world.clock.monotonic))
-        self.world.move_to(self.world.clock.monotonic + SETTLE)
+        self.world.wait(SETTLE)
 
     def contact(self, step: Step) -> None:
         """``contact DOOR open|closed|short|cut``."""
         door, word = step.arguments
-        self._set(_has(door, "contact", self._unit(door).setup.contact), word == "open", _RAW.get(word))
+        self._set(_has(door, "contact", self._door(door).setup.contact), word == "open", _RAW.get(word))
 
     def rex(self, step: Step) -> None:
         """``rex DOOR on|off|short|open``; ``cut`` is an older word for ``open``."""
         door, word = step.arguments
         self._set(
-            _has(door, "rex", self._unit(door).setup.rex),
+            _has(door, "rex", self._door(door).setup.rex),
             word == "on",
             InputState.OPEN if word == "open" else _RAW.get(word),
         )
@@ -202,7 +204,7 @@ class Player:
     def _input(self, point: Point, state: InputState, debounce: float) -> None:
         world = self.world
         world.happens(world.bench.set_input(point, state, world.clock.monotonic))
-        world.move_to(world.clock.monotonic + debounce + SETTLE)
+        world.wait(debounce + SETTLE)
 
     def tamper(self, step: Step) -> None:
         """``tamper READER on|off``."""
@@ -219,14 +221,15 @@ class Player:
             known_name("board", name, sorted(boards - self.site.devices.readers))
         bench, now = self.world.bench, self.world.clock.monotonic
         self.world.happens(bench.online(name, now) if word == "online" else bench.offline(name, now))
-        self.world.move_to(now + LINK)
+        self.world.wait(LINK)
 
     def sync(self, step: Step) -> None:
-        """``sync ok|fail``."""
+        """``sync ok|fail``, ``sync fail KIND``."""
         if step.arguments[0] == "ok":
             self.world.sync_completed()
         else:
-            self.world.sync_failed()
+            kind = OutageKind(step.arguments[1]) if step.arguments[1:] else OutageKind.UNREACHABLE
+            self.world.sync_failed(OutageError(kind, f"as the scenario has it: {kind.value}"))
 
     def clock(self, step: Step) -> None:
         """``clock jump ±DURATION``, ``clock unsynced|synced|unset``."""
@@ -268,7 +271,7 @@ class Player:
         if fields.get("state") == CUT:
             fields = {**fields, "state": InputState.OPEN.value}
         if "door" in fields:
-            self._unit(fields["door"])
+            self._door(fields["door"])
         if "reader" in fields:
             self._reader(fields["reader"])
         if "level" in fields and step.arguments[0] != EventName.CACHE_STALE:
@@ -288,14 +291,14 @@ class Player:
     def expect_lock(self, step: Step) -> None:
         """``expect-lock DOOR locked|released``: what the lock's output says."""
         door, wanted = step.arguments
-        found = "released" if self.world.bench.output(self._unit(door).setup.lock) else "locked"
+        found = "released" if self.world.bench.output(self._door(door).setup.lock) else "locked"
         if found != wanted:
             raise UnmetError(f"the lock is {found}; {self.expected.left()}")
 
     def expect_mode(self, step: Step) -> None:
         """``expect-mode DOOR MODE``."""
         door, wanted = step.arguments
-        state = self._unit(door).state
+        state = self._door(door).state
         if state.mode.value != wanted:
             raise UnmetError(f"the mode is {state.mode.value}, by {state.cause.value}; {self.expected.left()}")
 
@@ -308,8 +311,8 @@ class Player:
 
     # -------------------------------------------------------------- names
 
-    def _unit(self, door: str) -> DoorController:
-        return self.world.unit(door)
+    def _door(self, door: str) -> DoorController:
+        return self.world.door(door)
 
     def _reader(self, reader: str) -> str:
         return known_name("reader", reader, sorted(self.site.devices.readers))

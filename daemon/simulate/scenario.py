@@ -9,6 +9,7 @@ from datetime import datetime
 
 from cache.model import EventName, Mode, Reason
 from daemon.errors import ConfigError
+from daemon.scim.exchange import OutageKind
 from daemon.simulate.vocabulary import EVENT_FIELDS, FORMS
 from drivers.settings import did_you_mean, parse_duration
 from drivers.simulated import KEYS
@@ -188,6 +189,11 @@ def _mode(text: str) -> None:
         raise ValueError(f'there is no mode "{text}"; {did_you_mean(text, list(Mode))}')
 
 
+def _kind(text: str) -> None:
+    if text not in list(OutageKind):
+        raise ValueError(f'there is no failure "{text}"; {did_you_mean(text, list(OutageKind))}')
+
+
 _CHECKS = {
     "INSTANT": instant,
     "DURATION": parse_duration,
@@ -195,6 +201,7 @@ _CHECKS = {
     "KEYS": _keys,
     "EVENT": _event,
     "MODE": _mode,
+    "KIND": _kind,
 }
 
 

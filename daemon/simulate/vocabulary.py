@@ -27,7 +27,7 @@ FORMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "tamper": ("READER on|off",),
         "reader": ("READER offline|online",),
         "board": ("BOARD offline|online",),
-        "sync": ("ok|fail",),
+        "sync": ("ok|fail", "fail KIND"),
         "operator": (
             "NAME lockdown|release DOOR|all [because TEXT]",
             "NAME unlock|lock|pulse|block DOOR|all [for DURATION] [because TEXT]",

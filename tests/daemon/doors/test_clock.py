@@ -1,47 +1,18 @@
-"""How far the wall clock is believed: what the kernel says, and what is known to have passed."""
+"""The clocks of this machine, as the kernel has them."""
 
 from __future__ import annotations
 
 import ctypes
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from cache.model import ClockQuality, Moment
+from cache.model import ClockQuality
 from daemon.doors import clock
 
-NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-SYNCED, HOLDOVER, NEVER_SET = ClockQuality.SYNCED, ClockQuality.HOLDOVER, ClockQuality.NEVER_SET
-
-
-@pytest.mark.parametrize(
-    ("utc", "newest", "kernel", "believed"),
-    [
-        (NOW, None, SYNCED, SYNCED),
-        (NOW, None, HOLDOVER, HOLDOVER),
-        (NOW, NOW, HOLDOVER, HOLDOVER),
-        (NOW, NOW - HOUR, HOLDOVER, HOLDOVER),
-        (NOW, NOW + HOUR, HOLDOVER, NEVER_SET),
-        (NOW, NOW + HOUR, SYNCED, SYNCED),
-        (datetime(1970, 1, 1, tzinfo=UTC), None, HOLDOVER, NEVER_SET),
-        (datetime(1970, 1, 1, tzinfo=UTC), None, SYNCED, NEVER_SET),
-        (clock.EARLIEST_PLAUSIBLE, None, SYNCED, SYNCED),
-    ],
-)
-def test_how_far_a_clock_is_believed(
-    utc: datetime, newest: datetime | None, kernel: ClockQuality, believed: ClockQuality
-) -> None:
-    assert clock.quality_of(utc, newest, kernel) is believed
-
-
-def test_what_is_known_to_have_passed() -> None:
-    assert clock.passed(None, Moment(NOW, 0.0, HOLDOVER)) == NOW
-    assert clock.passed(NOW, Moment(NOW + HOUR, 0.0, HOLDOVER)) == NOW + HOUR
-    assert clock.passed(NOW + HOUR, Moment(NOW, 0.0, HOLDOVER)) == NOW + HOUR
-    assert clock.passed(NOW + HOUR, Moment(NOW, 0.0, SYNCED)) == NOW, "NTP took a wrong future back"
+SYNCED, HOLDOVER = ClockQuality.SYNCED, ClockQuality.HOLDOVER
 
 
 @pytest.mark.parametrize("synchronised", [True, False])
@@ -52,7 +23,6 @@ def test_a_moment_has_every_clock(synchronised: bool, monkeypatch: pytest.Monkey
     assert before[0] <= now.utc <= datetime.now(UTC)
     assert before[1] <= now.monotonic <= time.monotonic()
     assert now.quality is (SYNCED if synchronised else HOLDOVER)
-    assert clock.now(now.utc + HOUR).quality is (SYNCED if synchronised else NEVER_SET)
 
 
 def test_the_kernel_is_asked_as_adjtimex_has_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,7 @@ def play(site: Path, seed: int, directory: Path) -> list[str]:
         for _ in range(STEPS):
             text = chance.choice(CHOICES)(chance, world)
             steps.append(text)
-            survives = text == "restart" or (text == "power-cut" and not world._pending.state)
+            survives = text == "restart" or (text == "power-cut" and not world.recording.unsaved)
             before = kept(world)
             player._step(parse("\n".join([*steps[:1], steps[2], text]), "random")[-1])
             watch.look(f"{site.name}, seed {seed}, after {text}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cache.journal.reader import JournalReader
-from daemon.simulate.world import COMMIT_DELAY
+from daemon.simulate.record import COMMIT_DELAY
 from tests.daemon.simulate.conftest import Play
 
 ADA = "H10301:57:1234"
