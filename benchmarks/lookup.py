@@ -35,11 +35,11 @@ ROUNDS = 20_000
 def fill(path: Path, people: int) -> None:
     """A cache of so many people with a card and five groups each; every group is meant by its name."""
     names = [f"group-{number:04}" for number in range(GROUPS)]
-    ids = [f"{number:08x}-5f3a-4c1d-9e2b-{number:012x}" for number in range(people)]
+    ids = [id_of(number) for number in range(people)]
     members: dict[str, set[str]] = {name: set() for name in names}
     for number, id_ in enumerate(ids):
-        for step in range(EACH):
-            members[names[(number * 7 + step * 31) % GROUPS]].add(id_)
+        for group in groups_of(number):
+            members[names[group]].add(id_)
     delta = Delta(
         tuple(Person(id_, name=f"Person {number}", user_name=f"p{number}") for number, id_ in enumerate(ids)),
         tuple(GroupHead(name, name.title()) for name in names),
@@ -51,6 +51,16 @@ def fill(path: Path, people: int) -> None:
     with Store(path) as store:
         store.apply(Plan(delta, Rebinding(bindings)), now)
         store.completed(now, "complete")
+
+
+def id_of(number: int) -> str:
+    """The SCIM id of one person."""
+    return f"{number:08x}-5f3a-4c1d-9e2b-{number:012x}"
+
+
+def groups_of(number: int) -> tuple[int, ...]:
+    """The numbers of the groups that one person is in."""
+    return tuple((number * 7 + step * 31) % GROUPS for step in range(EACH))
 
 
 def key(number: int) -> bytes:
