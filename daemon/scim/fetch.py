@@ -98,14 +98,12 @@ class Snapshot:
             for group_id, group in groups.items():
                 found = self.memberships.get(group_id, set())
                 groups[group_id] = replace(group, members=frozenset(found & self.people.people.keys()))
-        credentials = tuple(one for cards in self.people.cards.values() for one in cards)
-        return Directory(dict(self.people.people), groups, credentials)
+        return Directory(dict(self.people.people), groups, self.people.credentials())
 
     def report(self, directory: Directory) -> FetchReport:
         """The report to go with ``directory``."""
-        unusable = [card for cards in self.people.unusable.values() for card in cards]
         warnings = (*self.warnings, *self.groups.warnings)
-        return summarise(directory, self.road or NO_ROAD, self.paging, warnings, unusable)
+        return summarise(directory, self.road or NO_ROAD, self.paging, warnings, self.people.unusable_cards())
 
 
 def read_directory(

@@ -24,6 +24,8 @@ class People:
     cards: dict[str, tuple[Credential, ...]] = field(default_factory=dict)
     unusable: dict[str, tuple[UnusableCard, ...]] = field(default_factory=dict)
     groups_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _undecided: dict[str, Mapping[bytes, tuple[int, str]]] = field(default_factory=dict)
+    _hexadecimal: set[int] = field(default_factory=set)
     _by_user_name: dict[str, str | None] = field(default_factory=dict)
 
     def take(self, person_id: str, user: Mapping[str, Any]) -> None:
@@ -43,18 +45,50 @@ class People:
         self.cards.pop(person_id, None)
         self.unusable.pop(person_id, None)
         self.groups_of.pop(person_id, None)
+        self._undecided.pop(person_id, None)
         if cards.credentials:
             self.cards[person_id] = cards.credentials
         if cards.unusable:
             self.unusable[person_id] = tuple(
                 UnusableCard(person_id, called(person), why) for why in cards.unusable
             )
+        if cards.undecided:
+            self._undecided[person_id] = cards.undecided
+        self._hexadecimal |= cards.hexadecimal
         groups = user_groups(user)
         if groups is not None:
             self.groups_of[person_id] = groups
         if user_name is not None:
             folded = user_name.casefold()
             self._remember(user_name if folded == user_name else folded, person_id)
+
+    def credentials(self) -> tuple[Credential, ...]:
+        """Return all cards but those of a rule whose values are all decimal digits, though it takes raw reads.
+
+        Read as hexadecimal they would be other people's cards; which base is meant only the site file can say.
+        """
+        doubtful = self._doubtful()
+        return tuple(
+            card
+            for person_id, cards in self.cards.items()
+            for card in cards
+            if self._undecided.get(person_id, {}).get(card.key, (None, ""))[0] not in doubtful
+        )
+
+    def unusable_cards(self) -> list[UnusableCard]:
+        """Return why cards cannot be used, those in doubt included."""
+        found = [card for cards in self.unusable.values() for card in cards]
+        doubtful = self._doubtful()
+        for person_id, cards in self._undecided.items() if doubtful else ():
+            for rule, where in cards.values():
+                if rule in doubtful:
+                    why = f"{where}: every value of this rule is decimal digits; say base = 10 or base = 16 in it"
+                    found.append(UnusableCard(person_id, called(self.people[person_id]), why))
+        return found
+
+    def _doubtful(self) -> set[int]:
+        rules = {rule for cards in self._undecided.values() for rule, _ in cards.values()}
+        return rules - self._hexadecimal
 
     def _remember(self, user_name: str, person_id: str) -> None:
         """Two people of one userName: it then names nobody."""

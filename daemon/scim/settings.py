@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from cache.reconcile.limits import Limits
 from daemon.scim.filters import FilterError, parse_filter
+from daemon.scim.path import check_path
 from drivers.driver import SecretReference
 from drivers.settings import STRICT, Duration
 
@@ -62,12 +63,20 @@ class OAuthSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class CredentialRule:
-    """``[[scim.credential]]``: where a person's cards are to be found. The first rule that finds one is used.
+    """``[[scim.credential]]``: where a person's cards are to be found.
 
-    One of: ``preset``; ``urn`` of an extension that has latchd's attribute names; ``attribute``, which holds a
-    card number (or a compact string such as ``H10301:123:45678``); ``side_file``, CSV or JSON, keyed on ``key``.
-    ``format`` and ``facility_code`` complete what the source leaves out. A side file may also have each person's
-    PIN (``pin``); with ``pin_alone`` it identifies its person without a card, too.
+    The first rule that finds one is used, and those after it if it says ``more``. One of: ``preset``; ``urn`` of
+    an extension that has latchd's attribute names; ``attribute``, which holds a card number (or a compact string
+    such as ``H10301:123:45678``); ``side_file``, CSV or JSON, keyed on ``key``. ``format`` and ``facility_code``
+    complete what the source leaves out.
+
+    How a bare value of ``attribute`` is read: ``strip`` takes a prefix off, ``pattern`` (a regular expression with
+    the groups facility, number, issue, format, hex and status) takes it apart, ``base`` says whether digits are
+    decimal or hexadecimal, ``byte_order`` whether their bytes are reversed; ``facility_attribute`` and
+    ``status_attribute`` stand beside it.
+
+    A side file may also have each person's PIN (``pin``); with ``pin_alone`` it identifies its person without a
+    card, too.
     """
 
     preset: Preset | None = None
@@ -77,7 +86,47 @@ class CredentialRule:
     key: Literal["externalId", "userName", "employeeNumber"] = "externalId"
     format: str | None = None
     facility_code: Annotated[int, Field(ge=0)] | None = None
+    pattern: str | None = None
+    facility_attribute: str | None = None
+    status_attribute: str | None = None
+    base: Literal[10, 16] | None = None
+    byte_order: Literal["as_read", "reversed"] = "as_read"
+    strip: str | None = None
+    more: bool = False
     pin_alone: bool = False
+
+    @property
+    def path(self) -> str | None:
+        """The path of ``attribute``, in its schema if ``urn`` names one."""
+        return self.attribute if self.urn is None or self.attribute is None else f"{self.urn}:{self.attribute}"
+
+    @property
+    def has_facility(self) -> bool:
+        """Whether the facility code is known apart from the value."""
+        return self.facility_code is not None or self.facility_attribute is not None
+
+    @model_validator(mode="after")
+    def _readable(self) -> CredentialRule:
+        for key, path in (
+            ("attribute", self.path),
+            ("facility_attribute", self.facility_attribute),
+            ("status_attribute", self.status_attribute),
+        ):
+            if path is not None:
+                try:
+                    check_path(path)
+                except ValueError as error:
+                    raise ValueError(f"{key}: {error}") from None
+        if self.pattern is not None:
+            _check_pattern(self.pattern)
+        reading = (self.pattern, self.facility_attribute, self.status_attribute, self.base, self.strip)
+        bare = self.attribute is not None or self.preset not in (None, "latchd")
+        if not bare and (any(one is not None for one in reading) or self.byte_order != "as_read"):
+            raise ValueError(
+                "pattern, facility_attribute, status_attribute, base, byte_order and strip say how an attribute is"
+                " read: they go with attribute, or with a preset that is a bare number"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_source(self) -> CredentialRule:
@@ -88,11 +137,25 @@ class CredentialRule:
             )
         if self.pin_alone and self.side_file is None:
             raise ValueError("pin_alone goes with side_file: PINs come from side files only")
-        if self.preset not in (None, "latchd") and self.format is None:
+        if self.preset not in (None, "latchd") and self.format is None and self.pattern is None:
             raise ValueError(
                 f'the preset "{self.preset}" is a bare number: add format, and facility_code if it has one'
             )
         return self
+
+
+_PATTERN_GROUPS = frozenset({"facility", "number", "issue", "format", "hex", "status"})
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        groups = set(re.compile(pattern).groupindex)
+    except re.error as error:
+        raise ValueError(f"pattern: not a regular expression: {error}") from None
+    if groups - _PATTERN_GROUPS or not groups & {"number", "hex"}:
+        raise ValueError(
+            "pattern: expected the group (?P<number>…) or (?P<hex>…), and perhaps facility, issue, format, status"
+        )
 
 
 DEFAULT_RULES = (CredentialRule(preset="latchd"),)

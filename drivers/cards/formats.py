@@ -14,6 +14,7 @@ from importlib import resources
 
 from pydantic import TypeAdapter
 
+from drivers.cards.aliases import ALIASES, plain
 from drivers.cards.layout import Card, CardError, CardFormat, LayoutError
 from drivers.cards.tables import CardFormatTable
 from drivers.events import MAX_CARD_BITS
@@ -44,9 +45,14 @@ class CardFormats(Mapping[str, CardFormat]):
 
     def __init__(self, formats: Iterable[CardFormat]) -> None:
         self._by_key: dict[str, CardFormat] = {}
+        self._aliases: dict[str, CardFormat | None] = {}
         for layout in formats:
             if self._by_key.setdefault(layout.name.casefold(), layout) is not layout:
                 raise LayoutError(f"there is a card format {self[layout.name].name} already; choose another name")
+            for alias in {plain(word) for word in (layout.name, layout.title, *ALIASES.get(layout.name, ()))}:
+                known = self._aliases.setdefault(alias, layout)
+                if known is not layout:
+                    self._aliases[alias] = None  # two formats of one alias: it means neither
 
     def __getitem__(self, name: str) -> CardFormat:
         """The format called ``name``; raises ``KeyError`` as mappings do (``get_format`` explains)."""
@@ -58,9 +64,13 @@ class CardFormats(Mapping[str, CardFormat]):
     def __len__(self) -> int:
         return len(self._by_key)
 
+    def find(self, name: str) -> CardFormat | None:
+        """Return the format of this name, or of this alias such as "HID 26-bit"; ``None`` if there is none."""
+        return self._by_key.get(name.casefold()) or self._aliases.get(plain(name))
+
     def get_format(self, name: str) -> CardFormat:
-        """The format called ``name``; raises ``UnknownFormatError`` with the nearest name."""
-        layout = self._by_key.get(name.casefold())
+        """Return the format of this name or alias; raise ``UnknownFormatError`` with the nearest name."""
+        layout = self.find(name)
         if layout is None:
             raise UnknownFormatError(f'there is no card format "{name[:40]}"; {self._nearest(name)}')
         return layout
@@ -100,7 +110,7 @@ class CardFormats(Mapping[str, CardFormat]):
             return _parse_bits(parts)
         if name[:3].casefold() == "raw" and name[3:].isascii() and name[3:].isdigit():
             return _parse_raw(int(name[3:]), parts)
-        layout = self._by_key.get(name.casefold())
+        layout = self.find(name)
         if layout is None:  # what stands in its place may be a number: it is not quoted
             raise UnknownFormatError(f"expected FORMAT:facility:number, bits:… or RAW26:…; {self._nearest(name)}")
         return self._parse_fields(layout, parts)

@@ -174,10 +174,10 @@ def test_the_same_card_twice_is_one_and_the_stricter_state_holds() -> None:
         ({"cardNumber": {"x": "4711"}, "cardFormat": "H10301"}, "cardNumber: cardNumber is not a number"),
         ({"cardNumberHex": "4711"}, "cardNumberHex: a card in hexadecimal needs cardBits"),
         ({"cards": "H10301:1:4711", "validFrom": "x"}, None),
-        ({"cardNumber": "H10301:1:4711", "validUntil": "4711-13-01"}, "validUntil is no date or time"),
+        ({"cardNumber": "H10301:1:4711", "validUntil": "4711-13-01"}, "validUntil is not a date or time"),
         (
             {"cardNumber": "H10301:1:4711", "validFrom": "9999-12-31T23:59:59-23:00"},
-            "validFrom is no date or time",
+            "validFrom is not a date or time",
         ),
     ],
 )
