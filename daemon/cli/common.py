@@ -1,4 +1,4 @@
-"""What both commands share: how errors leave the program, where things are, how values are printed."""
+"""What both commands share: errors and exit codes, logging, how values are printed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ USAGE_ERROR = 2
 INTERRUPTED = 130
 
 LEAST_WIDTH = 40
-"""Columns below which a terminal is left to fold lines by itself."""
+"""Columns below which a terminal wraps lines by itself."""
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 
 def run(name: str, command: click.Group) -> NoReturn:
-    """Run a command line; whatever happens, a person reads words and a program an exit code."""
+    """Run a command line. Every error becomes a message on standard error and an exit code."""
     stdout = sys.stdout
     try:
         check_names()
@@ -95,12 +95,12 @@ class _JournalFormatter(logging.Formatter):
 
 
 def print_json(value: object) -> None:
-    """One line of JSON on standard output."""
+    """Print one line of JSON."""
     click.echo(json.dumps(plain(value), ensure_ascii=False))
 
 
 def table(rows: list[list[str]], header: list[str] | None = None) -> str:
-    """Columns that line up, for a terminal."""
+    """Return columns that line up, for a terminal."""
     lines = ([header] if header else []) + rows
     if not lines:
         return ""
@@ -113,13 +113,13 @@ def _padded(cell: str, width: int) -> str:
 
 
 def show(text: str) -> None:
-    """Text on standard output; on a terminal, long lines are folded to its width."""
+    """Print text; on a terminal, wrap long lines to its width."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     click.echo(fold(text, width) if width >= LEAST_WIDTH else text)
 
 
 def fold(text: str, width: int) -> str:
-    """Fold long lines at words, each below its last column that begins in the left half, else four in."""
+    """Wrap at words; continuation lines align with the last column starting in the left half, else indent 4."""
     return "\n".join(_folded(line, width) for line in text.split("\n"))
 
 
@@ -141,12 +141,12 @@ def _folded(line: str, width: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Text of a directory or a device for a terminal: control characters are shown, not obeyed."""
+    """Escape the control characters of a text that comes from a directory or a device."""
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def printable_all(value: T) -> T:
-    """A report with every text in it ``printable``, however deep."""
+    """Return a report with every text in it ``printable``, at any depth."""
     made: Any = value
     if isinstance(value, str):
         made = printable(value)
@@ -161,10 +161,10 @@ def printable_all(value: T) -> T:
 
 
 def local_time(at: str) -> str:
-    """An instant in the local time of the terminal, with its offset."""
+    """Return an instant in the local time of the terminal, with its offset."""
     return datetime.fromisoformat(at).astimezone().isoformat(" ", "seconds")
 
 
 def counted(number: int, what: str) -> str:
-    """``1 door``, ``2 doors``."""
+    """Return ``1 door``, ``2 doors``."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,4 +1,4 @@
-"""``latchctl doctor``: what a technician would check on a visit, each check with what to do about it."""
+"""``latchctl doctor``: the diagnostics of a site visit, each with what to do about it."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class Finding:
 
 
 def diagnose(target: Target) -> Iterator[Finding]:
-    """Every check in turn; one that fails does not stop the next."""
+    """Yield the findings of every check in turn; one that fails does not stop the next."""
     site, config = None, target.config
-    if _is_kept_from_us(config):
-        yield Finding("site file", "note", f"{config} is not for this user; as root, everything is looked at")
+    if _is_unreadable(config):
+        yield Finding("site file", "note", f"{config} is not readable by this user; run as root for all checks")
     else:
         try:
             site = target.site()
@@ -58,16 +58,16 @@ def diagnose(target: Target) -> Iterator[Finding]:
     try:
         control, sync_control = target.control(), target.sync_control()
     except LatchdError:
-        return  # told already: there is no such file, or it is no TOML at all
+        return  # already reported: the file does not exist, or is not valid TOML
     yield from _guarded("doors", _daemon(control, whole=site is None))
     if site is not None and site.tables.scim is None:
-        yield Finding("sync", "note", "the site file has no [scim]: nobody can be added")
+        yield Finding("sync", "note", "the site file has no [scim]: people cannot be added")
     else:
         yield from _guarded("sync", _sync_daemon(sync_control))
 
 
 def _controller(site: Site) -> Iterator[Finding]:
-    """What can be seen without a daemon."""
+    """Yield what can be checked without a daemon."""
     checks: tuple[Callable[[Site], Iterator[Finding]], ...] = (_ports, _locks, _state, _cache, _journal)
     for check in checks:
         yield from _guarded(check.__name__.strip("_"), check(site))
@@ -81,8 +81,8 @@ def _guarded(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
         yield Finding(check, "fault", str(error))
 
 
-def _is_kept_from_us(config: Path) -> bool:
-    """Whether the file is for root and its group, and a technician is neither."""
+def _is_unreadable(config: Path) -> bool:
+    """Whether this user may not read the file: it is for root and its group."""
     try:
         config.read_bytes()
     except PermissionError:
@@ -107,7 +107,7 @@ def _locks(site: Site) -> Iterator[Finding]:
 
 
 def _opened_by(bus: Bus) -> Iterator[str]:
-    """The ports and chips that a driver will open; a number is a TCP port."""
+    """Yield the ports and chips that a driver will open; a number is a TCP port."""
     for settings in (bus.settings, *bus.devices.values()):
         for key in ("port", "chip"):
             if isinstance(path := getattr(settings, key, None), str):
@@ -124,7 +124,7 @@ def _state(site: Site) -> Iterator[Finding]:
         yield Finding("disk", "ok", text)
     mode = directory.stat().st_mode & 0o007
     if mode:
-        yield Finding("state", "fault", f"others may look into {directory}: chmod o-rwx {directory}")
+        yield Finding("state", "fault", f"{directory} is accessible to other users: chmod o-rwx {directory}")
 
 
 def _cache(site: Site) -> Iterator[Finding]:
@@ -135,7 +135,7 @@ def _cache(site: Site) -> Iterator[Finding]:
 
 
 def _directory(cache: CacheReport, sync: SyncReport) -> Iterator[Finding]:
-    """How old what the doors know is, and what keeps it from being younger."""
+    """Yield the age of the cache, and why it is not younger."""
     if cache.age is None:
         yield Finding("cache", "fault", f"there was no complete sync yet: {sync.text}")
         return
@@ -147,7 +147,7 @@ def _directory(cache: CacheReport, sync: SyncReport) -> Iterator[Finding]:
     for warning in sync.warnings:
         yield Finding("sync", "note", warning)
     if sync.quarantine:
-        yield Finding("sync", "fault", "removals are held back: latchctl sync diff, then accept or reject")
+        yield Finding("sync", "fault", "removals are in quarantine: latchctl sync diff, then accept or reject")
 
 
 def _journal(site: Site) -> Iterator[Finding]:
@@ -164,11 +164,11 @@ def _clock() -> Iterator[Finding]:
     if quality.value == "synced":
         yield Finding("clock", "ok", "synchronised")
     else:
-        yield Finding("clock", "note", f"{quality.value}: no time server is followed (timedatectl)")
+        yield Finding("clock", "note", f"{quality.value}: not synchronised with a time server (timedatectl)")
 
 
 def _daemon(socket: Path, whole: bool) -> Iterator[Finding]:
-    """The doors process; it tells the ``whole`` where the files may not be read."""
+    """Yield what the doors process reports; with ``whole``, also what unreadable files would show."""
     if not is_running(socket):
         yield Finding("doors", "fault", f"nothing answers at {socket}: systemctl status latchd-doors")
         return

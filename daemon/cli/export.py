@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 MODE = 0o600
-"""Of the new file: who passed where is nobody else's business."""
+"""Of the new file: events show who passed where, so only its owner may read it."""
 
 BATCH = 1000
 """Rows written at once."""
@@ -36,7 +36,7 @@ BATCH = 1000
 @click.option("--door", help="Only this door; else all, and what belongs to none.")
 @click.pass_obj
 def export(target: Target, file: Path, since: str | None, until: str | None, door: str | None) -> None:
-    """Write what happened, and who may pass which door, into FILE: a new SQLite database.
+    """Export events, and who has access to which door, to FILE: a new SQLite database.
 
     No card number, PIN or key is in it. FILE must not exist; only its owner may read it.
     """
@@ -67,9 +67,9 @@ def _create(file: Path) -> None:
     try:
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
     except FileExistsError:
-        raise click.ClickException(f"{file} exists already: choose another name, or move it away") from None
+        raise click.ClickException(f"{file} already exists: choose another name, or move it away") from None
     except OSError as error:
-        raise click.ClickException(f"{file} cannot be made: {error.strerror}") from None
+        raise click.ClickException(f"{file} cannot be created: {error.strerror}") from None
 
 
 def _doors(target: Target) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ TABLES: dict[str, dict[str, type]] = {
     },
     "passenger": {"person": str, "name": str, "active": int, "door": str, "group_id": str, "level": str},
 }
-"""Columns are the fields of the reports by the same name, but for RENAMED; docs/operations.md tells of them."""
+"""Columns are the fields of the reports by the same name, but for RENAMED; docs/operations.md describes them."""
 
 RENAMED = {"access_group": "group"}
 """What is a word of SQL."""

@@ -33,7 +33,23 @@ if TYPE_CHECKING:
     from daemon.config.site import Site
 
 NEWEST, MOST_NEWEST = 50, 500
-"""Events that are shown when nobody says how many, and at most: they are held in memory at once."""
+"""Events that are shown by default, and at most: they are in memory at once."""
+
+
+CLEAR = "clear"
+"""The word for ``DoorAction.RELEASE``, which does not release a lock; ``release`` is accepted too."""
+
+
+class DoorActionWord(click.Choice[str]):
+    """An action of ``latchctl door`` by its word; ``release`` is an older name of ``clear``."""
+
+    def __init__(self) -> None:
+        super().__init__([CLEAR if action is DoorAction.RELEASE else action.value for action in DoorAction])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the action as the doors process knows it."""
+        word = super().convert(CLEAR if value == DoorAction.RELEASE else value, param, ctx)
+        return DoorAction.RELEASE.value if word == CLEAR else word
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,12 +61,12 @@ NEWEST, MOST_NEWEST = 50, 500
     default=DEFAULT_CONFIG,
     envvar="LATCHD_CONFIG",
     show_default=True,
-    help="The site file: tells where the sockets and databases are.",
+    help="The site file, which names the sockets and databases.",
 )
 @click.option("--socket", type=click.Path(path_type=Path), help="The control socket of the doors process.")
 @click.pass_context
 def latchctl(context: click.Context, config: Path, socket: Path | None) -> None:
-    """Look at and operate the door controller of this machine."""
+    """Inspect and operate the door controller of this machine."""
     context.obj = Target(config, socket)
 
 
@@ -58,7 +74,7 @@ def latchctl(context: click.Context, config: Path, socket: Path | None) -> None:
 @json_option
 @click.pass_obj
 def status(target: Target, as_json: bool) -> None:
-    """How doors, devices, cache and sync are now. Exit code 1 when the doors process does not run."""
+    """Show the state of doors, devices, cache and sync. Exit code 1: the doors process does not run."""
     socket = target.control()
     if is_running(socket):
         report = TypeAdapter(StatusReport).validate_python(ask_one(socket, "status"))
@@ -95,7 +111,7 @@ def _status_from_files(site: Site) -> StatusReport:
 
 
 @latchctl.command()
-@click.option("--follow", "-f", is_flag=True, help="Go on as events happen.")
+@click.option("--follow", "-f", is_flag=True, help="Continue as events happen.")
 @click.option(
     "--count",
     "-n",
@@ -107,15 +123,17 @@ def _status_from_files(site: Site) -> StatusReport:
 @click.option("--door", help="Only events of this door.")
 @click.option("--reader", help="Only events of this reader.")
 @click.option("--person", help="Only events of this person (SCIM id).")
-@click.option("--since", help="Only events since this instant (2026-11-24T08:00:00+01:00), or so long ago: `2h`.")
-@click.option("--until", help="Only events before this instant, or so long ago.")
-@click.option("--trace", is_flag=True, help="Show every rule that a decision asked, and its answer.")
+@click.option(
+    "--since", help="Only events since this instant (2026-11-24T08:00:00+01:00), or since that long ago: `2h`."
+)
+@click.option("--until", help="Only events before this instant, or before so long ago.")
+@click.option("--trace", is_flag=True, help="Show every rule of a decision and its answer.")
 @json_option
 @click.pass_obj
 def events(
     target: Target, /, count: int | None, after: int | None, trace: bool, as_json: bool, **wanted: Any
 ) -> None:
-    """What happened, newest last; only what is durable is shown."""
+    """List events, newest last; only durable events are listed."""
     if after is None and count is None and wanted["since"] is not None:
         after = 0
     arguments = {**wanted, "count": NEWEST if count is None else count, "after": after}
@@ -123,16 +141,19 @@ def events(
         print_json(report) if as_json else show(event_text(report, trace))
 
 
-@latchctl.command(short_help="Lockdown, release, unlock, lock, pulse or block a door.")
-@click.argument("action", type=click.Choice([action.value for action in DoorAction]))
+@latchctl.command(short_help="Lock down, clear, unlock, lock, pulse or block a door.")
+@click.argument("action", type=DoorActionWord())
 @click.argument("door")
-@click.option("--for", "length", help="For how long, such as 30m; else until it is released.")
+@click.option("--for", "length", help="For how long, such as 30m; else until it is cleared.")
 @click.option("--until-edge", is_flag=True, help="Until the door's schedule changes next.")
-@click.option("--because", default="", help="Why, for the record.")
+@click.option("--reason", "--because", "because", default="", help="Why, for the record.")
 @json_option
 @click.pass_obj
 def door(target: Target, /, action: str, door: str, length: str | None, as_json: bool, **options: Any) -> None:
-    """Order something for DOOR (a name, or `all`): lockdown, release, unlock, lock, pulse or block."""
+    """Give an order for DOOR (a name, or `all`): lockdown, clear, unlock, lock, pulse or block.
+
+    `clear` ends a lockdown, or else an override; `release` is its older name.
+    """
     arguments = {"action": action, "door": door, "for": length, **options}
     reports = TypeAdapter(tuple[DoorReport, ...]).validate_python(ask_one(target.control(), "door", **arguments))
     print_json({"doors": reports}) if as_json else show(doors_text(reports))
@@ -140,21 +161,21 @@ def door(target: Target, /, action: str, door: str, length: str | None, as_json:
 
 @latchctl.command(short_help="Forget where a person is (anti-passback).")
 @click.argument("person", required=False)
-@click.option("--area", help="Everybody who is in this area, instead of one person.")
+@click.option("--area", help="All people in this area, instead of one person.")
 @click.pass_obj
 def forgive(target: Target, person: str | None, area: str | None) -> None:
-    """Forget where PERSON (SCIM id) is: their next entry is no anti-passback violation."""
+    """Forget where PERSON (SCIM id) is: the next entry is not an anti-passback violation."""
     if (person is None) is (area is None):
         raise click.UsageError("name a PERSON, or an area with --area")
     ask_one(target.control(), "forgive", person=person, area=area)
-    click.echo(f"forgiven: {person if area is None else f'everybody in {area}'}")
+    click.echo(f"forgiven: {person if area is None else f'all people in {area}'}")
 
 
 @latchctl.command()
 @json_option
 @click.pass_obj
 def doctor(target: Target, as_json: bool) -> None:
-    """Check everything that a visit would check. Exit code 1: something needs a person."""
+    """Run all diagnostics. Exit code 1: at least one fault."""
     from daemon.cli.doctor import diagnose
 
     findings = tuple(diagnose(target))
@@ -168,10 +189,10 @@ def doctor(target: Target, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-@latchctl.command(short_help="The drivers that a site file may name.")
+@latchctl.command(short_help="List the drivers that a site file may name.")
 @json_option
 def drivers(as_json: bool) -> None:
-    """The drivers that a site file may name, where each comes from, and whether it can be used."""
+    """List the drivers that a site file may name, where each comes from, and whether it is usable."""
     from drivers.registry import check_drivers
 
     checks = check_drivers()

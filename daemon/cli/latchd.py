@@ -42,22 +42,22 @@ def check_config(file: Path, without_secrets: bool) -> None:
         click.echo(f"note: door.{door}: if the daemon is killed during a strike: {why}")
 
 
-@latchd.command(short_help="The process that opens doors.")
+@latchd.command(short_help="Run the process that opens doors.")
 @config_option
 def doors(config: Path) -> None:
-    """Run the process that opens doors; it never touches the network."""
+    """Run the process that opens doors; it never uses the network."""
     from daemon.processes.doors import serve_doors
 
     asyncio.run(serve_doors(load_site(config, scope=Scope.DOORS)))
 
 
-@latchd.command(short_help="The process that reads people from the SCIM server.")
+@latchd.command(short_help="Run the process that reads people from the SCIM server.")
 @config_option
-@click.option("--once", is_flag=True, help="Sync once, say how it went, and end; the exit code tells too.")
-@click.option("--dry-run", is_flag=True, help="With --once: say what would change, and change nothing.")
+@click.option("--once", is_flag=True, help="Sync once, print the result and exit with its code.")
+@click.option("--dry-run", is_flag=True, help="With --once: print what would change, and change nothing.")
 @json_option
 def sync(config: Path, once: bool, dry_run: bool, as_json: bool) -> None:
-    """Run the process that reads people and groups from the SCIM server; it never touches a device."""
+    """Run the process that reads people and groups from the SCIM server; it never uses a device."""
     from daemon.cli.sync import outcome_lines, show_progress
     from daemon.processes.sync import serve_sync, sync_service
 
@@ -73,14 +73,14 @@ def sync(config: Path, once: bool, dry_run: bool, as_json: bool) -> None:
     raise SystemExit(outcome.exit_code)
 
 
-@latchd.command("run", short_help="Both together, for a bench or a demo.")
+@latchd.command("run", short_help="Run both together, for a bench or a demo.")
 @config_option
 def run_both(config: Path) -> None:
-    """Run doors and sync together, for a bench or a demo; on a controller each is its own systemd unit.
+    """Run doors and sync together, for a bench or a demo; on a controller each is a systemd unit of its own.
 
     A site without [scim] has no sync.
     """
-    site = load_site(config)  # before the children do: a wrong file is then reported once
+    site = load_site(config)  # before the children do, so that a wrong file is reported once
     raise SystemExit(supervise(["doors", "sync"] if site.tables.scim is not None else ["doors"], config))
 
 

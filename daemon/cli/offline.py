@@ -1,4 +1,4 @@
-"""The same answer from the doors process or, when none runs, from the two databases: one item after the other."""
+"""The same answer from the doors process or, when none runs, from the two databases, item by item."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from daemon.control.questions.question import AccessQuery
 
 SILENCE = 60.0
-"""Seconds to bear without an answer: the desk may be busy with somebody else's long list."""
+"""Seconds without an answer before giving up: the daemon may be busy with a long list for another user."""
 
 BATCH = 500
 """Events read from the file at once."""
 
 
 def recorded_events(target: Target, arguments: dict[str, Any]) -> Iterator[EventReport]:
-    """Durable events, oldest first: the newest ``count``, or all after ``after``; with ``follow`` for ever.
+    """Yield durable events, oldest first: the newest ``count``, or all after ``after``; with ``follow`` for ever.
 
     ``since`` and ``until`` are instants, or how long ago: ``2h``.
-    ``ControlError`` at the end of what the file has where they were to be followed.
+    Raise ``ControlError`` at the end of the file if the events were to be followed.
     """
     arguments = {**arguments, **{name: _instant(arguments.get(name)) for name in ("since", "until")}}
     socket = target.control()
@@ -43,13 +43,11 @@ def recorded_events(target: Target, arguments: dict[str, Any]) -> Iterator[Event
     with target.without_daemon() as site:
         yield from _events_from_file(site, arguments)
     if arguments.get("follow"):
-        raise ControlError(
-            f"no daemon answers at {socket}, so there is nothing to follow; these were the kept ones"
-        )
+        raise ControlError(f"no daemon answers at {socket}: cannot follow; showed stored events only")
 
 
 def _instant(text: str | None) -> str | None:
-    """``2h`` as the instant of two hours ago; everything else is an instant, or refused where it is read."""
+    """Return ``2h`` as the instant of two hours ago; anything else is an instant, or refused where it is read."""
     try:
         return text and (datetime.now(UTC) - timedelta(seconds=parse_duration(text))).isoformat()
     except (ValueError, OverflowError):
@@ -72,7 +70,7 @@ def _events_from_file(site: Site, arguments: dict[str, Any]) -> Iterator[EventRe
 
 
 def items(target: Target, command: str, arguments: dict[str, Any]) -> Iterator[Any]:
-    """The items of ``access`` or ``why group``."""
+    """Yield the items of ``access`` or ``why group``."""
     socket = target.control()
     if is_running(socket):
         for chunk in ask(socket, command, SILENCE, **arguments):
@@ -86,9 +84,9 @@ def items(target: Target, command: str, arguments: dict[str, Any]) -> Iterator[A
 
 @contextmanager
 def offline(target: Target, arguments: dict[str, Any]) -> Iterator[tuple[AccessQuery, Explainer]]:
-    """The same question without a doors process: a controller takes up what the journal keeps, and sees no device.
+    """Answer a question without a doors process, from a controller that starts from the journal and has no device.
 
-    Only a card needs the site key; everything else is answered without any secret.
+    Only a question by card needs the site key.
     """
     from cache.directory.lookup import Lookup
     from cache.journal.reader import JournalReader

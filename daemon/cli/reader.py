@@ -1,4 +1,4 @@
-"""``latchctl reader …``: keys of readers, and what else is on their bus."""
+"""``latchctl reader …``: keys of readers, and readers on a bus that the site file does not name."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from typing import Any
 
 import click
 
-from daemon.cli.common import json_option, print_json, printable, printable_all, show, table
+from daemon.cli.common import counted, json_option, print_json, printable, printable_all, show, table
 from daemon.cli.target import Target
 from daemon.control.client import ask, ask_one
 
 BAUDRATES = (9600, 19200, 38400, 57600, 115200, 230400)
 ALL_ADDRESSES = "0-126"
 SLOW = 60.0
-"""Seconds that a reader may take for a new key, and a scan for a look at many silent addresses."""
+"""Seconds that a reader may take for a new key, and a scan for many silent addresses."""
 
 
-@click.group(short_help="Keys of readers, and other readers on a bus.")
+@click.group(short_help="Manage reader keys, and scan a bus for readers.")
 def reader() -> None:
-    """Keys of readers: enrol, rotate, revoke; and readers on a bus that the site file does not know."""
+    """Manage reader keys, and find readers on a bus that are not in the site file."""
 
 
 @reader.command()
 @json_option
 @click.pass_obj
 def keys(target: Target, as_json: bool) -> None:
-    """Which readers have a key of their own, and since when. Exit code 1: the sealed keys cannot be used."""
+    """List the readers that have a key of their own, and since when. Exit code 1: the sealed keys are unusable."""
     report = ask_one(target.control(), "reader keys")
     if as_json:
         print_json(report)
@@ -45,21 +45,21 @@ def keys(target: Target, as_json: bool) -> None:
 @click.argument("reader")
 @click.pass_obj
 def enrol(target: Target, reader: str) -> None:
-    """Give READER, which answers to the default key, a random key of its own."""
+    """Give READER, which still has the default key, a random key of its own."""
     _order(target, "reader enrol", reader=reader)
 
 
-@reader.command(short_help="Change a reader's key for another random one.")
+@reader.command(short_help="Replace a reader's key by another random one.")
 @click.argument("reader")
 @click.pass_obj
 def rotate(target: Target, reader: str) -> None:
-    """Change the key of READER, which is in service, for another random one."""
+    """Replace the key of READER, which is in service, by another random one."""
     _order(target, "reader rotate", reader=reader)
 
 
 @reader.command(short_help="Forget a reader's key: it is offline at once.")
 @click.argument("reader")
-@click.confirmation_option(prompt="The reader must be reset by hand before it can be enrolled again. Go on?")
+@click.confirmation_option(prompt="The reader must be reset by hand before it can be enrolled again. Continue?")
 @click.pass_obj
 def revoke(target: Target, reader: str) -> None:
     """Forget the key of READER: it is offline at once, until it was reset and enrolled again."""
@@ -79,7 +79,7 @@ def move(target: Target, reader: str, address: int, baudrate: str) -> None:
 @reader.command("text")
 @click.argument("reader")
 @click.argument("text")
-@click.option("--seconds", type=click.IntRange(1, 255), help="For how long; else until something else is shown.")
+@click.option("--seconds", type=click.IntRange(1, 255), help="For how long; else until another text is shown.")
 @click.pass_obj
 def show_text(target: Target, reader: str, text: str, seconds: int | None) -> None:
     """Show TEXT (32 ASCII characters at most) on READER."""
@@ -99,25 +99,25 @@ def _order(target: Target, command: str, **arguments: Any) -> None:
 @json_option
 @click.pass_obj
 def scan(target: Target, bus: str, addresses: str, speeds: tuple[int, ...], as_json: bool) -> None:
-    """Look for readers on BUS that the site file does not know. Doors are served meanwhile."""
+    """Scan BUS for readers that are not in the site file. Doors stay in service meanwhile."""
     asked = {"bus": bus, "addresses": parse_addresses(addresses), "baudrates": list(speeds or BAUDRATES)}
     count = 0
-    # A silent place takes half a second with the turns of the readers in service, so silence can be long.
+    # A silent address takes half a second between the turns of the readers in service: no time-out here.
     for found in ask(target.control(), "reader scan", None, **asked):
         count += 1
         print_json(found) if as_json else show(_found_line(printable_all(found)))
     if not as_json:
-        click.echo(f"{count} found that the site file does not know")
+        click.echo(f"found {counted(count, 'reader')} not in the site file")
 
 
 def _found_line(found: dict[str, Any]) -> str:
-    says = "answers arrive garbled" if found["garbled"] else found["identity"] or "does not say who it is"
+    identity = "answers arrive garbled" if found["garbled"] else found["identity"] or "does not identify itself"
     key = "default key" if found["default_key"] else "not on the default key"
-    return f"address {found['address']} at {found['baudrate']} baud: {says}; {key}"
+    return f"address {found['address']} at {found['baudrate']} baud: {identity}; {key}"
 
 
 def parse_addresses(text: str) -> list[int]:
-    """``0-7,12`` as numbers. ``click.BadParameter``: it is no such list."""
+    """Return ``0-7,12`` as numbers. Raise ``click.BadParameter`` for anything else."""
     numbers: list[int] = []
     try:
         for part in text.split(","):

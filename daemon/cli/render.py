@@ -52,7 +52,7 @@ def _status_lines(report: StatusReport) -> Iterator[str]:
     line = f"sync: {sync.outcome}{failing}: {sync.text}"
     yield click.style(line, fg=_BAD) if sync.failures else line
     if sync.quarantine:
-        yield click.style("removals are held back: see `latchctl sync diff`", fg=_NOTE)
+        yield click.style("removals are in quarantine: see `latchctl sync diff`", fg=_NOTE)
     if report.journal.alarm:
         yield click.style(f"journal: events wait in memory: {report.journal.alarm}", fg=_BAD)
     else:
@@ -67,7 +67,7 @@ def _status_lines(report: StatusReport) -> Iterator[str]:
 
 
 def doors_text(doors: tuple[DoorReport, ...]) -> str:
-    """Every door on a line; whose order it is under stands there where there is one."""
+    """Return one line per door, with the operator of an active override."""
     header = ["DOOR", "MODE", "FROM", "LOCK", "DOOR IS", "CONTACT", "ORDERED BY"]
     rows = [[d.name, d.mode, d.cause, d.lock, d.opening, d.contact, _order(d)] for d in doors]
     columns = len(header) if any(row[-1] for row in rows) else len(header) - 1
@@ -76,7 +76,7 @@ def doors_text(doors: tuple[DoorReport, ...]) -> str:
 
 
 def _order(door: DoorReport) -> str:
-    """Who ordered the mode of a door, until when and why; empty where nobody did."""
+    """Return who ordered the mode of a door, until when and why; empty without an order."""
     until = f", until {local_time(door.until)}" if door.until is not None else ""
     return f"{door.by}{until}{f': {door.because}' if door.because else ''}" if door.by else ""
 
@@ -154,7 +154,7 @@ def _happened(report: HappenedReport) -> str:
 
 
 Item = GroupReport | MemberReport | AccessReport | PathReport | PassengerReport
-"""What a long answer is made of; ``kind`` tells which it is."""
+"""An item of a long answer; ``kind`` says which it is."""
 
 
 @functools.cache

@@ -34,21 +34,23 @@ def replay(files: tuple[Path, ...], keys: tuple[str, ...], show_cards: bool, as_
     Exit code 0: what came out is what latchd made of it then. 1: it is something else.
     """
     recording = read(files)
-    told: list[str] = []
+    replayed: list[str] = []
     try:
         for each in events_of(recording, dict(_pair(key) for key in keys), read_secret):
             words = event_words(each.event, shown=show_cards)
-            told.append(comparable(words))
+            replayed.append(comparable(words))
             print_json({"at": each.line.at, "event": words}) if as_json else click.echo(
                 f"{each.line.at:.3f} {words}"
             )
     except (RecordingError, DriverUsageError, CardError, LayoutError) as error:
         raise ConfigError(f"{files[-1]}: {error}") from None
     then = [comparable(words) for words in recording.told]
-    if told != then:
-        at = next((n for n, pair in enumerate(zip(told, then, strict=False)) if pair[0] != pair[1]), len(told))
+    if replayed != then:
+        at = next(
+            (n for n, pair in enumerate(zip(replayed, then, strict=False)) if pair[0] != pair[1]), len(replayed)
+        )
         was = then[at] if at < len(then) else "nothing more"
-        click.echo(f"event {at + 1}: latchd told then: {was}", err=True)
+        click.echo(f"event {at + 1}: originally recorded: {was}", err=True)
         raise SystemExit(1)
 
 

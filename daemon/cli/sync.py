@@ -1,4 +1,4 @@
-"""``latchctl sync …``: how syncing goes, and what an operator does about it."""
+"""``latchctl sync …``: sync status, syncing now, and quarantined removals."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from daemon.decision.notation import describe_duration
 from daemon.sync.outcome import EXIT_CODES, SyncResult
 
 SLOW = 900.0
-"""Seconds of silence to bear with: one slow page of a slow server."""
+"""Seconds without an answer before giving up: one slow page of a slow server."""
 
 
-@click.group(short_help="How syncing goes, and removals that are held back.")
+@click.group(short_help="Show sync status and manage quarantined removals.")
 def sync() -> None:
-    """How syncing goes, and what to do with removals that are held back."""
+    """Show sync status and manage quarantined removals."""
 
 
-@sync.command(short_help="How syncing goes, the next one, generations.")
+@sync.command(short_help="Show the last and the next sync, and generations.")
 @json_option
 @click.pass_obj
 def status(target: Target, as_json: bool) -> None:
-    """The last sync, the next one, the road to memberships, generations, and cards that cannot be used."""
+    """Show the last sync, the next one, the source of memberships, generations, and unusable cards."""
     report = ask_one(target.sync_control(), "sync status")
     print_json(report) if as_json else show("\n".join(_status_lines(printable_all(report))))
 
@@ -38,17 +38,17 @@ def _status_lines(report: dict[str, Any]) -> Iterator[str]:
     if running and report["progress"]:
         yield f"running now: {report['progress'][0]}, {report['progress'][1]} so far"
     yield f"last complete sync: {_when(state['synced_at'])}; failed since: {state['failures']}"
-    yield f"memberships are read by: {state['road'] or 'not known yet'}"
+    yield f"source of memberships: {state['road'] or 'not known yet'}"
     if report["hold"]:
-        yield click.style(f"on hold: {report['hold']}; `latchctl sync resume` lets it go on", fg="yellow")
+        yield click.style(f"on hold: {report['hold']}; continue with `latchctl sync resume`", fg="yellow")
     elif report["next_at"]:
         yield f"next sync: {local_time(report['next_at'])}"
     if report["quarantine"]:
-        yield click.style("removals are held back: `latchctl sync diff`, then accept or reject", fg="yellow")
+        yield click.style("removals are in quarantine: `latchctl sync diff`, then accept or reject", fg="yellow")
     for warning in state["warnings"]:
         yield click.style(f"warning: {warning}", fg="yellow")
     for card in _unusable(report):
-        yield click.style(f"card that cannot be used: {card}", fg="yellow")
+        yield click.style(f"unusable card: {card}", fg="yellow")
     for generation in report["generations"][:5]:
         words = [f"generation {generation['number']}", local_time(generation["applied_at"]), generation["summary"]]
         yield "  ".join([*words, *(["restorable"] if generation["restorable"] else [])])
@@ -62,19 +62,19 @@ def _when(at: str | None) -> str:
 
 
 def _unusable(report: dict[str, Any]) -> list[str]:
-    """All of them while the process that read them runs; after a restart as many as were written down."""
+    """Return all of them while the process that read them runs; after a restart, those that were stored."""
     if report["report"] is not None:
         return [f"{card['person']}: {card['text']}" for card in report["report"]["unusable"]]
-    kept: list[str] = report["state"]["unusable"]
-    return kept
+    stored: list[str] = report["state"]["unusable"]
+    return stored
 
 
-@sync.command()
-@click.option("--dry-run", is_flag=True, help="Say what a sync would change, and change nothing.")
+@sync.command(short_help="Sync now, and exit with the code of the outcome.")
+@click.option("--dry-run", is_flag=True, help="Print what a sync would change, and change nothing.")
 @json_option
 @click.pass_obj
 def now(target: Target, dry_run: bool, as_json: bool) -> None:
-    """Sync now. The exit code is that of the outcome (docs/operations.md)."""
+    """Sync now and exit with the code of the outcome (docs/operations.md)."""
     outcome: dict[str, Any] = {}
     for item in ask(target.sync_control(), "sync now", SLOW, dry_run=dry_run):
         if "outcome" in item:
@@ -89,53 +89,53 @@ def now(target: Target, dry_run: bool, as_json: bool) -> None:
 
 
 def show_progress(what: str, count: int) -> None:
-    """What a sync is reading, beside its output."""
+    """Print on standard error what a sync is reading."""
     click.echo(f"reading {what}: {count}", err=True)
 
 
 def outcome_lines(outcome: dict[str, Any]) -> Iterator[str]:
-    """An outcome for a terminal: what happened, and who and what is concerned."""
+    """Yield an outcome for a terminal: what happened, and to whom."""
     outcome = printable_all(outcome)
     yield f"{outcome['outcome']}: {outcome['text']}"
     report = outcome["report"]
     if report is not None:
-        yield f"memberships were read by: {report['road']} (paging by {report['paging']})"
+        yield f"source of memberships: {report['road']} (paging by {report['paging']})"
         yield from (f"warning: {warning}" for warning in report["warnings"])
-        yield from (f"card that cannot be used: {card['person']}: {card['text']}" for card in report["unusable"])
+        yield from (f"unusable card: {card['person']}: {card['text']}" for card in report["unusable"])
     yield from outcome["diff"]
     if outcome["held_diff"]:
-        yield "held back: " + "; ".join(outcome["reasons"])
+        yield "in quarantine: " + "; ".join(outcome["reasons"])
         yield from outcome["held_diff"]
 
 
-@sync.command(short_help="What is held back, by name, and its token.")
+@sync.command(short_help="Show quarantined changes by name, and their token.")
 @json_option
 @click.pass_obj
 def diff(target: Target, as_json: bool) -> None:
-    """What is held back, by name, and the token by which to accept or reject it."""
+    """Show the quarantined changes by name, and the token by which to accept or reject them."""
     held = ask_one(target.sync_control(), "sync diff")
     if as_json:
         print_json(held)
     elif held is None:
-        click.echo("nothing is held back")
+        click.echo("nothing is in quarantine")
     else:
         held = printable_all(held)
-        show("\n".join([*held["diff"], "held back: " + "; ".join(held["reasons"]), f"token: {held['token']}"]))
+        show("\n".join([*held["diff"], "in quarantine: " + "; ".join(held["reasons"]), f"token: {held['token']}"]))
 
 
-@sync.command(short_help="Let what is held back happen.")
+@sync.command(short_help="Apply the quarantined changes.")
 @click.argument("token")
 @click.pass_obj
 def accept(target: Target, token: str) -> None:
-    """Let what is held back under TOKEN (see `latchctl sync diff`) happen."""
+    """Apply the changes that are quarantined under TOKEN (see `latchctl sync diff`)."""
     _act(target, "sync accept", token=token)
 
 
-@sync.command(short_help="Keep what is held back as it is.")
+@sync.command(short_help="Discard the quarantined changes.")
 @click.argument("token")
 @click.pass_obj
 def reject(target: Target, token: str) -> None:
-    """Keep what is held back under TOKEN as it is, until the directory changes again."""
+    """Discard the changes that are quarantined under TOKEN, until the directory changes again."""
     _act(target, "sync reject", token=token)
 
 
@@ -150,16 +150,16 @@ def rollback(target: Target, generation: int | None) -> None:
 @sync.command()
 @click.pass_obj
 def resume(target: Target) -> None:
-    """Let syncing go on after a rollback or a disconnect."""
+    """Continue syncing after a rollback or a disconnect."""
     _act(target, "sync resume")
 
 
 @sync.command(short_help="Delete every SCIM access group.")
-@click.option("--because", default="", help="Why, for the record.")
-@click.confirmation_option(prompt="This deletes every SCIM access group; everybody loses their doors. Go on?")
+@click.option("--reason", "--because", "because", default="", help="Why, for the record.")
+@click.confirmation_option(prompt="This deletes every SCIM access group; all people lose their doors. Continue?")
 @click.pass_obj
 def disconnect(target: Target, because: str) -> None:
-    """The provider was unlinked from the organisation: delete every SCIM access group."""
+    """Delete every SCIM access group, because the provider was unlinked from the organisation."""
     _act(target, "sync disconnect", reason=because)
 
 

@@ -26,7 +26,7 @@ class Target:
     socket: Path | None
 
     def site(self) -> Site:
-        """The site file, without its secrets: a technician may not read those."""
+        """Read the site file without its secrets, which a technician may not read."""
         from daemon.config.load import load_site
 
         return load_site(self.config, secrets=None)
@@ -34,7 +34,7 @@ class Target:
     def control(self) -> Path:
         """The socket of the doors process.
 
-        The rest of the site file is not looked at: a daemon that runs can be asked while somebody edits it.
+        The rest of the site file is not read, so that a daemon can be asked while the file is being edited.
         """
         return self.socket if self.socket is not None else self._said("socket", Path(DOORS_SOCKET))
 
@@ -44,20 +44,20 @@ class Target:
 
     @contextmanager
     def without_daemon(self) -> Iterator[Site]:
-        """The site, for a look into the files because no daemon answers.
+        """Return the site, to read the files because no daemon answers.
 
-        Whatever goes wrong with them, the technician first reads that the daemon is not there.
+        An error then says first that no daemon answers.
         """
         try:
             yield self.site()
         except (ConfigError, CacheError, JournalError) as error:
-            error.args = (f"no daemon answers at {self.control()}, and the files do not help: {error}",)
-            raise
+            kind = next(kind for kind in (ConfigError, CacheError, JournalError) if isinstance(error, kind))
+            raise kind(f"no daemon answers at {self.control()}, and the files cannot be used: {error}") from error
 
     def _said(self, key: str, default: Path) -> Path:
-        """What ``[control]`` says, or where the socket is otherwise.
+        """Return the path in ``[control]``, else the default.
 
-        Also for a technician who may not read the site file: who may ask is for the daemon to decide.
+        A technician who may not read the site file gets the default: the daemon decides who may ask.
         """
         try:
             control = tomllib.loads(self.config.read_text(encoding="utf-8")).get("control", {})

@@ -1,4 +1,4 @@
-"""``latchctl why`` and ``latchctl access``: what would be decided, and who may pass where and when."""
+"""``latchctl why`` and ``latchctl access``: explain a decision, and list who has access where and when."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from daemon.control.client import ask_one, is_running
 
 _AT = "An instant such as 2026-11-24T20:00:00+01:00"
 CARD_LENGTH = 1000
-"""Characters that are read of a card from standard input, more than any has."""
+"""Characters that are read from standard input for a card, more than any has."""
 
-_PERSON = "A person: SCIM id, userName, or a part of the name that only one has."
+_PERSON = "A person: SCIM id, userName, or a part of the name that is unique."
 _GROUP = "An access group, by name or id"
 
 
-@click.command(short_help="What would be decided at a reader, and by which rule.")
+@click.command(short_help="Explain what would be decided at a reader.")
 @click.option("--reader", help="The reader at which the card is presented.")
 @click.option("--door", help="A door instead: its entry reader.")
 @click.option("--card", help="FORMAT:facility:number, bits:0110…, RAW26:1A2B3C, or `-`: from standard input.")
@@ -31,17 +31,18 @@ _GROUP = "An access group, by name or id"
 @json_option
 @click.pass_obj
 def why(target: Target, /, as_json: bool, **arguments: str | None) -> None:
-    """What would be decided at a reader, and by which rule; for a card, a person or a group.
+    """Explain what would be decided at a reader for a card, a person or a group, and by which rule.
 
-    By card is for operators, on record, one a second. `--card -` keeps the number off the command line.
+    Asking by card is for operators, is recorded, and is limited to one a second. `--card -` reads the number from
+    standard input.
 
-    Exit code 1: it would be denied; of a group, to one of them.
+    Exit code 1: denied; for a group, at least one member would be denied.
     """
     given = [name for name in ("card", "person", "group") if arguments[name] is not None]
     if len(given) != 1:
-        raise click.UsageError("say whose: exactly one of --card, --person and --group")
+        raise click.UsageError("expected exactly one of --card, --person and --group")
     if (arguments["reader"] is None) == (arguments["door"] is None):
-        raise click.UsageError("say where: exactly one of --reader and --door")
+        raise click.UsageError("expected exactly one of --reader and --door")
     if arguments["card"] == "-":
         arguments["card"] = _card_from_input()
     if arguments["group"] is not None:
@@ -53,7 +54,7 @@ def why(target: Target, /, as_json: bool, **arguments: str | None) -> None:
 
 
 def _card_from_input() -> str:
-    """A card from standard input: what stands on a command line, everybody on the machine can read."""
+    """Read a card from standard input: a command line is readable by every user of the machine."""
     if sys.stdin.isatty():
         return str(click.prompt("Card", hide_input=True))
     return sys.stdin.readline(CARD_LENGTH).strip()
@@ -72,31 +73,31 @@ def _why(target: Target, arguments: dict[str, str | None], as_json: bool) -> int
     return report.outcome == "deny"
 
 
-@click.command(short_help="Who may pass a door, or where somebody may pass.")
-@click.option("--door", help="Who may pass this door.")
+@click.command(short_help="List who has access to a door, or a person's doors.")
+@click.option("--door", help="List who has access to this door.")
 @click.option("--person", help=_PERSON)
 @click.option("--group", help=f"{_GROUP}.")
-@click.option("--at", help=f"Only who may pass then: `now`, or an instant. {_AT}.")
-@click.option("--members", is_flag=True, help="Name the people of each access group.")
+@click.option("--at", help=f"Only access at that time: `now`, or an instant. {_AT}.")
+@click.option("--members", is_flag=True, help="List the people of each access group.")
 @json_option
 @click.pass_obj
 def access(target: Target, /, as_json: bool, **arguments: Any) -> None:
-    """Who may pass a door, or which doors a person or group may pass, and when.
+    """List who has access to a door, or which doors a person or group can use, and when.
 
-    Exit code 1: nobody may, or no door.
+    Exit code 1: no one has access, or to no door.
     """
     if arguments["person"] is not None and arguments["group"] is not None:
-        raise click.UsageError("--person and --group cannot be asked together")
+        raise click.UsageError("--person and --group exclude each other")
     if not any(arguments[name] for name in ("door", "person", "group")):
-        raise click.UsageError("say whose or where: --door, --person or --group")
+        raise click.UsageError("expected at least one of --door, --person and --group")
     paths = _show(items(target, "access", arguments), as_json, ("kind", "path"))
     if not paths:
-        click.echo("nobody may pass" if arguments["door"] else "no door may be passed", err=True)
+        click.echo("no one has access" if arguments["door"] else "no access to any door", err=True)
         raise SystemExit(1)
 
 
 def _show(answers: Iterator[Any], as_json: bool, counted: tuple[str, str]) -> int:
-    """Print each item as it comes; returns how many have this value in this field."""
+    """Print each item as it comes. Return how many have this value in this field."""
     from daemon.cli.render import item_text, read_item
 
     count = 0

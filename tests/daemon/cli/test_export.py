@@ -121,9 +121,9 @@ def test_a_file_that_is_there_is_left_alone(site: Path, tmp_path: Path) -> None:
     there.write_text("mine")
     refused = run(site, "export", there)
     assert refused.exit_code != 0
-    assert "exists already" in refused.output
+    assert "already exists" in refused.output
     assert there.read_text() == "mine"
-    assert "cannot be made" in run(site, "export", tmp_path / "no" / "where.db").output
+    assert "cannot be created" in run(site, "export", tmp_path / "no" / "where.db").output
 
 
 def test_all_events_after_one_are_told_without_a_daemon_too(site: Path) -> None:
@@ -140,4 +140,4 @@ def test_following_without_a_daemon_ends_with_words(site: Path) -> None:
         badge(served)
     followed = run(site, "events", "--follow")
     assert "system.stop" in followed.stdout
-    assert "nothing to follow" in str(followed.exception)
+    assert "cannot follow" in str(followed.exception)

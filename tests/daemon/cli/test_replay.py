@@ -73,7 +73,7 @@ def test_what_comes_out_otherwise_than_then_is_exit_code_1(tmp_path: Path) -> No
     changed.write_text(text.replace("edge 6 1", "edge 6 0").replace("level 6 1", "level 6 0"))
     result = run(changed)
     assert result.exit_code == 1
-    assert "event 7: latchd told then: input cabinet.rex on" in result.output
+    assert "event 7: originally recorded: input cabinet.rex on" in result.output
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_a_mass_removal_waits_for_an_operator(stage: Stage) -> None:
     held = stage.json("diff")
     assert stage.json("status")["quarantine"] == held, "who looks sees words, and no keys of cards"
     assert any("User 3" in line for line in held["diff"])
-    assert "held back" in stage.run("status").stdout
+    assert "in quarantine" in stage.run("status").stdout
 
     wrong = stage.run("accept", "not-the-token")
     assert "not-the-token" in str(wrong.exception) or "held" in str(wrong.exception)
@@ -182,14 +182,14 @@ def test_the_status_names_each_trouble(stage: Stage) -> None:
     assert stage.now()[0] == 0
     status = stage.run("status").stdout
     assert status.startswith("complete: ")
-    assert "memberships are read by: attributes" in status
+    assert "source of memberships: attributes" in status
 
 
 def test_what_is_read_and_what_cannot_be_used_is_shown(stage: Stage) -> None:
     stage.client.set_cards(stage.people[3], "H10301:1:99999")
     shown = stage.run("now")
     assert "reading Users: 30" in shown.stderr
-    assert "card that cannot be used: User 3: cards, entry 1: " in shown.stdout
-    assert "card that cannot be used: User 3: cards, entry 1: " in stage.run("status").stdout
+    assert "unusable card: User 3: cards, entry 1: " in shown.stdout
+    assert "unusable card: User 3: cards, entry 1: " in stage.run("status").stdout
     assert "99999" not in stage.run("status").stdout
     assert stage.json("status")["report"]["unusable"][0]["person_id"] == stage.people[3]

@@ -60,7 +60,7 @@ def test_a_technician_who_may_not_read_the_site_file_can_still_ask(forbidden: Pa
     assert (target.control(), target.sync_control()) == (Path(DOORS_SOCKET), Path(SYNC_SOCKET))
 
 
-def test_a_file_that_is_not_there_is_reported_unless_nobody_named_it(
+def test_a_file_that_is_not_there_is_reported_unless_no_one_named_it(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ConfigError, match=r"site\.toml cannot be read: No such file"):
@@ -78,7 +78,7 @@ def test_a_file_that_is_no_toml_is_reported(file: Path) -> None:
 def test_doctor_tells_a_technician_what_was_not_looked_at(forbidden: Path, tmp_path: Path) -> None:
     first, *others = diagnose(Target(forbidden, tmp_path / "no.sock"))
     assert (first.check, first.state) == ("site file", "note")
-    assert "as root" in first.text
+    assert "run as root" in first.text
     assert [finding.check for finding in others] == ["doors", "sync"]
     assert (others[0].state, str(tmp_path / "no.sock") in others[0].text) == ("fault", True)
 
@@ -89,12 +89,12 @@ def test_without_a_daemon_a_fault_of_the_files_says_that_there_is_none(
     absent = tmp_path / "absent.toml"
     monkeypatch.setattr("daemon.cli.target.DEFAULT_CONFIG", absent)
     assert reported_without_daemon(Target(absent, None)).startswith(
-        f"ConfigError: no daemon answers at {DOORS_SOCKET}, and the files do not help: {absent} cannot be read"
+        f"ConfigError: no daemon answers at {DOORS_SOCKET}, and the files cannot be used: {absent} cannot be read"
     )
     bench = Bench(tmp_path / "b")
     meant = Target(bench.file, None)
     assert reported_without_daemon(meant, JournalError("damaged")) == (
-        f"JournalError: no daemon answers at {bench.directory}/control.sock, and the files do not help: damaged"
+        f"JournalError: no daemon answers at {bench.directory}/control.sock, and the files cannot be used: damaged"
     )
     assert reported_without_daemon(meant, RequestError("no such door")) == "RequestError: no such door"
 
