@@ -1,11 +1,10 @@
 """The whole OSDP bus without its tty: whose turn it is, how long to wait, what an answer belongs to.
 
 Sans-I/O: give ``receive`` what arrived, write out what ``bytes_to_send`` gives, call ``handle_deadline`` at
-``deadline``. One exchange is under way at a time, as the standard demands (SIA OSDP 2.2, 5.1). Turns go round
-in order; relay commands go first, then an answer that was garbled is asked for once more, and a reader that was
-asked a question is polled as well; one that is being set up may have every other turn, and looks for absent
-readers are short and rare, so that they cost the others little. A scan is a guest: it has the line for one short
-exchange, if need be at another speed, and then the readers have it for at least as long.
+``deadline``. One exchange is under way at a time, as the standard demands (SIA OSDP 2.2, 5.1). Relay commands go
+first, then an answer that was garbled is asked for once more, and a reader that was asked a question is polled as
+well; all other turns are dealt out by ``drivers.osdp.turns``. A scan gets one short exchange at a time, if need be
+at another speed, and then the readers have the line for at least as long and for a round.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from drivers.osdp.frame import MARK, MAX_FRAME, SHORTEST_FRAME, Damage, Frame, F
 from drivers.osdp.scan import Scan
 from drivers.osdp.session import Session
 from drivers.osdp.states import Trouble
+from drivers.osdp.turns import Turns
 
 CHARACTER_BITS = 10
 """8N1 on the wire: start bit, eight data bits, stop bit (5.2)."""
@@ -31,15 +31,18 @@ INTER_CHARACTER = 0.05
 (16 ms) and a busy machine may hold back."""
 LATENCY = 0.02
 """Seconds that the way through kernel and adapter may add to an answer: the reader must not pay for them."""
-PROBE_PAUSE = 0.2
-"""Least seconds between two looks for absent readers, whichever they are."""
+SCAN_WAIT = 0.5
+"""Seconds after which a scan goes on though the round is not over, for a bus on which it takes longer."""
 
 
 class Bus:
     """All readers of one RS-485 pair. Bounded: one frame out, one frame in, one outbox for each reader."""
 
     def __init__(self, sessions: Sequence[Session], baudrate: int, *, mark: bool = False) -> None:
-        self._sessions = list(sessions)
+        self._turns = Turns(list(sessions))
+        self.pace = self._turns.pace
+        for session in sessions:
+            session.join(self.pace)
         self._by_name = {session.name: session for session in sessions}
         self._by_address = {session.address: session for session in sessions}
         self.baudrate = baudrate
@@ -56,18 +59,16 @@ class Bus:
         self._reply_at_the_latest = 0.0
         self._trouble = Trouble.SILENT
         self._free_at = float("-inf")
-        self._next_look = float("-inf")
-        self._setting_up = False
 
     @property
     def sessions(self) -> Sequence[Session]:
         """The readers, in the order of their turns."""
-        return self._sessions
+        return self._turns.sessions
 
     @property
     def unconfirmed_relay(self) -> bool:
         """Whether a relay command is still on its way to a reader that answers."""
-        return any(session.unconfirmed_relay for session in self._sessions)
+        return any(session.unconfirmed_relay for session in self.sessions)
 
     def send(self, name: str, command: Command, now: float) -> None:
         """Queue a command. Raises ``KeyError`` for a reader and ``DriverUsageError`` for an output not there."""
@@ -91,12 +92,9 @@ class Bus:
             return b""
         turn: Session | Scan | None = self._guest(now)
         if turn is None:
-            turn = self._whose_turn(now)
+            turn = self._turns.choose(now)
             if turn is None:
                 return b""
-            if turn.patience.absent:
-                self._next_look = now + PROBE_PAUSE
-            self._setting_up = turn.handshaking
         self.speed = turn.baudrate if isinstance(turn, Scan) else self.baudrate
         self._character = CHARACTER_BITS / self.speed
         frame, delay = turn.frame_to_send(now)
@@ -112,14 +110,14 @@ class Bus:
         """When ``handle_deadline`` and ``bytes_to_send`` are wanted next; infinity without any reader."""
         if self._active is not None:
             return self._reply_by
-        due = min((self._due(session) for session in self._sessions), default=float("inf"))
-        if self._scan is not None and not self._scan.over:
-            due = min(due, self._scan_at)
-        return max(self._free_at, due)
+        due = min((self._turns.due(session) for session in self.sessions), default=float("inf"))
+        return max(self._free_at, min(due, self._guest_at()))
 
     def handle_deadline(self, now: float) -> list[DeviceEvent]:
         """Give up waiting for an answer whose time is over."""
-        events = [event for session in self._sessions for event in session.service.expired(now)]
+        events = [
+            event for session in self.sessions if session is not self._active for event in session.expired(now)
+        ]
         if self._active is None or now < self._reply_by:
             return events
         active, self._active = self._active, None
@@ -127,7 +125,9 @@ class Bus:
             active.no_reply(self._trouble)
             self._rest_from_scan(now)
             return events
-        return events + active.no_reply(self._trouble, now)
+        events += active.no_reply(self._trouble, now)
+        self._ended(active, now, good=False)
+        return events
 
     def receive(self, data: bytes, now: float) -> list[DeviceEvent]:
         """Bytes arrived, the last of them at ``now``. Never raises: what is no answer is noise."""
@@ -148,13 +148,22 @@ class Bus:
             self._reply_by = min(now + LATENCY, self._reply_at_the_latest)
         return events
 
+    def recover(self, now: float, until: float) -> list[DeviceEvent]:
+        """Something went wrong in here: every session begins again, not before ``until``."""
+        self._active = None
+        self._frames.clear()
+        self._free_at = until
+        self.end_scan("internal fault")
+        return [event for session in self.sessions for event in session.recover(now)]
+
     def port_lost(self, now: float, why: str) -> list[DeviceEvent]:
         """The tty is gone: every reader is offline, and is looked for at once when it is back."""
         self._active = None
         self.end_scan(why)
         self._frames.clear()
-        self._free_at = self._next_look = float("-inf")
-        return [event for session in self._sessions for event in session.lost_port(now, why)]
+        self._free_at = float("-inf")
+        self._turns.forget()
+        return [event for session in self.sessions for event in session.lost_port(now, why)]
 
     def _received(self, frame: Frame, now: float) -> list[DeviceEvent]:
         active = self._active
@@ -162,7 +171,9 @@ class Bus:
             self._active = None
             if isinstance(active, Session):
                 active.patience.answered(max(0.0, now - self._heard_at - frame.length * self._character))
-                return active.reply(frame, now)
+                events = active.reply(frame, now)
+                self._ended(active, now, good=active.idle or active.answers)
+                return events
             active.reply(frame)
             self._rest_from_scan(now)
             return []
@@ -171,30 +182,20 @@ class Bus:
             late.patience.look_now(now)
         return []
 
-    def _due(self, session: Session) -> float:
-        return max(session.patience.due, self._next_look) if session.patience.absent else session.patience.due
+    def _ended(self, session: Session, now: float, *, good: bool) -> None:
+        self._turns.ended(session, now, self._heard_at - self._sent_at, self._character, good=good)
 
     def _guest(self, now: float) -> Scan | None:
         """The scan, if it may have this turn: a relay command never waits for it."""
-        if self._scan is None or self._scan.over or now < self._scan_at:
-            return None
-        return None if self.unconfirmed_relay else self._scan
+        return self._scan if now >= self._guest_at() else None
+
+    def _guest_at(self) -> float:
+        """When the scan may have a turn if nobody else is due; infinity for never."""
+        if self._scan is None or self._scan.over or self.unconfirmed_relay:
+            return float("inf")
+        return self._scan_at if self._turns.round_over else self._scan_at + SCAN_WAIT
 
     def _rest_from_scan(self, now: float) -> None:
-        """The readers have the line for as long as the guest had it."""
+        """The readers have the line for as long as the guest had it, and each of them a turn."""
         self._scan_at = now + (now - self._sent_at)
-
-    def _whose_turn(self, now: float) -> Session | None:
-        due = [session for session in self._sessions if self._due(session) <= now]
-        if not due:
-            return None
-        chosen = next((session for session in due if session.outbox.urgent and session.online), None)
-        if chosen is None:
-            chosen = next((session for session in due if session.goes_on), None)
-        if chosen is None and not self._setting_up:
-            chosen = next((session for session in due if session.handshaking), None)
-        if chosen is None:
-            chosen = due[0]
-        self._sessions.remove(chosen)
-        self._sessions.append(chosen)
-        return chosen
+        self._turns.heavy_turn_over()

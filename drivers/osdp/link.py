@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 
 from drivers.driver import Context, DeviceStatus, DriverUsageError, PortError
-from drivers.events import Buzz, Command, DeviceEvent, Led
+from drivers.events import Buzz, Command, DeviceAlarm, DeviceEvent, Led
 from drivers.osdp.bus import Bus
 from drivers.osdp.commissioning import Commissioning
 from drivers.osdp.settings import OsdpBus
 from drivers.serialport import Port, open_beside
 
+log = logging.getLogger(__name__)
+
 REOPEN_PAUSE = (0.1, 0.5)
 """Seconds between attempts to open a port that is gone: short, for an adapter is plugged in again by hand."""
+FAULT_PAUSE = 0.1
+"""Seconds until the bus goes on after an exception: not a loop that takes the whole processor."""
 SWITCH_OFF_TIME = 0.5
 """Seconds that the end of the driver may take to switch outputs off."""
 
@@ -124,18 +129,36 @@ class OsdpLink:
         except PortError as error:
             self._lose(error)
             return
-        self._emit(self._bus.receive(data, self._context.clock()))
+        self._guarded(lambda: self._emit(self._bus.receive(data, self._context.clock())))
         self._news.set()
         self._pump()
 
     def _deadline(self) -> None:
         self._timer = None
-        self._emit(self._bus.handle_deadline(self._context.clock()))
+        self._guarded(lambda: self._emit(self._bus.handle_deadline(self._context.clock())))
         self._news.set()
         self._pump()
 
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """Do one step of the bus. A fault in it must not silence the readers: it is logged, and all begin
+        again."""
+        try:
+            step()
+        except Exception as error:
+            # A bug of ours, whatever it is: a bus that says nothing any more is the worst of all answers to it.
+            log.exception("a fault in the bus at %s; its sessions begin again", self._settings.port)
+            now = self._context.clock()
+            self._emit(self._bus.recover(now, now + FAULT_PAUSE))
+            what = f"internal fault, the bus was begun again: {type(error).__name__}"
+            self._emit([DeviceAlarm(session.name, now, what) for session in self._bus.sessions])
+
     def _pump(self) -> None:
         """Send what is due, and set the timer for what comes next."""
+        self._guarded(self._send_next)
+        if self._port is not None and self._timer is None:  # a fault: go on all the same
+            self._set_timer(self._context.clock() + FAULT_PAUSE)
+
+    def _send_next(self) -> None:
         if self._port is None:
             return
         data = self._bus.bytes_to_send(self._context.clock())
@@ -152,6 +175,9 @@ class OsdpLink:
             if self._wake <= wake:
                 return  # it wakes too early and is set again then: cheaper than once for each byte
             self._timer.cancel()
+        self._set_timer(wake)
+
+    def _set_timer(self, wake: float) -> None:
         self._wake = wake
         delay = max(0.0, wake - self._context.clock())
         self._timer = asyncio.get_running_loop().call_later(delay, self._deadline)
@@ -165,4 +191,8 @@ class OsdpLink:
 
     def _emit(self, events: Sequence[DeviceEvent]) -> None:
         for event in events:
-            self._context.emit(event)
+            try:
+                self._context.emit(event)
+            except Exception:
+                # Whoever listens: what one event does to them must not cost the others, nor the bus its next turn.
+                log.exception("the listener failed at %s of %s", type(event).__name__, self._settings.port)

@@ -10,10 +10,13 @@ from drivers.osdp.messages import Capability, Cmd, MessageError, NakCode, Reply
 from drivers.osdp.outputs import Outputs
 from drivers.osdp.queue import Outbox, Outgoing
 from drivers.osdp.reports import Reports
+from drivers.osdp.timing import Pace
 
 INPUT_INTERVAL = 10.0
 STATUS_INTERVAL = 30.0
 """Seconds between questions for inputs, and for the rest: the safety net, for readers report changes unasked."""
+QUESTIONS_WAIT = 60.0
+"""Seconds by which they come later while reads fill the bus."""
 POLLS_FIRST = 8
 """Polls that a session begins with, unless the reader has nothing to report before: the cards that it has kept
 come before our questions."""
@@ -33,7 +36,8 @@ class Polling:
     def __init__(self, name: str, inputs: int, reports: Reports, outbox: Outbox) -> None:
         self._name = name
         self._inputs = inputs
-        self._reports = reports
+        self.reports = reports
+        self.pace = Pace()
         self._outbox = outbox
         self._outputs = Outputs()
         self._told_again = float("-inf")
@@ -44,7 +48,9 @@ class Polling:
         self._ask_at: dict[Cmd, float] = {}
         self._polled_last = False
         self.owes_poll = False
-        """Whether the last turn went to a question: a card must not wait a whole round for it."""
+        """Whether the last turn went to a question, so that a card must not wait a whole round for it, or brought
+        a read and it must be seen whether more wait behind it."""
+        self._extra = False
         self._polls_first = 0
         self._complained: set[str] = set()
         self.polls = 0
@@ -69,7 +75,7 @@ class Polling:
         """It may be another device the next time."""
         self._capabilities = None
         self._outputs.forget()
-        self._reports.forget_inputs()
+        self.reports.forget_inputs()
 
     def _ask(self, *questions: Cmd) -> None:
         self._questions.extend(q for q in questions if q not in self._questions and q not in self._unknown)
@@ -88,12 +94,18 @@ class Polling:
         if waiting is not None:
             self._polled_last = False
             return waiting
-        self._ask(*(question for question, at in self._ask_at.items() if now >= at))
-        if self._questions and self._polled_last and not self._polls_first:
+        # While reads fill the bus the regular questions wait: their answers are news only to a safety net.
+        asking = now - QUESTIONS_WAIT if self.pace.busy else now
+        self._ask(*(question for question, at in self._ask_at.items() if asking >= at))
+        asks = bool(self._questions) and self._polled_last and not self._polls_first
+        if asks and not self.pace.may_ask:
+            self.pace.wants_to_ask = True
+        elif asks:
+            self.pace.asked = True
             self._polled_last, self.owes_poll = False, True
             question = self._questions.popleft()
             return Outgoing(question, messages.STANDARD_REPORT if question is Cmd.CAP else b"", "question")
-        self._polled_last, self.owes_poll = True, False
+        self._polled_last, self._extra, self.owes_poll = True, self.owes_poll, False
         self._polls_first = max(0, self._polls_first - 1)
         self.polls += 1
         return _POLL
@@ -106,8 +118,10 @@ class Polling:
         if code == Reply.ACK:
             if asked.code is Cmd.POLL:
                 self._polls_first = 0
-                self._reports.freshness.queue_empty(asked_at)
+                self.reports.freshness.queue_empty(asked_at)
             return []
+        if asked.code is Cmd.POLL:
+            self.reports.freshness.polled(now)
         try:
             match code:
                 case Reply.PDCAP:
@@ -119,17 +133,19 @@ class Polling:
                     return []
                 case Reply.OSTATR:
                     return self._output_status(data, asked_at, now)
-            events = self._reports.understand(code, data, now)
+            events = self.reports.understand(code, data, now)
         except MessageError as error:
             return self._complain(f"sends a malformed report: {error}", now)
+        if code in (Reply.RAW, Reply.KEYPAD):
+            self.owes_poll = self.reports.freshness.doubtful and not self._extra
         if code in _NEXT_QUESTION:
             question, interval = _NEXT_QUESTION[Reply(code)]
-            self._ask_at[question] = now + interval
+            self._ask_at[question] = now + self.pace.stretched(interval)
         return events
 
     def _output_status(self, states: bytes, asked_at: float, now: float) -> list[DeviceEvent]:
         """Compare with what was confirmed; what is wrong for good is told again now and then."""
-        self._ask_at[Cmd.OSTAT] = min(now + STATUS_INTERVAL, self._outputs.next_look(now))
+        self._ask_at[Cmd.OSTAT] = min(now + self.pace.stretched(STATUS_INTERVAL), self._outputs.next_look(now))
         events: list[DeviceEvent] = []
         for wrong in self._outputs.compare(states, asked_at, now):
             is_on, should = ("on", "off") if wrong.on else ("off", "on")

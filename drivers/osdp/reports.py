@@ -1,8 +1,7 @@
 """From what a reader reports to the events of the doors loop: reads, keys, inputs, tamper, power.
 
 Owns what was last known of the reader's lines, and the rule about reads that waited in the reader:
-OSDP gives a read no time of its own (7.11), so all that is known of its age is when the reader's queue was
-last seen empty.
+OSDP gives a read no time of its own (7.11), so its age is known only by when the reader was polled.
 """
 
 from __future__ import annotations
@@ -22,36 +21,72 @@ from drivers.events import (
     TamperChanged,
 )
 from drivers.osdp.messages import MessageError, Reply, parse_card, parse_keys, parse_local_status
+from drivers.osdp.timing import Pace
 
 _INPUT_STATES = {0: InputState.OFF, 1: InputState.ON}
 """ISTATR, 7.7. Any other value is a supervised input's fault and never read as normal."""
 
 _HEAD_MISSING, _HEAD_TAMPERED = 1, 2
 """RSTATR, 7.9; 0 is normal."""
+CARDS_APART = 0.4
+KEYS_APART = 0.08
+"""Seconds between two cards, and two reports of keys, at one reader: people are no faster."""
 
 
 class ReadFreshness:
-    """How old a read may be: no older than the last moment when the reader is known to have had none.
+    """How old a read may be, from when the reader's queue was last seen empty and from what came since.
 
-    ``limit`` seconds is what is accepted. So a read that may have waited through an outage longer than that is
-    refused, and so is all that the reader held before it was first asked; once its queue was seen empty, reads
-    count again.
+    ``limit`` seconds is what is accepted, more where the bus is so long that a round takes most of it. A read is
+    no older than the last moment when the reader is known to have had none. While a reader is polled all the time,
+    it is no older either than the read before it and the time that two reads lie apart at least, so that a rush at
+    one door is served though its queue is never empty. That does not hold once a read came faster than people can
+    badge, or once the reader was not polled for longer than the limit, as in an outage: until its queue was seen
+    empty, all that it brings may have waited since. And nothing counts that it held before it was first asked.
     """
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, pace: Pace | None = None) -> None:
+        self.pace = pace or Pace()
         self._limit = limit
         self._empty: float | None = None
+        self._not_before = self._polled = float("-inf")
+        self._continuous = False
+        self._age = 0.0
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it is worth a poll to see if the queue is empty now: the next read might not be believed."""
+        return self._empty is not None and self._age + self.pace.round - CARDS_APART > self.limit
+
+    @property
+    def limit(self) -> float:
+        """Seconds that a read may have waited now."""
+        return self.pace.read_limit(self._limit, polled=self._continuous)
 
     def queue_empty(self, asked: float) -> None:
         """The reader had nothing to report when it was asked."""
-        self._empty = asked
+        self._empty = self._not_before = self._polled = asked
+        self._continuous = True
+        self._age = 0.0
 
-    def objection(self, at: float) -> str:
-        """Why a read that arrived at ``at`` is refused; empty when it is fresh."""
+    def polled(self, at: float) -> None:
+        """The reader answered a poll with something at ``at``."""
+        if at - self._polled > self.pace.read_limit(self._limit, polled=False):
+            self._continuous = False
+        self._polled = at
+
+    def objection(self, at: float, apart: float = CARDS_APART) -> str:
+        """Why a read that arrived at ``at`` is refused; empty when it is fresh.
+
+        ``apart``: seconds that lie at least between two reads of its kind.
+        """
         if self._empty is None:
             return "waited in the reader for an unknown time, since before it came online"
-        age = at - self._empty
-        return f"may have waited in the reader for {age:.1f} s" if age > self._limit else ""
+        self.polled(at)
+        if self._not_before > at:
+            self._continuous = False
+        self._age = at - (self._not_before if self._continuous else self._empty)
+        self._not_before += apart
+        return f"may have waited in the reader for {self._age:.1f} s" if self._age > self.limit else ""
 
 
 class Reports:
@@ -110,7 +145,7 @@ class Reports:
             return self._bad_read(str(error), at)
         if reader != 0:
             return self._bad_read(f"from reader number {reader} of the device; latchd serves number 0", at)
-        if objection := self.freshness.objection(at):
+        if objection := self.freshness.objection(at, KEYS_APART):
             return ReadError(self._name, ReadFault.QUEUED, at, note=f"keys: {objection}")
         return KeyPress(self._name, keys, at)
 

@@ -60,7 +60,7 @@ class Scan:
 
     @property
     def baudrate(self) -> int:
-        """The speed of this turn."""
+        """The speed of this turn. Asked only while a place is left."""
         return self._places[0][0]
 
     def _begin(self) -> None:
@@ -86,7 +86,9 @@ class Scan:
         return self._exchange.accepts(frame)
 
     def reply(self, frame: Frame) -> None:
-        """The answer arrived."""
+        """The answer arrived; of a scan that was ended meanwhile it says nothing any more."""
+        if self.over:
+            return
         if self._identity is not None:
             self._next(default_key=self._proves(frame))
             return
@@ -107,6 +109,8 @@ class Scan:
 
     def no_reply(self, trouble: Trouble) -> None:
         """The turn is over without a good answer."""
+        if self.over:  # ended while its turn was on the wire
+            return
         garbled = trouble is Trouble.GARBLED
         self._attempts += 1
         if garbled and self._attempts < ATTEMPTS:

@@ -10,94 +10,28 @@ In PROBE nothing is believed: a reader is heard only when its key is proved.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from drivers.driver import DriverUsageError
-from drivers.events import Command, DeviceAlarm, DeviceEvent, DeviceOffline, DeviceOnline
+from drivers.events import DeviceAlarm, DeviceEvent, DeviceOffline, DeviceOnline
 from drivers.osdp import messages
-from drivers.osdp.exchange import Exchange, InFlight
+from drivers.osdp.exchange import InFlight
 from drivers.osdp.frame import Frame
-from drivers.osdp.handshake import Handshake, KeyChange
-from drivers.osdp.messages import Cmd, Identity, NakCode, Reply
-from drivers.osdp.polling import Polling
-from drivers.osdp.queue import KEY_SLOT, Outbox, Outgoing
-from drivers.osdp.reports import Reports
+from drivers.osdp.member import Member
+from drivers.osdp.messages import Cmd, NakCode, Reply
+from drivers.osdp.queue import KEY_SLOT, Outgoing
 from drivers.osdp.secure import SecureError
-from drivers.osdp.settings import OsdpReader
 from drivers.osdp.states import DEFAULT_KEY_ALARM, HANDSHAKE_BLOCKS, NO_KEY, SessionState, Trouble
-from drivers.osdp.timing import ATTEMPTS, BUSY_PAUSE, OFFLINE_AFTER, RetryTimer
+from drivers.osdp.timing import ATTEMPTS, BUSY_PAUSE, RESTART_AFTER
+
+BUSY_ATTEMPTS = 8
+"""How often in a row a reader may be busy in its handshake until the session is begun anew."""
 
 _SECURITY_NAKS = (NakCode.NO_SECURE_CHANNEL, NakCode.SECURITY_NOT_MET)
 
 
-class Session:
+class Session(Member):
     """The state machine of one reader. All times are seconds of the monotonic clock."""
-
-    def __init__(
-        self,
-        name: str,
-        settings: OsdpReader,
-        keys: Sequence[bytes],
-        entropy: Callable[[int], bytes],
-        *,
-        crc: bool = True,
-        proved: Callable[[bytes], None] = lambda key: None,
-    ) -> None:
-        """``keys`` and ``proved`` are as ``Handshake`` has them; not looked at with ``secure_channel = "off"``."""
-        self.name = name
-        self.address = settings.address
-        self.online: bool | None = None
-        self.step = SessionState.PROBE
-        self.patience = RetryTimer()
-        self.outbox = Outbox(settings.outputs)
-        self.why_offline = "not asked yet"
-        self.identity: Identity | None = None
-        self.retries = 0
-        reports = Reports(name, settings.inputs, settings.queued_limit)
-        self.service = Polling(name, settings.inputs, reports, self.outbox)
-        self._exchange = Exchange(settings.address, crc=crc)
-        self._clear = settings.secure_channel == "off"
-        installs = settings.secure_channel == "install"
-        self.keys = None if self._clear else Handshake(keys, entropy, installs=installs, proved=proved)
-        self._default_key_checked = installs
-        self._knows_default_key = self._served = False
-        self._claimed: Identity | None = None
-        self._heard: float | None = None
-        self._trouble = Trouble.SILENT
-
-    # -------------------------------------------------------------- what the bus asks
-
-    @property
-    def handshaking(self) -> bool:
-        """Whether the reader answers but is not in service yet."""
-        return self.step not in (SessionState.PROBE, SessionState.SERVE)
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether it has the next turn too: a garbled answer may be a card, or a question took a poll's turn."""
-        flight = self._exchange.flight
-        if flight is None:
-            return self.step is SessionState.SERVE and self.service.owes_poll
-        return flight.attempts == 1 and self._trouble is Trouble.GARBLED
-
-    @property
-    def secure(self) -> bool:
-        """Whether a session under the reader's own key stands."""
-        return self._exchange.channel is not None and self.step is SessionState.SERVE
-
-    @property
-    def _keys(self) -> Handshake:
-        assert self.keys is not None  # no step of a reader in clear text asks for it
-        return self.keys
-
-    def change_key(self, key: bytes) -> None:
-        """Give the reader another base key; ``key_change`` tells how it went. Raises ``DriverUsageError``.
-
-        While the channel of a reader that is online is being renewed, the new key waits until it is up again.
-        """
-        if self.keys is None or self.online is not True:
-            raise DriverUsageError(f"{self.name}: a key is changed only over the secure channel, which is not up")
-        self.keys.propose(key)
 
     def enrol(self, key: bytes, now: float) -> None:
         """Give the reader ``key`` over the default key, beginning at once; ``key_change`` tells how it went."""
@@ -124,33 +58,6 @@ class Session:
         self._default_key_checked = False
         return self._reject(NO_KEY, now) if not keys else self._restart(now)
 
-    @property
-    def key_change(self) -> KeyChange:
-        """How the last change of key stands."""
-        return KeyChange.NONE if self.keys is None else self.keys.change
-
-    @property
-    def unconfirmed_relay(self) -> bool:
-        """Whether a relay command waits, or is on its way without an answer yet."""
-        flight = self._exchange.flight
-        in_flight = flight is not None and flight.outgoing is not None and flight.outgoing.relay
-        return self.online is True and (in_flight or self.outbox.urgent)
-
-    def status_text(self) -> str:
-        """What ``latchctl status`` shows of the reader."""
-        weak = "; it answers to the default key" if self._knows_default_key else ""
-        if self.online is not True:
-            return self.why_offline + weak
-        renewed = "secure channel" if self.secure else "secure channel is being renewed"
-        channel = "clear text" if self._clear else renewed
-        return f"{channel}, {self.service.polls} polls, {self.retries} retries, {self.identity}{weak}"
-
-    def send(self, command: Command, now: float) -> None:
-        """Queue a command. For a reader that is offline a relay command is dropped: it would come too late."""
-        self.outbox.put(command, now)
-        if self.online is not True:
-            self.outbox.forget_relays()
-
     def frame_to_send(self, now: float) -> tuple[bytes, float]:
         """The frame of this turn, and the seconds that the answer may take to begin after its last byte."""
         if self._heard is None:
@@ -168,10 +75,10 @@ class Session:
         """The answer arrived, its last byte at ``now``."""
         flight = self._exchange.flight
         assert flight is not None
+        self.idle = False
         if frame.code == Reply.BUSY and not frame.block:
-            self.patience.due = now + BUSY_PAUSE
-            self._trouble = Trouble.BUSY
-            return self._silence(now)
+            return self._is_busy(now)
+        self._busy = 0
         try:
             data = self._exchange.open(frame, HANDSHAKE_BLOCKS.get(self.step))
         except SecureError:
@@ -187,15 +94,23 @@ class Session:
         self.patience.due = now
         if self.step is SessionState.SERVE:
             self._heard = now
+            self.idle = (
+                frame.code == Reply.ACK and flight.outgoing is not None and flight.outgoing.code is Cmd.POLL
+            )
         return self._advance(flight, frame.code, data, now)
 
     def lost_port(self, now: float, why: str) -> list[DeviceEvent]:
         """The bus itself is gone. When it is back everything starts at once, without any pause."""
         self.patience.forget()
+        self.fresh = True
         if self.online is False:
             self.why_offline = why
             return []
         return self._go_offline(now, why)
+
+    def recover(self, now: float) -> list[DeviceEvent]:
+        """Begin again after a fault of ours; nothing of the old session is relied on."""
+        return self._restart(now)
 
     def _put_next(self, now: float) -> None:
         """Send the command that the step asks for."""
@@ -313,7 +228,7 @@ class Session:
         return [online, *self._serve(now)]
 
     def _serve(self, now: float) -> list[DeviceEvent]:
-        self.step, self._served = SessionState.SERVE, True
+        self.step, self._served, self.fresh = SessionState.SERVE, True, False
         self.patience.in_service(now)
         self.service.begin()
         return []
@@ -353,16 +268,32 @@ class Session:
         """No good answer: the same frame again, at once and then with pauses, and at last from the start."""
         flight = self._exchange.flight
         self._trouble, self.retries = trouble, self.retries + 1
+        self.fresh = self.idle = False
         if flight is None or self.step is SessionState.PROBE:
             self._exchange.restart()
             self.step = SessionState.PROBE
             self.patience.not_found(now, offline=self.online is False, silent=trouble is Trouble.SILENT)
         else:
             flight.attempts += 1
-            if flight.attempts >= ATTEMPTS:
+            if flight.attempts >= ATTEMPTS or now - flight.first_sent > RESTART_AFTER:
                 self._restart(now)
             self.patience.missed(flight.attempts, now, silent=trouble is Trouble.SILENT)
         return self._silence(now)
+
+    def _is_busy(self, now: float) -> list[DeviceEvent]:
+        """BUSY, 7.19: asked again soon, but not for ever with a frame that it may never take."""
+        self.patience.due = now + BUSY_PAUSE
+        self._trouble = Trouble.BUSY
+        self._busy += 1
+        if self.step is not SessionState.SERVE and self._busy >= BUSY_ATTEMPTS:
+            self._busy = 0
+            self._restart(now)
+            self.patience.due = now + BUSY_PAUSE
+        return self._silence(now)
+
+    def expired(self, now: float) -> list[DeviceEvent]:
+        """Alarms for relay commands that could not be sent in time."""
+        return self.service.expired(now)
 
     def _restart(self, now: float) -> list[DeviceEvent]:
         """Begin a new session with sequence number 0. What was not confirmed is sent again in it."""
@@ -376,7 +307,7 @@ class Session:
 
     def _silence(self, now: float) -> list[DeviceEvent]:
         """Offline, once the reader was not heard for long enough."""
-        if self.online is False or self._heard is None or now - self._heard < OFFLINE_AFTER:
+        if self.online is False or self._heard is None or now - self._heard < self._pace.offline_after:
             return []
         return self._go_offline(now, f"{self._trouble} (for {now - self._heard:.0f} s)")
 
@@ -388,6 +319,7 @@ class Session:
         if self._served and self.keys is not None:
             self._served, self._default_key_checked = False, self.keys.installs
         events = self._go_offline(now, why)
+        self.fresh = False
         self.patience.refused(now)
         return events
 

@@ -120,7 +120,7 @@ def test_a_change_waits_while_the_channel_is_renewed() -> None:
     bench, session, proved = keyed(model, KEY)
     bench.run(3.0)
     model.alive = False
-    bench.run(3.0)  # long enough to begin a new session, too short to be offline
+    bench.run(1.9)  # long enough to begin a new session, too short to be offline
     assert not session.secure
     session.change_key(NEW)
     model.alive = True

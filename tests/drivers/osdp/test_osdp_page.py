@@ -13,7 +13,9 @@ from daemon.cli.reader import reader
 from drivers.osdp import commissioning, polling, queue, states, timing
 from drivers.osdp.bus import INTER_CHARACTER
 from drivers.osdp.link import REOPEN_PAUSE
+from drivers.osdp.reports import CARDS_APART
 from drivers.osdp.settings import BAUDRATES, OsdpBus, OsdpReader
+from drivers.osdp.turns import REST
 
 PAGE = (Path(__file__).parents[3] / "docs" / "osdp.md").read_text()
 
@@ -51,6 +53,9 @@ def seconds(value: float) -> str:
                 f"at once {timing.IMMEDIATE_ATTEMPTS - 1} times",
                 f"every {seconds(timing.RETRY_PAUSE)}",
                 f"after {timing.ATTEMPTS} attempts",
+                f"after {timing.ATTEMPTS} attempts or {seconds(timing.RESTART_AFTER)}".replace(
+                    "or after", "after"
+                ),
             ],
         ),
         ("offline", [seconds(timing.OFFLINE_AFTER)]),
@@ -67,22 +72,19 @@ def seconds(value: float) -> str:
                 f"every {seconds(timing.QUICK_INTERVAL)}",
                 "after 1, 2, 4, 8",
                 f"every {seconds(timing.BACK_OFF[1])}",
+                f"every {seconds(timing.SLOW_LOOK)}",
             ],
         ),
         (
             "a refused reader",
-            [
-                f"every {seconds(timing.REFUSED_INTERVAL)}",
-                "after 1, 2, 4, 8",
-                f"every {seconds(timing.BACK_OFF[1])}",
-            ],
+            [f"every {seconds(timing.REFUSED_INTERVAL)}", f"every {seconds(timing.REFUSED_PAUSE)}"],
         ),
         ("questions in a new session", [f"after {polling.POLLS_FIRST} polls"]),
         ("port gone", [seconds(pause) for pause in REOPEN_PAUSE]),
         ("relay command not sent", [seconds(queue.RELAY_PATIENCE)]),
         (
             "inputs; outputs, local status, reader head",
-            [seconds(polling.INPUT_INTERVAL), seconds(polling.STATUS_INTERVAL)],
+            [seconds(polling.INPUT_INTERVAL), seconds(polling.STATUS_INTERVAL), seconds(timing.QUESTION_ROUND)],
         ),
     ],
 )
@@ -90,6 +92,14 @@ def test_the_times_are_those_of_the_code(row: str, words: list[str]) -> None:
     text = table("what")[row]
     for word in words:
         assert re.search(rf"(?<![\d.]){re.escape(word)}", text.replace("or after", "after")), (word, text)
+
+
+def test_the_rule_for_reads_that_waited_has_the_numbers_of_the_code() -> None:
+    assert f"read before it and {seconds(CARDS_APART)}" in PAGE
+    assert (
+        f"never less than {timing.ROUNDS_QUEUED:g} rounds ({timing.ROUNDS_MISSED:g} since the last poll)" in PAGE
+    )
+    assert f"rests {REST:.0f} times as long".replace("2 times", "twice") in PAGE
 
 
 def test_the_words_for_the_technician_are_those_of_the_code() -> None:

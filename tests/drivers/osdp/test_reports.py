@@ -6,7 +6,8 @@ import pytest
 
 from drivers.events import CardRead, DeviceAlarm, InputState, KeyPress, ReadError, ReadFault, TamperChanged
 from drivers.osdp.messages import MessageError, Reply
-from drivers.osdp.reports import ReadFreshness, Reports
+from drivers.osdp.reports import CARDS_APART, ReadFreshness, Reports
+from drivers.osdp.timing import ROUNDS_MISSED, ROUNDS_QUEUED, Pace
 from tests.drivers.osdp.panel import of
 from tests.peers.osdp_model import raw_card
 
@@ -26,7 +27,43 @@ def test_a_read_is_no_older_than_the_last_empty_queue() -> None:
     assert "since before it came online" in freshness.objection(100.0)
     freshness.queue_empty(100.0)
     assert freshness.objection(102.0) == ""
+    freshness.queue_empty(100.0)
     assert freshness.objection(102.5) == "may have waited in the reader for 2.5 s"
+
+
+def polled(freshness: ReadFreshness, interval: float, reads: int) -> list[str]:
+    """What is objected to reads that come at each poll, in such intervals, after an empty queue at 100."""
+    freshness.queue_empty(100.0)
+    return [freshness.objection(100.0 + interval * (number + 1)) for number in range(reads)]
+
+
+def test_a_rush_at_one_reader_is_served_though_its_queue_is_never_seen_empty() -> None:
+    assert polled(ReadFreshness(2.0), CARDS_APART, 100) == [""] * 100
+
+
+def test_reads_that_come_faster_than_people_badge_may_all_have_waited() -> None:
+    objections = polled(ReadFreshness(2.0), 0.1, 40)
+    assert objections[:20] == [""] * 20
+    assert all(objections[20:])
+
+
+def test_after_a_time_without_polls_nothing_counts_until_the_queue_was_empty() -> None:
+    freshness = ReadFreshness(2.0)
+    freshness.queue_empty(100.0)
+    objections = [freshness.objection(112.0 + number) for number in range(30)]
+    assert all(objections)
+    freshness.queue_empty(142.0)
+    assert freshness.objection(142.5) == ""
+
+
+def test_the_limit_follows_the_round_of_the_bus() -> None:
+    freshness = ReadFreshness(2.0, Pace(round=1.5))
+    freshness.queue_empty(100.0)
+    assert freshness.objection(103.0) == ""
+    assert freshness.limit == ROUNDS_QUEUED * 1.5
+    freshness = ReadFreshness(2.0, Pace(round=1.5))
+    freshness.queue_empty(100.0)
+    assert freshness.objection(100.1 + ROUNDS_MISSED * 1.5) != "", "it was not polled in the meantime"
 
 
 @pytest.mark.parametrize(("at", "kinds"), [(101.9, [CardRead, KeyPress]), (102.1, [ReadError, ReadError])])

@@ -13,6 +13,7 @@ from drivers.osdp.timing import (
     QUICK_DELAY,
     QUICK_INTERVAL,
     REFUSED_INTERVAL,
+    REFUSED_PAUSE,
     REPLY_DELAY,
     RETRY_PAUSE,
     SHORTEST_DELAY,
@@ -123,12 +124,23 @@ def tries(patience: RetryTimer, seconds: float) -> list[int]:
     return [round(later - earlier) for earlier, later in itertools.pairwise(tried)]
 
 
-def test_a_refused_reader_is_looked_at_often_and_tried_at_most_every_ten_seconds() -> None:
+def test_a_refused_reader_is_looked_at_often_and_tried_now_and_then() -> None:
     patience = RetryTimer()
-    assert tries(patience, 46.0) == [1, 2, 4, 8, 10, 10, 10]
-    patience.in_service(0.0)
+    assert set(tries(patience, 46.0)) == {round(REFUSED_PAUSE)}
     patience.stranger()
-    assert tries(patience, 4.0) == [1, 2]
+    assert not patience.still_refused(0.0)
+
+
+def test_a_slow_reader_that_is_absent_is_looked_for_in_full_length_often() -> None:
+    assert set(full_looks(after(0.15), 10.0)) <= {1, 2}
+
+
+def test_a_short_look_does_not_count_as_one_in_full_length() -> None:
+    patience = after(0.003)
+    patience.not_found(100.0, offline=True)
+    assert patience.reply_delay(129.99) == SHORTEST_DELAY
+    patience.not_found(130.01, offline=True)
+    assert patience.reply_delay(130.4) == REPLY_DELAY
 
 
 def test_a_refused_reader_that_was_away_is_tried_at_once() -> None:
