@@ -15,18 +15,22 @@ from pydantic import BeforeValidator, ConfigDict
 
 STRICT = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)")
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_NUMBER = r"(\d{1,9}(?:\.\d{1,6})?)"
+_DURATION = re.compile("".join(f"(?:{_NUMBER}{unit}(?![a-z]))?" for unit in _UNITS))
+"""The largest unit first, each at most once. No letter follows a unit, so that ``300ms`` is not 300 minutes."""
 
 
 def parse_duration(text: object) -> float:
-    """Seconds from ``300ms``, ``10s``, ``5m``, ``24h``, ``30d``; ``0`` alone is allowed, in quotes or without."""
+    """Return the seconds of ``300ms``, ``10s``, ``3h30m``; ``0`` alone is allowed, in quotes or without."""
     if text in (0, "0") and text is not False:
         return 0.0
-    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    match = _DURATION.fullmatch(text) if isinstance(text, str) and text else None
     if match is None:
         raise ValueError('expected a duration such as "300ms", "10s", "5m", "24h" or "30d"')
-    return float(match[1]) * _UNITS[match[2]]
+    return sum(
+        float(number) * unit for number, unit in zip(match.groups(), _UNITS.values(), strict=True) if number
+    )
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]

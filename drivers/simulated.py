@@ -111,9 +111,7 @@ class SimulatedDevices:
     def set_input(self, point: Point, value: InputState, now: float) -> tuple[DeviceEvent, ...]:
         """An input takes a raw state; reported when it changed, and not while the device is offline."""
         state = self._device(point.device)
-        if point.line not in state.inputs:
-            raise DriverUsageError(_no_line(point, "input", state.inputs))
-        changed = state.inputs[point.line] is not value
+        changed = self.input(point) is not value
         state.inputs[point.line] = value
         return (InputChanged(point, value, now),) if changed and state.online else ()
 
@@ -188,6 +186,13 @@ class SimulatedDevices:
         if point.line not in state.outputs:
             raise DriverUsageError(_no_line(point, "output", state.outputs))
         return state.outputs[point.line]
+
+    def input(self, point: Point) -> InputState:
+        """The raw state of an input."""
+        state = self._device(point.device)
+        if point.line not in state.inputs:
+            raise DriverUsageError(_no_line(point, "input", state.inputs))
+        return state.inputs[point.line]
 
     def outputs(self) -> Mapping[Point, bool]:
         """Every output and whether it is on."""

@@ -42,6 +42,8 @@ def simulate(file: Path, as_json: bool, trace: bool) -> bool:
     with tempfile.TemporaryDirectory(prefix="latchd-") as directory:
         player = Player(file, Path(directory))
         failure = player.play(steps)
+    for note in player.notes:
+        click.echo(note, err=True)
     if as_json:
         for report in map(event_report, player.records):
             print_json(report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cache.errors import LatchdError
@@ -13,6 +13,7 @@ from daemon.config.bounds import DEBOUNCE, Wiring
 from daemon.config.load import load_site
 from daemon.config.site import Site
 from daemon.config.values import parse_point
+from daemon.doors.clock_quality import EARLIEST_PLAUSIBLE
 from daemon.doors.controller.door import DoorController
 from daemon.doors.controller.setup import InputSetup
 from daemon.scim.exchange import OutageError, OutageKind
@@ -25,6 +26,14 @@ from daemon.simulate.scenario import ScenarioError, Step, instant, known_name, s
 from daemon.simulate.world import START_UP, World
 from drivers.events import InputState, Point
 from drivers.settings import parse_duration
+
+EVER = datetime.min.replace(tzinfo=UTC)
+
+NEVER_SET = (
+    "before {} a clock counts as never set, and what depends on the time is decided by [clock] untrusted; "
+    "to play it as a clock that was set write: {} trusted"
+)
+"""The note to a start in the past."""
 
 KEY_INTERVAL = 0.2
 """Seconds between two key presses."""
@@ -68,6 +77,8 @@ class Player:
         self._world: World | None = None
         self._expected: Expectations | None = None
         self._seen = 0
+        self.notes: list[str] = []
+        """What whoever wrote the scenario should know, with file and line."""
 
     @property
     def records(self) -> list[Record]:
@@ -141,9 +152,18 @@ class Player:
             self._world.directory(self._file.parent / step.arguments[0])
 
     def start(self, step: Step) -> None:
-        """``start INSTANT``: the daemon has just started and settled, and a complete sync has just happened."""
-        clock = VirtualClock(instant(step.arguments[0]) - timedelta(seconds=START_UP))
-        world = World(self.site, clock, self._directory, self._site_file.parent)
+        """``start INSTANT [trusted]``: the daemon has just started and settled, and a complete sync has happened.
+
+        Before this release existed a clock counts as never set, which is said aloud; ``trusted`` plays the past.
+        """
+        at, *trusted = step.arguments
+        if instant(at) < EARLIEST_PLAUSIBLE and not trusted:
+            self.notes.append(
+                f"{self._file}:{step.line}: {NEVER_SET.format(EARLIEST_PLAUSIBLE.date(), step.text)}"
+            )
+        clock = VirtualClock(instant(at) - timedelta(seconds=START_UP))
+        earliest = EVER if trusted else EARLIEST_PLAUSIBLE
+        world = World(self.site, clock, self._directory, self._site_file.parent, earliest)
         self._world = world
         if self._first_directory is not None:
             self._step(self._first_directory)
@@ -178,32 +198,35 @@ class Player:
         self.world.wait(SETTLE)
 
     def contact(self, step: Step) -> None:
-        """``contact DOOR open|closed|short|cut``."""
-        door, word = step.arguments
-        self._set(_has(door, "contact", self._door(door).setup.contact), word == "open", _RAW.get(word))
+        """``contact DOOR open|closed|short|cut``, ``for DURATION`` as a pulse."""
+        door, word, *pulse = step.arguments
+        line = _has(door, "contact", self._door(door).setup.contact)
+        self._set(line, word == "open", _RAW.get(word), pulse)
 
     def rex(self, step: Step) -> None:
-        """``rex DOOR on|off|short|open``; ``cut`` is an older word for ``open``."""
-        door, word = step.arguments
-        self._set(
-            _has(door, "rex", self._door(door).setup.rex),
-            word == "on",
-            InputState.OPEN if word == "open" else _RAW.get(word),
-        )
+        """``rex DOOR on|off|short|open``, ``for DURATION`` as a pulse; ``cut`` is an older word for ``open``."""
+        door, word, *pulse = step.arguments
+        line = _has(door, "rex", self._door(door).setup.rex)
+        self._set(line, word == "on", InputState.OPEN if word == "open" else _RAW.get(word), pulse)
 
-    def _set(self, line: InputSetup, active: bool, raw: InputState | None) -> None:
+    def _set(self, line: InputSetup, active: bool, raw: InputState | None, pulse: list[str]) -> None:
         closed = active is not (line.sense is Wiring.NC)
         state = raw or (InputState.ON if closed else InputState.OFF)
-        self._input(line.point, state, line.debounce)
+        self._input(line.point, state, line.debounce, pulse)
 
     def input(self, step: Step) -> None:
         """``input NAME on|off|short|open``: the electrical level, on being a closed circuit."""
-        name, word = step.arguments
-        self._input(parse_point(name), _RAW.get(word) or InputState(word), DEBOUNCE.most)
+        name, word, *pulse = step.arguments
+        self._input(parse_point(name), _RAW.get(word) or InputState(word), DEBOUNCE.most, pulse)
 
-    def _input(self, point: Point, state: InputState, debounce: float) -> None:
+    def _input(self, point: Point, state: InputState, debounce: float, pulse: list[str]) -> None:
+        """Change a line and let it settle; a pulse (``for DURATION``) goes back first, however short it is."""
         world = self.world
+        before = world.bench.input(point)
         world.happens(world.bench.set_input(point, state, world.clock.monotonic))
+        if pulse:
+            world.wait(parse_duration(pulse[1]))
+            world.happens(world.bench.set_input(point, before, world.clock.monotonic))
         world.wait(debounce + SETTLE)
 
     def tamper(self, step: Step) -> None:
@@ -246,9 +269,8 @@ class Player:
         self.world.restart()
 
     def power_cut(self, step: Step) -> None:
-        """``power-cut``."""
-        del step
-        lost = self.world.power_cut()
+        """``power-cut``, ``power-cut for DURATION``: so long nothing runs but the wall clock."""
+        lost = self.world.power_cut(parse_duration(step.arguments[1]) if step.arguments else 0.0)
         self.expected.lose(lost)
         self._seen -= len(lost)
 

@@ -17,12 +17,21 @@ def test_a_duration_has_its_unit(text: str, seconds: float) -> None:
     assert parse_duration(text) == pytest.approx(seconds)
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("3h30m", 12600.0), ("1d12h", 129600.0), ("1s500ms", 1.5), ("1m30.5s", 90.5)]
+)
+def test_units_may_be_joined_the_largest_first(text: str, seconds: float) -> None:
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
 @pytest.mark.parametrize("zero", [0, 0.0, "0", "0s", "0ms"])
 def test_nothing_may_be_written_without_a_unit(zero: object) -> None:
     assert parse_duration(zero) == 0.0
 
 
-@pytest.mark.parametrize("wrong", [False, True, None, "", "10", 10, "-1s", "1 s", "1S", "1h30m", "0.s"])
+@pytest.mark.parametrize(
+    "wrong", [False, True, None, "", "10", 10, "-1s", "1 s", "1S", "30m1h", "1h1h", "1h 30m", "0.s"]
+)
 def test_anything_else_is_refused_with_an_example(wrong: object) -> None:
     with pytest.raises(ValueError, match='expected a duration such as "300ms"'):
         parse_duration(wrong)

@@ -57,6 +57,7 @@ def test_what_happens_at_a_device_comes_back_as_events(bench: SimulatedDevices) 
     assert bench.keys("lobby-in", "12#", 2.0) == (KeyPress("lobby-in", "12#", 2.0),)
     assert bench.set_input(IN1, InputState.SHORT, 3.0) == (InputChanged(IN1, InputState.SHORT, 3.0),)
     assert bench.set_input(IN1, InputState.SHORT, 4.0) == ()
+    assert bench.input(IN1) is InputState.SHORT
     assert bench.tamper("lobby-in", True, 5.0) == (TamperChanged("lobby-in", True, 5.0),)
     assert bench.tamper("lobby-in", True, 5.0) == ()
 

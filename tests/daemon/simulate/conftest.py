@@ -19,10 +19,10 @@ Play = Callable[..., tuple[Player, Failure | None]]
 def play(tmp_path: Path) -> Play:
     """Play the steps that follow ``start`` on a Monday at nine; the player, and what failed."""
 
-    def play(steps: str, site: str = "site.toml") -> tuple[Player, Failure | None]:
-        head = (
-            f"config {SCENARIOS / site}\ndirectory {SCENARIOS / 'people.json'}\nstart 2026-03-02T09:00:00+01:00\n"
-        )
+    def play(
+        steps: str, site: str = "site.toml", start: str = "2026-03-02T09:00:00+01:00"
+    ) -> tuple[Player, Failure | None]:
+        head = f"config {SCENARIOS / site}\ndirectory {SCENARIOS / 'people.json'}\nstart {start}\n"
         file = tmp_path / "play.scenario"
         databases = tmp_path / "databases"
         databases.mkdir()

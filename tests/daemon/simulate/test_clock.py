@@ -30,3 +30,13 @@ def test_a_jump_moves_the_wall_alone() -> None:
 def test_its_quality_is_what_it_is_told() -> None:
     clock = VirtualClock(START, quality=ClockQuality.HOLDOVER)
     assert clock.now().quality is ClockQuality.HOLDOVER
+
+
+def test_a_boot_begins_its_own_monotonic_time_while_the_wall_goes_on() -> None:
+    clock = VirtualClock(START)
+    clock.move_to(MONOTONIC_START + 10)
+    clock.boot_again(dark=7200)
+    assert (clock.boot, clock.monotonic) == (2, MONOTONIC_START)
+    assert clock.utc() == START + timedelta(seconds=7210)
+    clock.move_to(MONOTONIC_START + 1)
+    assert clock.utc() == START + timedelta(seconds=7211)

@@ -6,6 +6,7 @@ import pytest
 
 from cache.model import EventName
 from daemon.errors import ConfigError
+from daemon.simulate.clock import MONOTONIC_START
 from tests.daemon.simulate.conftest import Play
 
 ADA = "H10301:57:1234"
@@ -84,3 +85,42 @@ def test_the_world_is_closed_and_its_records_stay(play: Play) -> None:
 def test_what_is_to_be_said_of_the_directory(play: Play) -> None:
     player, _ = play("quiet")
     assert "Rosalind Franklin: the same card is on Lise Meitner: nobody may use it" in player.remarks
+
+
+@pytest.mark.parametrize(("pulse", "taken"), [("1ms", False), ("29ms", False), ("31ms", True), ("2s", True)])
+def test_a_pulse_of_any_length_can_be_played(pulse: str, taken: bool, play: Play) -> None:
+    _, failure = play(f"rex lobby on for {pulse}\n{'expect' if taken else 'expect-no'} rex\nrex lobby off\nquiet")
+    assert failure is None
+
+
+def test_the_dark_takes_as_long_as_it_takes_and_another_boot_begins(play: Play) -> None:
+    player, failure = play("+10s\npower-cut for 2h\nat 2026-03-02T11:00:11+01:00\nquiet")
+    assert failure is None
+    assert (player.world.clock.boot, player.world.clock.monotonic) == (2, MONOTONIC_START + 1.0)
+
+
+@pytest.mark.parametrize(("words", "reason"), [("", "clock_untrusted"), (" trusted", "granted")])
+def test_a_start_in_the_past_is_said_unless_it_is_meant(words: str, reason: str, play: Play) -> None:
+    name = "granted" if reason == "granted" else "denied"
+    start = f"2011-03-28T10:00:00+02:00{words}"
+    player, failure = play(f"badge lobby-in {ADA}\nexpect access.{name} reason={reason}", start=start)
+    assert failure is None
+    assert [note.split(": ", 1)[1][:54] for note in player.notes] == (
+        [] if words else ["before 2026-01-01 a clock counts as never set, and wha"]
+    )
+
+
+@pytest.mark.parametrize("kind", ["timeout", "unauthorized", "gone"])
+def test_a_failed_sync_is_recorded_by_its_kind_as_the_daemon_does(kind: str, play: Play) -> None:
+    _, failure = play(f"sync fail {kind}\nexpect sync.failed outcome={kind}")
+    assert failure is None
+
+
+def test_a_provider_that_is_gone_waits_for_an_operator_with_a_name(play: Play) -> None:
+    player, failure = play(
+        "sync fail gone\nsync fail gone\nexpect sync.quarantined\n"
+        "operator eve sync accept\nexpect sync.disconnected"
+    )
+    assert failure is None
+    [event] = [one.event for one in player.world.happened if one.event.name is EventName.SYNC_DISCONNECTED]
+    assert dict(event.detail)["text"] == "disconnected: the provider is gone, accepted by eve"

@@ -45,7 +45,8 @@ def test_a_step_knows_its_line_and_its_fields() -> None:
         ("keys r 12a", 'expected "keys READER KEYS": keys are digits, * and #'),
         (
             "contact d ajar",
-            'expected "contact DOOR open|closed|short|cut": "ajar" is not open or closed or short or cut',
+            'expected "contact DOOR open|closed|short|cut [for DURATION]": '
+            '"ajar" is not open or closed or short or cut',
         ),
         (
             "at noon",
