@@ -115,6 +115,7 @@ class EventName(StrEnum):
     DOOR_HELD = "door.held"
     DOOR_HELD_CLEAR = "door.held_clear"
     DOOR_MODE = "door.mode"
+    DOOR_MODE_WAITING = "door.mode_waiting"
     REX = "rex"
     DURESS = "duress"
     APB_VIOLATION = "apb.violation"

@@ -76,9 +76,11 @@ def doors_text(doors: tuple[DoorReport, ...]) -> str:
 
 
 def _order(door: DoorReport) -> str:
-    """Return who ordered the mode of a door, until when and why; empty without an order."""
+    """Return who ordered the mode of a door, until when and why, and which door it waits for; or empty."""
     until = f", until {local_time(door.until)}" if door.until is not None else ""
-    return f"{door.by}{until}{f': {door.because}' if door.because else ''}" if door.by else ""
+    waits = f"waits until {door.waits_for} is shut" if door.waits_for else ""
+    by = f"{door.by}{until}{f': {door.because}' if door.because else ''}" if door.by else ""
+    return f"{by}; {waits}" if by and waits else by or waits
 
 
 def _ago(age: float | None) -> str:

@@ -107,7 +107,7 @@ class DoorsCommands:
             cache=cache_report(*found, now, doors.cache_trouble),
             sync=sync_report(await self._read(self._lookup.sync_state), quarantine is not None),
             journal=JournalReport(last.sequence if last is not None else 0, doors.writer.alarmed),
-            doors=tuple(door_report(door) for door in doors.controller.doors.values()),
+            doors=tuple(door_report(door, now) for door in doors.controller.doors.values()),
             devices=tuple(device_report(bus, status) for bus, status in doors.hardware.status()),
             slowest_turn=round(doors.lag.worst, 6),
             lag=round(doors.lag.recent(now.monotonic), 6),
@@ -212,7 +212,9 @@ class DoorsCommands:
         with _refused():
             operators.order_doors(doors, request, doors.now())
         durable = await self._durable()
-        return tuple(replace(door_report(door), durable=durable) for door in doors.controller.doors.values())
+        return tuple(
+            replace(door_report(door, doors.now()), durable=durable) for door in doors.controller.doors.values()
+        )
 
     async def _forgive(self, call: Call) -> None:
         """Forget where a person is, or everybody in an area: their next entry is no anti-passback violation."""

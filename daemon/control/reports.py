@@ -23,6 +23,7 @@ class DoorReport:
     """A door now: ``mode`` and what it comes from, ``lock`` and ``opening`` as docs/doors.md names them.
 
     Of a lockdown or an override: whose it is (for a double badge the person's id), why, and until when.
+    ``waits_for`` names the door of an interlock that keeps this one from the mode that it is to have.
     ``durable`` is false in the answer to an order that the journal has not taken yet.
     """
 
@@ -36,6 +37,7 @@ class DoorReport:
     because: str = ""
     until: str | None = None
     durable: bool = True
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +250,10 @@ class PassengerReport:
     kind: Literal["person"] = "person"
 
 
-def door_report(door: DoorController) -> DoorReport:
+def door_report(door: DoorController, now: Moment) -> DoorReport:
     """How a door is now."""
     state = door.state
-    by, because, until = _ordered(door)
+    by, because, until = _ordered(door, now)
     return DoorReport(
         door.setup.name,
         state.mode.value,
@@ -262,16 +264,17 @@ def door_report(door: DoorController) -> DoorReport:
         by,
         because,
         until.isoformat() if until is not None else None,
+        waits_for=door.waits_for,
     )
 
 
-def _ordered(door: DoorController) -> tuple[str, str, datetime | None]:
+def _ordered(door: DoorController, now: Moment) -> tuple[str, str, datetime | None]:
     """Who ordered the mode that holds, why, and until when."""
     lockdown, override, toggle = door.ordered.lockdown, door.ordered.override, door.ordered.toggle
     if lockdown is not None:
         return lockdown.actor, lockdown.reason, None
     if override is not None:
-        return override.by.actor, override.by.reason, override.until
+        return override.by.actor, override.by.reason, override.end(now)
     return (toggle.person, "double badge", toggle.until) if toggle is not None else ("", "", None)
 
 

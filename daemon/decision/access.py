@@ -28,6 +28,9 @@ def mode_rule(evaluation: Evaluation) -> Reason | None:
         if evaluation.paths.references.isdisjoint(evaluation.rules.lockdown_exempt):
             text = "lockdown; no access group of the person is exempt"
             return evaluation.refused("mode", Reason.LOCKDOWN, text)
+        if evaluation.state.beneath is Mode.BLOCKED:
+            text = "lockdown; an access group of the person is exempt, but beneath it the door is blocked"
+            return evaluation.refused("mode", Reason.DOOR_BLOCKED, text)
         evaluation.passed("mode", "lockdown; an access group of the person is exempt")
         return None
     evaluation.passed("mode", partial(_mode, mode, cause))

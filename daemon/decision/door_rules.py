@@ -151,14 +151,13 @@ class DoorRules:
 
     ``levels`` are those that name this door.
     ``staleness`` is the door's own policy, else the site's.
-    ``default_mode`` says which factors the exempt need in lockdown. ``to_area`` and ``from_area`` are the areas
+    ``to_area`` and ``from_area`` are the areas
     with rules; outside has none.
     """
 
     door: str
     zone: ZoneInfo
     levels: tuple[AccessLevel, ...] = ()
-    default_mode: Mode = Mode.LOCKED
     lockdown_exempt: frozenset[str] = frozenset()
     two_person: TwoPersonRule | None = None
     staleness: StalenessPolicy = HOLD

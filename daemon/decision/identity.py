@@ -149,8 +149,7 @@ def _active(person: Person) -> str:
 
 def pin_rule(evaluation: Evaluation) -> Reason | None:
     """The second factor, where the door asks for it or one was typed."""
-    pin, mode = evaluation.request.pin, evaluation.state.mode
-    needed = (evaluation.rules.default_mode if mode is Mode.LOCKDOWN else mode) is Mode.CARD_AND_PIN
+    pin, needed = evaluation.request.pin, evaluation.state.factors is Mode.CARD_AND_PIN
     if not evaluation.request.card:
         if needed:
             text = "a PIN alone is not enough here: card first, then PIN"

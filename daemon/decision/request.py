@@ -63,9 +63,9 @@ class FirstPerson:
 class AccessState:
     """What the door and its surroundings are like at the moment of the request.
 
-    ``positions`` needs to hold only the people of the request. ``occupancy`` counts who is in the area the
-    request leads to; ``coming`` are those who were let in and have not gone through yet. ``interlock`` is the
-    other door that keeps this one shut.
+    ``beneath`` is the mode whose factors a lockdown asks: what would hold without it. ``positions`` needs to hold
+    only the people of the request. ``occupancy`` counts who is in the area the request leads to; ``coming`` are
+    those who were let in and have not gone through yet. ``interlock`` is the other door that keeps this one shut.
     """
 
     mode: Mode = Mode.LOCKED
@@ -76,3 +76,9 @@ class AccessState:
     interlock: str | None = None
     first_person: FirstPerson | None = None
     pin_locked_until: datetime | None = None
+    beneath: Mode = Mode.LOCKED
+
+    @property
+    def factors(self) -> Mode:
+        """The mode that says what people have to show: a lockdown takes no factor away."""
+        return self.beneath if self.mode is Mode.LOCKDOWN else self.mode

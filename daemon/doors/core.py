@@ -27,15 +27,16 @@ from drivers.events import Command, DeviceEvent
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What the journal holds at a start: state by name, and the last instant known to have passed."""
+    """What the journal holds at a start: state by name, the last instant known to have passed, the last stamp."""
 
     state: Mapping[str, str] = field(default_factory=dict)
     newest: datetime | None = None
+    last: Stamp | None = None
 
     @classmethod
     def of(cls, state: Mapping[str, str], last: Record | None) -> Remembered:
         """Return what a journal remembers whose last record is ``last``."""
-        return cls(state, None if last is None else last.stamp.at.utc)
+        return cls(state) if last is None else cls(state, last.stamp.at.utc, last.stamp)
 
 
 class Outlet(Protocol):
@@ -100,8 +101,8 @@ class DoorsCore:
 
     def start(self, now: Moment, version: str) -> None:
         """Take the modes that were remembered, switch every lock off, and look at the cache."""
-        state, newest = self._remembered.state, self._remembered.newest
-        self.act(self.controller.start(now, version, state, newest), now)
+        known = self._remembered
+        self.act(self.controller.start(now, version, known.state, known.newest, self._boot_id, known.last), now)
         self.look_at_cache(now)
 
     def stop(self, now: Moment) -> None:

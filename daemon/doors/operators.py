@@ -60,7 +60,7 @@ def orders(controller: Controller, request: DoorRequest, now: Moment) -> Iterato
     until = None if request.seconds is None or pulse else now.utc + timedelta(seconds=request.seconds)
     for name in names if request.door == EVERY_DOOR else (request.door,):
         end = _next_edge(controller, name, now) if request.until_edge else until
-        yield OperatorOrder(request.actor, action, name, end, request.seconds if pulse else None, request.reason)
+        yield OperatorOrder(request.actor, action, name, end, request.seconds, request.reason)
 
 
 def forgive_person(doors: Operated, actor: str, person: str, in_directory: bool, now: Moment) -> None:

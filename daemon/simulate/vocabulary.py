@@ -73,6 +73,7 @@ EVENT_FIELDS: Mapping[EventName, tuple[str, ...]] = MappingProxyType(
         EventName.DOOR_HELD: _DOOR,
         EventName.DOOR_HELD_CLEAR: _DOOR,
         EventName.DOOR_MODE: ("door", "mode", "cause"),
+        EventName.DOOR_MODE_WAITING: ("door", "mode", "cause", "with"),
         EventName.REX: _DOOR,
         EventName.DURESS: _PASSAGE,
         EventName.APB_VIOLATION: ("door", "reader", "person", "reason"),

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
-from cache.model import Event, EventName, Freshness, Moment, Reason
+from cache.model import Event, EventName, Freshness, Moment, Reason, Stamp
 from daemon.decision.staleness import Staleness, next_change, staleness
 from daemon.doors.controller.door import DoorController
 from daemon.doors.controller.effects import Collected, Effects
@@ -19,6 +19,7 @@ from daemon.doors.controller.orders import OVERRIDE_MODES, DoorAction, OperatorO
 from daemon.doors.controller.reader import ReaderController
 from daemon.doors.controller.site_state import ControllerRules, Find, SiteState
 from daemon.doors.door import modes
+from daemon.doors.door.elapsed import Restart
 from daemon.doors.door.modes import Order
 from daemon.doors.door.state import BARRED, OperatorPulse, ReaderLink, Tamper
 from drivers.events import (
@@ -41,6 +42,9 @@ anew. NTP slews by 0.5 ms a second at most, so that a slew between two looks sta
 IDENTITY = "identity."
 """Prefix of the names under which the journal keeps who the devices said they are."""
 
+BOOT = "boot"
+"""Under which name the journal keeps the boot in which the monotonic times of what it keeps count."""
+
 NEVER = datetime.max.replace(tzinfo=UTC)
 """An instant that does not come."""
 
@@ -59,6 +63,7 @@ class Controller:
             for door in self.doors.values()
             for name in door.setup.readers
         }
+        self._interlocked = [self.doors[name] for name in rules.doors if self.site_state.is_interlocked(name)]
         self._offline: set[str] = set()
         self._identities: dict[str, str] = {}
         self._clock: Moment | None = None
@@ -73,19 +78,25 @@ class Controller:
         version: str,
         kept: Mapping[str, str] = NOTHING_KEPT,
         newest: datetime | None = None,
+        boot_id: str = "",
+        last: Stamp | None = None,
     ) -> Effects:
         """Every lock off, every mode taken, and the start on record. ``kept`` is what survived, by name.
 
         What cannot be read of it is on record too, and replaced by the safest: a door is in lockdown, a reader
         takes no PINs for a while, a position is forgotten. ``newest``: the last instant known to have passed.
+        ``boot_id`` is the present boot, ``last`` the stamp of the last record: how long what is kept has lasted.
         """
         self._clock = now
+        restart = Restart(now, _reached(now, kept.get(BOOT), boot_id, last))
+        if boot_id != kept.get(BOOT, ""):
+            self._out.state[BOOT] = boot_id
         self._identities = {n.removeprefix(IDENTITY): who for n, who in kept.items() if n.startswith(IDENTITY)}
         unreadable = self.site_state.start(kept)
         unreadable += [
             d.state_name
             for d in self.doors.values()
-            if not d.start(now, kept.get(d.state_name), held=d.held_name in kept)
+            if not d.start(restart, kept.get(d.state_name), held=d.held_name in kept)
         ]
         unreadable += [r.state_name for r in self.readers.values() if not r.start(now, kept.get(r.state_name))]
         detail = [("version", version), ("clock", now.quality.value)]
@@ -123,6 +134,12 @@ class Controller:
             case DeviceAlarm(device, _, what):
                 detail = (("device", device), ("what", what))
                 self._out.events.append(Event(EventName.INPUT_FAULT, detail=detail))
+        return self._done(now)
+
+    def _done(self, now: Moment) -> Effects:
+        """Let modes follow that had to wait for another door of an interlock; all that the step asks for."""
+        for door in self._interlocked:
+            door.try_again(now)
         return self._out.take()
 
     def deadline(self, now: Moment) -> float | None:
@@ -148,7 +165,7 @@ class Controller:
             reader.handle_deadline(now)
         self.site_state.expire(now)
         self._watch_staleness(now)
-        return self._out.take()
+        return self._done(now)
 
     # -------------------------------------------------------------- operators
 
@@ -166,9 +183,15 @@ class Controller:
             case DoorAction.PULSE if not refused:
                 door.step(OperatorPulse(order.seconds), now)
             case DoorAction.UNLOCK | DoorAction.LOCK | DoorAction.BLOCK:
-                mode = OVERRIDE_MODES[order.action]
-                door.order(modes.override(door.ordered, mode, by, order.until), now)
-        return self._out.take()
+                door.order(self._override(door, order, by, now), now)
+        return self._done(now)
+
+    @staticmethod
+    def _override(door: DoorController, order: OperatorOrder, by: Order, now: Moment) -> modes.ModeState:
+        mode = OVERRIDE_MODES[order.action]
+        if order.seconds is not None:
+            return modes.override_for(door.ordered, mode, by, order.seconds, now)
+        return modes.override(door.ordered, mode, by, order.until)
 
     def _pulse_is_refused(self, door: DoorController) -> str:
         """By what, in a word or two; empty: it is not. An interlock binds operators like everybody else."""
@@ -293,6 +316,15 @@ class Controller:
             if state is not self._staleness.setdefault(name, Staleness.FRESH):
                 self._staleness[name] = state
                 self._out.events.append(Event(EventName.CACHE_STALE, door=name, level=state.value))
+
+
+def _reached(now: Moment, kept: str | None, boot_id: str, last: Stamp | None) -> float | None:
+    """The monotonic time that has passed for certain, in the boot in which what was kept counts."""
+    if kept is None:
+        return None
+    if kept == boot_id:
+        return now.monotonic
+    return last.at.monotonic if last is not None and last.boot_id == kept else None
 
 
 def _jump(seconds: float) -> Event:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from cache.model import Event, EventName, Mode, Moment
+from cache.model import Event, EventName, Mode, ModeCause, Moment
 from daemon.decision.door_rules import Area
 from daemon.decision.schedule import next_mode_edge
 from daemon.doors.controller.effects import Collected
@@ -13,7 +13,17 @@ from daemon.doors.controller.setup import DoorSetup, InputSetup
 from daemon.doors.door import debounce, machine
 from daemon.doors.door.debounce import contact_of, signal_of
 from daemon.doors.door.durable import Durable
-from daemon.doors.door.modes import ModeState, Order, effective, forget_past, lock_down, look_again
+from daemon.doors.door.elapsed import Restart
+from daemon.doors.door.modes import (
+    Effective,
+    ModeState,
+    Order,
+    effective,
+    forget_past,
+    lock_down,
+    look_again,
+    restarted,
+)
 from daemon.doors.door.state import (
     LINE_FAULTS,
     Contact,
@@ -37,6 +47,12 @@ MODE_STATE = Durable(ModeState)
 UNREADABLE = Order("latchd", "what was ordered before the start could not be read")
 """Who locks a door down whose kept orders are damaged."""
 
+Waiting = tuple[Mode, ModeCause, str]
+"""The mode that waits, what it comes from, and the door of the same interlock that it waits for."""
+
+Interlocked = Callable[["DoorController"], str | None]
+"""The other door of an interlock that keeps this one shut."""
+
 Entered = Callable[["DoorController", str, str | None, Moment], None]
 """The door, the person, the reader they used, and when."""
 
@@ -44,10 +60,14 @@ Entered = Callable[["DoorController", str, str | None, Moment], None]
 class DoorController:
     """Drives one ``daemon.doors.door.machine``; collects what it asks for in ``out``."""
 
-    def __init__(self, setup: DoorSetup, out: Collected, entered: Entered) -> None:
-        """``entered`` is told who went through, or must be taken to have."""
+    def __init__(self, setup: DoorSetup, out: Collected, entered: Entered, interlocked: Interlocked) -> None:
+        """``entered`` is called with who went through, or must be taken to have."""
         self.setup = setup
         self._entered = entered
+        self._interlocked = interlocked
+        self.factors = setup.modes.plan.default
+        """The mode that says what people have to show: in a lockdown the one beneath it."""
+        self._waiting: Waiting | None = None
         self.state = machine.start(setup.config, setup.modes.plan.default)
         self._out = out
         self._inputs = {
@@ -77,7 +97,7 @@ class DoorController:
 
     # -------------------------------------------------------------- time
 
-    def start(self, now: Moment, kept: str | None, *, held: bool = False) -> bool:
+    def start(self, restart: Restart, kept: str | None, *, held: bool = False) -> bool:
         """Switch the lock off, whatever it held before, and take the mode of this instant.
 
         ``held``: a held alarm was reported before, and its end was not. ``kept`` is what the journal holds under
@@ -86,10 +106,11 @@ class DoorController:
         """
         self._out.commands.append(SwitchOff(self.setup.lock))
         self.state = machine.start(self.setup.config, self.setup.modes.plan.default, held=held)
-        readable = True
+        readable, now = True, restart.now
         if kept is not None:
             try:
                 self.ordered = MODE_STATE.load(kept)
+                self.order(restarted(self.ordered, restart), now)
             except ValueError:
                 readable = False
                 self.order(lock_down(self.ordered, UNREADABLE), now)
@@ -110,12 +131,16 @@ class DoorController:
                 yield settles
         if self._mode_edge is not None:
             yield now.monotonic + (self._mode_edge - now.utc).total_seconds()
+        ordered = self.ordered.override
+        if ordered is not None and ordered.ends is not None:
+            yield ordered.ends
 
     def handle_deadline(self, now: Moment) -> None:
         """Serve every timer that has fallen due."""
         for point in self._inputs:
             self._input(point, None, now)
-        if self._mode_edge is not None and self._mode_edge <= now.utc:
+        edge, ordered = self._mode_edge, self.ordered.override
+        if (edge is not None and edge <= now.utc) or (ordered is not None and ordered.over(now)):
             self.take_mode(now)
         due = machine.deadline(self.state)
         if due is not None and due <= now.monotonic:
@@ -138,16 +163,39 @@ class DoorController:
 
     def take_mode(self, now: Moment) -> None:
         """Find the mode that holds now: at each edge, after each order, and after the wall clock was set."""
-        self.order(forget_past(self.ordered, now.utc), now)
-        found = effective(
-            self.setup.modes, self.ordered, now, fire=self._fire, held=self.state.lock is LockState.UNLOCKED
-        )
+        self.order(forget_past(self.ordered, now), now)
+        found = self._find_mode(now)
+        self.factors = found.factors
         self._mode_edge = look_again(self.setup.modes, self.ordered, now)
         before = self.state.mode
         self.step(ModeChanged(found.mode, found.cause), now)
         if self.state.mode is not before:
             for reader in self.setup.readers:
                 self.show_rest(reader)
+
+    def _find_mode(self, now: Moment) -> Effective:
+        """The mode of this instant; one that would release a second door of an interlock waits, on record."""
+        held = self.state.lock is LockState.UNLOCKED
+        found = effective(self.setup.modes, self.ordered, now, fire=self._fire, held=held)
+        other = None if held or found.mode is not Mode.UNLOCKED else self._interlocked(self)
+        if other is None:
+            self._waiting = None
+            return found
+        if self._waiting is None or (found.mode, found.cause) != self._waiting[:2]:
+            detail = (("mode", found.mode.value), ("cause", found.cause.value), ("with", other))
+            self._out.events.append(Event(EventName.DOOR_MODE_WAITING, self.setup.name, detail=detail))
+        self._waiting = (found.mode, found.cause, other)
+        return effective(self.setup.modes, self.ordered, now, fire=self._fire, held=held, shut=True)
+
+    @property
+    def waits_for(self) -> str | None:
+        """The other door that must be shut before this one may take the mode that it is to have."""
+        return self._waiting[2] if self._waiting is not None else None
+
+    def try_again(self, now: Moment) -> None:
+        """Take the mode that had to wait, if it may be taken now."""
+        if self._waiting is not None and self._interlocked(self) is None:
+            self.take_mode(now)
 
     # -------------------------------------------------------------- inputs
 

@@ -31,7 +31,8 @@ OVERRIDE_MODES: Mapping[DoorAction, Mode] = MappingProxyType(
 class OperatorOrder:
     """One order for one door: who, what, until when (``None``: until released), and why.
 
-    ``seconds`` is the length of a pulse; ``None`` is the door's strike time.
+    ``seconds`` is the length of a pulse (``None``: the door's strike time), or how long a mode is to hold, however
+    the clock is set meanwhile; ``until`` is its end by the clock then.
     """
 
     actor: str
@@ -47,7 +48,7 @@ def operator_event(order: OperatorOrder, refused: str = "") -> Event:
     detail: list[tuple[str, DetailValue]] = [("name", order.actor), ("action", order.action.value)]
     if order.until is not None:
         detail.append(("until", order.until.isoformat()))
-    if order.seconds is not None:
+    elif order.seconds is not None:
         detail.append(("seconds", order.seconds))
     if order.reason:
         detail.append(("because", order.reason))

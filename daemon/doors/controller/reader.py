@@ -132,8 +132,8 @@ class ReaderController:
                 case Granted(people):
                     self.door.step(answer, now)
                     if first is not None and len(people) > 1:
-                        self._order(modes.granted, first, people[0], now)
-                    self._order(modes.granted, decision, people[-1], now)
+                        self._first_in(first, people[0], now)
+                    self._first_in(decision, people[-1], now)
                 case DoubleBadge(person):
                     self._order(modes.double_badge, decision, person, now)
                 case PinLockout(until, wrong):
@@ -143,6 +143,11 @@ class ReaderController:
             self._out.state[self.state_name] = LOCKOUT.dump(self._session.lockout)
         self._alarms(decision)
         self._feedback(decision)
+
+    def _first_in(self, decision: Decision, person: str, now: Moment) -> None:
+        """First-person-in: somebody who leaves has not come in."""
+        if not self.exiting:
+            self._order(modes.granted, decision, person, now)
 
     def _order(self, rule: modes.GrantRule, decision: Decision, person: str, now: Moment) -> None:
         ordered = rule(self.door.setup.modes, self.door.ordered, person, decision.references, now)

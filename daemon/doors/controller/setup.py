@@ -116,7 +116,6 @@ def _rules(name: str, table: DoorTable, site: Site) -> DoorRules:
         door=name,
         zone=site.zone,
         levels=policy.levels,
-        default_mode=policy.plan.default,
         lockdown_exempt=policy.lockdown_exempt,
         two_person=policy.two_person,
         staleness=staleness_policy(table.staleness or site.tables.staleness),

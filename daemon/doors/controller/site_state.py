@@ -55,7 +55,10 @@ class SiteState:
     def __init__(self, rules: ControllerRules, find: Find, out: Collected) -> None:
         self.rules = rules
         self.space = Space(rules.areas, rules.zone)
-        self.doors = {name: DoorController(setup, out, self.entered) for name, setup in rules.doors.items()}
+        self.doors = {
+            name: DoorController(setup, out, self.entered, self.interlocked_by)
+            for name, setup in rules.doors.items()
+        }
         self.freshness = Freshness()
         self._interlocks = {
             name: tuple(interlock for interlock in rules.interlocks if name in interlock.doors)
@@ -114,7 +117,12 @@ class SiteState:
             self.interlocked_by(door),
             first_person,
             pin_locked_until,
+            door.factors,
         )
+
+    def is_interlocked(self, door: str) -> bool:
+        """Whether an interlock names the door."""
+        return bool(self._interlocks[door])
 
     def interlocked_by(self, door: DoorController) -> str | None:
         """Return the other door of an interlock that keeps this one shut; ``None``: no one does."""

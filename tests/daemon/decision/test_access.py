@@ -68,13 +68,24 @@ def test_lockdown_lets_only_the_exempt_go_on() -> None:
 
 
 def test_lockdown_at_a_card_and_pin_door_keeps_the_pin() -> None:
-    rules = replace(LOBBY, default_mode=Mode.CARD_AND_PIN, lockdown_exempt=frozenset({"Staff"}))
-    assert ask(rules=rules, state=AccessState(mode=Mode.LOCKDOWN)).outcome is Outcome.NEED_PIN
-    assert ask(rules=rules, state=AccessState(mode=Mode.LOCKED)).outcome is Outcome.GRANT
+    """Whatever asks for the PIN beneath the lockdown: the default mode, a schedule, an exception, an override."""
+    rules = replace(LOBBY, lockdown_exempt=frozenset({"Staff"}))
+    state = AccessState(mode=Mode.LOCKDOWN, beneath=Mode.CARD_AND_PIN)
+    assert ask(rules=rules, state=state).outcome is Outcome.NEED_PIN
+    assert ask(rules=rules, state=replace(state, beneath=Mode.LOCKED)).outcome is Outcome.GRANT
+    assert ask(rules=rules, state=replace(state, mode=Mode.LOCKED)).outcome is Outcome.GRANT
+
+
+def test_lockdown_of_a_blocked_door_lets_nobody_pass() -> None:
+    state = AccessState(mode=Mode.LOCKDOWN, beneath=Mode.BLOCKED)
+    exempt = replace(LOBBY, lockdown_exempt=frozenset({"Staff"}))
+    words = "lockdown; an access group of the person is exempt, but beneath it the door is blocked"
+    assert said(ask(rules=exempt, state=state)) == (Outcome.DENY, Reason.DOOR_BLOCKED, words)
+    assert ask(state=state).reason is Reason.LOCKDOWN
 
 
 def test_reads_at_an_unlocked_door_are_decided_but_ask_for_no_second_factor_or_person() -> None:
-    rules = replace(LOBBY, default_mode=Mode.CARD_AND_PIN, two_person=TwoPersonRule(frozenset(), 10.0))
+    rules = replace(LOBBY, two_person=TwoPersonRule(frozenset(), 10.0))
     state = AccessState(mode=Mode.UNLOCKED)
     assert ask(rules=rules, state=state).outcome is Outcome.GRANT
     assert ask((), rules, state).reason is Reason.UNKNOWN_CREDENTIAL

@@ -151,6 +151,7 @@ def state_of(case: Table, by_clock: Mode) -> AccessState:
         interlock=case.get("interlock"),
         first_person=FirstPerson(first["person"], UPTIME - first["seconds_ago"]) if first is not None else None,
         pin_locked_until=instant(case.get("pin_locked_until")),
+        beneath=Mode(case.get("beneath", by_clock)),
     )
 
 

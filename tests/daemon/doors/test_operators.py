@@ -50,7 +50,7 @@ def test_a_length_is_an_end_but_for_a_pulse(doors: Doors) -> None:
     door = next(iter(doors.controller.doors))
     [unlock] = orders(doors.controller, DoorRequest("eve", DoorAction.UNLOCK, door, 60.0), now)
     [pulse] = orders(doors.controller, DoorRequest("eve", DoorAction.PULSE, door, 3.0), now)
-    assert (unlock.until, unlock.seconds) == (now.utc + timedelta(minutes=1), None)
+    assert (unlock.until, unlock.seconds) == (now.utc + timedelta(minutes=1), 60.0)
     assert (pulse.until, pulse.seconds) == (None, 3.0)
 
 

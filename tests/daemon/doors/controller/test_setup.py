@@ -78,7 +78,6 @@ def test_rules_of_a_door() -> None:
     assert [level.name for level in vault.levels] == ["Everybody"]
     assert vault.two_person == TwoPersonRule(frozenset({"Vault"}), 10.0)
     assert (vault.staleness, lab.staleness) == (StalenessPolicy(None, 30 * 86400.0), StalenessPolicy(None, 3600.0))
-    assert (vault.default_mode, lab.default_mode) == (Mode.LOCKED, Mode.CARD_AND_PIN)
     assert lobby.zone == BERLIN
 
 
