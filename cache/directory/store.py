@@ -97,6 +97,11 @@ class Store:
             )
             return tuple(Removal(Scope(kind), count, group) for kind, count, group in rows)
 
+    def group_names(self) -> dict[str, str]:
+        """The names of the access groups by id."""
+        with self._explained():
+            return dict(self._connection.execute("SELECT id, name FROM access_group"))
+
     def generations(self) -> tuple[Generation, ...]:
         """The latest generations, newest first."""
         with self._explained():
@@ -205,10 +210,18 @@ class Store:
         road: str = "",
         warnings: tuple[str, ...] = (),
         unusable: tuple[str, ...] = (),
+        outcome: str = "complete",
     ) -> SyncState:
-        """Remember that a sync was complete at ``now``, without touching cache.db."""
+        """Remember that a sync ended at ``now``, without touching cache.db.
+
+        With another ``outcome`` than ``complete`` the directory was read and proved nothing: the cache is as old
+        as before, and the sync counts as a failure.
+        """
+        failures, synced_at = 0, now if outcome == "complete" else self._last_complete(now)
+        if outcome != "complete":
+            failures = self.sync_state().failures + 1
         state = SyncState(
-            self.cache_id, self.generation, now, now, "complete", text, road, warnings=warnings, unusable=unusable
+            self.cache_id, self.generation, synced_at, now, outcome, text, road, failures, warnings, unusable
         )
         write_sync_state(self.path, state)
         return state

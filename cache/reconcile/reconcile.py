@@ -53,6 +53,8 @@ class Evidence:
     people: frozenset[str] = NOBODY
     groups: frozenset[str] = NOBODY
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    unproven: tuple[str, ...] = ()
+    """What is missing and could not be proven either way, in words: the cache is then no fresher than before."""
 
 
 @dataclass(frozen=True, slots=True)

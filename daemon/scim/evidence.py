@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cache.model import Directory
-from cache.reconcile.reconcile import Evidence
+from cache.reconcile.reconcile import Evidence, missing
 from daemon.scim.evidence_members import ended_memberships
 from daemon.scim.exchange import Fetch, OutageError, OutageKind
 from daemon.scim.fetch import Snapshot
@@ -46,7 +46,9 @@ def confirm(
         snapshot.warnings.append(f"not everything that is missing could be looked into: {error}")
     if probe.unasked:
         snapshot.warnings.append(f"{probe.unasked} more that are missing are looked into next time")
-    return Evidence(frozenset(found.people), frozenset(found.groups), found.ended)
+    found.groups |= probe.ended_groups
+    unproven = _unproven(probe, found, waiting)
+    return Evidence(frozenset(found.people), frozenset(found.groups), found.ended, unproven)
 
 
 @dataclass(slots=True)
@@ -56,6 +58,30 @@ class _Found:
     people: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
     ended: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+def _unproven(probe: Probe, found: _Found, waiting: frozenset[str]) -> tuple[str, ...]:
+    """Say what is missing and was neither found nor proven gone. Who waits for an operator is proven already."""
+    snapshot = probe.snapshot
+    left = missing(probe.old, snapshot.directory())
+    words = []
+    for count, what in (
+        (len(left.people - found.people - waiting), "people"),
+        (len(left.groups - found.groups), "groups"),
+        (sum(_undecided(probe, found, group_id, gone) for group_id, gone in left.members.items()), "memberships"),
+    ):
+        if count:
+            words.append(f"{count} {what} are missing and could not be looked into")
+    if snapshot.blind:
+        words.append("no group shows a member by any road")
+    if snapshot.people.activity.vanished:
+        words.append("no one's active is sent any more")
+    return tuple(words)
+
+
+def _undecided(probe: Probe, found: _Found, group_id: str, gone: frozenset[str]) -> int:
+    delayed = probe.delayed.get(group_id, set())
+    return len(gone - found.ended.get(group_id, frozenset()) - delayed)
 
 
 def _people(probe: Probe, found: _Found, waiting: frozenset[str]) -> Fetch[None]:

@@ -3,7 +3,8 @@
 docs/scim.md, rule 3, and docs/decisions/scim-missing-members.md.
 
 By groups: the group, with every group in it, is read again. By users: the person is. By filter: it is asked again.
-What could not be read again has not ended. A person whose own document says that they are in the group stays.
+What could not be read again has not ended. A person whose own document says that they are in the group stays for
+some syncs more. A group that is listed and is gone when it is asked for has ended with all its memberships.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from datetime import datetime
 
 from cache.reconcile.reconcile import missing
 from daemon.scim.exchange import Fetch
-from daemon.scim.fetch import filtered_members, missed_groups
+from daemon.scim.fetch import Snapshot, filtered_members, missed_groups
+from daemon.scim.memory import contradiction
 from daemon.scim.probe import Probe
 
 ASKED_SINGLY = 20
 """Members that are nobody known, up to which each is asked for by itself."""
+
+PATIENCE = 3
+"""Syncs for which a person's own document keeps them in a group that no longer lists them."""
 
 Ended = dict[str, frozenset[str]]
 """By group id, the people whose membership has ended."""
@@ -61,9 +66,14 @@ def _by_groups(probe: Probe, lost: Mapping[str, frozenset[str]]) -> Fetch[Ended]
         probe.snapshot.changed()
         read = dict.fromkeys(groups.unknown(lost, people), True)
     again = set()
+    gone = set()
     for group_id in sorted(lost):
         if (yield from _whole(probe, group_id, read)):
             again.add(group_id)
+        elif group_id in read and group_id not in groups.all:
+            gone.add(group_id)
+    if gone and (yield from _answers(probe, gone)):
+        probe.ended_groups |= gone
     ended = {group_id: gone for group_id, gone in _lost(probe).items() if group_id in again}
     return (yield from _uncontradicted(probe, ended))
 
@@ -75,9 +85,11 @@ def _whole(probe: Probe, group_id: str, read: dict[str, bool]) -> Fetch[bool]:
         one = todo.pop()
         if one not in read:
             there = yield from probe.group(one)
-            if there is False and one != group_id:
-                probe.snapshot.groups.forget(one)  # a nested group that is gone holds nobody
-            read[one] = bool(there) or (there is False and one != group_id)
+            if there is False:
+                probe.snapshot.groups.forget(one)  # a group that is gone holds no one
+            listed = probe.snapshot.groups.all.get(one)
+            readable = listed is None or listed.members_readable
+            read[one] = (bool(there) or (there is False and one != group_id)) and readable
         whole = whole and read[one]
         inner = [id_ for id_ in probe.snapshot.groups.inner(one, probe.snapshot.people) if id_ not in seen]
         seen.update(inner)
@@ -85,19 +97,47 @@ def _whole(probe: Probe, group_id: str, read: dict[str, bool]) -> Fetch[bool]:
     return whole
 
 
+def _answers(probe: Probe, gone: set[str]) -> Fetch[bool]:
+    """Whether the server finds another group by its id, or else a person: a 404 means something then."""
+    groups, people = probe.snapshot.groups.all, probe.snapshot.people.people
+    others = {id_: group for id_, group in groups.items() if id_ not in gone}
+    if others:
+        return (yield from probe.answers("Groups", others))
+    return bool(people) and (yield from probe.answers("Users", people))
+
+
 def _uncontradicted(probe: Probe, ended: Ended) -> Fetch[Ended]:
-    """Leave out who says otherwise; asked again, because their document may be older than the group's."""
+    """Leave out who says otherwise, for ``PATIENCE`` syncs; asked again, because their document may be older.
+
+    Where the site file says what to read, nothing else is listened to.
+    """
+    if probe.snapshot.fixed:
+        return ended
     said = probe.snapshot.people.groups_of
     doubtful = {one for group_id, people in ended.items() for one in people if group_id in said.get(one, ())}
     for person_id in sorted(doubtful):
         yield from probe.person(person_id)
-    kept = {(g, one) for g, people in ended.items() for one in people & doubtful if g in said.get(one, ())}
+    kept = set()
+    for group_id, people in ended.items():
+        for one in people & doubtful:
+            if group_id in said.get(one, ()) and _delays(probe.snapshot, group_id, one):
+                kept.add((group_id, one))
+                probe.delayed.setdefault(group_id, set()).add(one)
     if kept:
         count = len({one for _, one in kept})
         probe.snapshot.warnings.append(
-            f"{count} people say themselves that they are in a group that no longer lists them: they stay in it"
+            f"{count} people say themselves that they are in a group that no longer lists them: they stay in it "
+            f"for {PATIENCE} syncs; set scim.road if the group is right"
         )
     return {g: frozenset(one for one in people if (g, one) not in kept) for g, people in ended.items()}
+
+
+def _delays(snapshot: Snapshot, group_id: str, person_id: str) -> bool:
+    """Whether a contradiction delays the end of a membership once more."""
+    key = contradiction(group_id, person_id)
+    before = snapshot.memory.contradicted.get(key, 0)
+    snapshot.contradicted[key] = before + 1
+    return before < PATIENCE
 
 
 def _by_users(probe: Probe, lost: Mapping[str, frozenset[str]]) -> Fetch[Ended]:
@@ -134,9 +174,7 @@ def _last_of_all(probe: Probe, lost: Mapping[str, frozenset[str]], seen_at: date
     modified = [probe.snapshot.groups.all[group_id].modified for group_id in lost]
     if len(concerned) == 1 and seen_at and all(at is not None and at > seen_at for at in modified):
         return (yield from _by_groups(probe, lost))
-    count = sum(map(len, lost.values()))
     probe.snapshot.warnings.append(
-        f"no group shows a member by any road: {count} memberships are kept; check the rights of our token, "
-        "or set scim.road if the groups are really empty"
+        f"{sum(map(len, lost.values()))} memberships are kept as they are for want of a road"
     )
     return {}

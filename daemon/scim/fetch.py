@@ -32,6 +32,11 @@ NOBODY = "00000000-0000-4000-8000-6c6174636864"
 NO_ROAD = "none"
 """The road of a directory that shows no member."""
 
+NO_MEMBERSHIP = (
+    "NO MEMBERSHIP COULD BE READ: no group shows a member by any road, so that no one can be let in or put out; "
+    "check the rights of our token, or set scim.road if the groups are really empty"
+)
+
 _DEAD_ROADS = (OutageKind.NOT_SCIM, OutageKind.INCOMPLETE, OutageKind.SERVER_ERROR, OutageKind.FORBIDDEN)
 """How a road may turn out to be closed without the server being out."""
 
@@ -59,6 +64,10 @@ class Snapshot:
     warnings: list[str] = field(default_factory=list)
     memory: Memory = field(default_factory=Memory)
     """What was known of this directory before; ``remembered`` is what is known now."""
+    contradicted: dict[str, int] = field(default_factory=dict)
+    """Contradictions that delay the end of a membership, and for how many syncs they have done so."""
+    fixed: bool = False
+    """Whether the site file says where memberships are read: nothing else then says anything about them."""
     memberships: dict[str, set[str]] = field(default_factory=dict)
     """Members by road ``user_groups`` or ``filter``: raw user ids by group id."""
 
@@ -72,13 +81,16 @@ class Snapshot:
         """Take in which ids the cache knows: none of them is a userName, also if it is gone by now."""
         self.groups.identity.people_before = old.people.keys()
         self.groups.identity.groups_before = old.groups.keys()
+        self.people.activity.before = old.people
         self.changed()
 
     def remembered(self, old: Directory) -> Memory:
         """Return what the next sync has to know of this directory, of which ``old`` was in the cache."""
         gone = (old.people.keys() - self.people.people.keys()) | (old.groups.keys() - self.groups.all.keys())
         proven = self.groups.identity.proven or self.memory.members
-        return replace(self.memory, members=proven).with_former(gone)
+        said = self.memory.said_active or self.people.activity.said
+        remembered = replace(self.memory, members=proven, said_active=said, contradicted=self.contradicted)
+        return remembered.with_former(gone)
 
     def add_groups_of(self, person_id: str) -> None:
         """Believe what a user says of their own groups, also if it was said late."""
@@ -98,11 +110,17 @@ class Snapshot:
             for group_id, group in groups.items():
                 found = self.memberships.get(group_id, set())
                 groups[group_id] = replace(group, members=frozenset(found & self.people.people.keys()))
-        return Directory(dict(self.people.people), groups, self.people.credentials())
+        return Directory(self.people.settled(), groups, self.people.credentials())
+
+    @property
+    def blind(self) -> bool:
+        """Whether there are people, and groups are chosen, and no membership could be read by any road."""
+        return not self.road and bool(self.groups.chosen) and bool(self.people.people)
 
     def report(self, directory: Directory) -> FetchReport:
         """The report to go with ``directory``."""
-        warnings = (*self.warnings, *self.groups.warnings)
+        blind = (NO_MEMBERSHIP,) if self.blind else ()
+        warnings = (*blind, *self.warnings, *self.people.warnings(), *self.groups.warnings)
         return summarise(directory, self.road or NO_ROAD, self.paging, warnings, self.people.unusable_cards())
 
 
@@ -112,15 +130,20 @@ def read_directory(
     configured_names: Mapping[str, frozenset[str]] | None = None,
     progress: Progress = _silent,
     memory: Memory | None = None,
+    known_as: Mapping[str, str] | None = None,
 ) -> Fetch[Snapshot]:
     """Read everything. ``configured_names`` are the site file's words for groups, by group id (see ``Chooser``).
 
-    ``memory`` is what earlier syncs found out about this directory.
+    ``memory`` is what earlier syncs found out about this directory; ``known_as`` are the names of the groups that
+    the cache has, by id.
     Raises ``OutageError`` when the directory cannot be read as a whole.
     """
     memory = memory or Memory()
-    groups = Groups(Chooser(settings, configured_names), identity=Identity.of(settings.members, memory))
+    identity = Identity.of(settings.members, memory)
+    groups = Groups(Chooser(settings, configured_names), identity=identity, known_as=known_as or {})
     snapshot = Snapshot(People(mapper, settings.store_names), groups, memory=memory)
+    snapshot.people.activity.said_before = memory.said_active
+    snapshot.fixed = settings.road != "auto"
     snapshot.page_size = settings.page_size
     if (yield from _has_cursors()):
         snapshot.paging = "cursor"

@@ -74,18 +74,20 @@ class Groups:
     chosen: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
     identity: Identity = field(default_factory=Identity)
+    known_as: Mapping[str, str] = field(default_factory=dict)
+    """The names that groups had at the sync before, by id: one that has lost its name is still known by it."""
 
     def take(self, group_id: str, group: Mapping[str, Any]) -> None:
         """Read one Group. ``MalformedError`` if it is none."""
-        read = read_group(group)
+        read = read_group(group, self.known_as.get(group_id))
         self.all[group_id] = read
-        if self.chooser.chooses(group_id, group):
+        if self.chooser.chooses(group_id, {**group, "displayName": read.name}):
             self.chosen.add(group_id)
 
     def take_members(self, group_id: str, group: Mapping[str, Any]) -> None:
         """Read the members of a group that is known already, and nothing else of it."""
         known = self.all.get(group_id)
-        members = read_group({"displayName": "-", **group}).members
+        members = read_group(group, "-").members
         if known is not None and members:
             self.all[group_id] = replace(known, members=members)
 
@@ -141,6 +143,9 @@ class Groups:
             groups[group_id] = Group(group_id, head.name, head.external_id, members)
         self.identity.doubtful = tally.doubtful
         self.warnings += tally.words(people, self.all)
+        unreadable = sum(not self.all[group_id].members_readable for group_id in self.chosen)
+        if unreadable:
+            self.warnings.append(f"members of {unreadable} groups are not a list: those in them stay as they are")
         self.warnings += self.chooser.unused({id_: group.name for id_, group in groups.items()})
         return groups
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
 from cache.model import Credential, Person
+from daemon.scim.activity import Activity
 from daemon.scim.cards import CardMapper
 from daemon.scim.report import UnusableCard, called
-from daemon.scim.resource import boolean, display_name, get, lookup, text, user_groups
+from daemon.scim.resource import MalformedError, boolean, display_name, get, lookup, text, user_groups
 from daemon.scim.settings import LATCHD_URN
 
 
@@ -26,19 +27,22 @@ class People:
     groups_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _undecided: dict[str, Mapping[bytes, tuple[int, str]]] = field(default_factory=dict)
     _hexadecimal: set[int] = field(default_factory=set)
+    activity: Activity = field(default_factory=Activity)
+    unreadable: int = 0
+    """Attributes that could not be read, but for ``active``: each counts as if it were absent."""
+
     _by_user_name: dict[str, str | None] = field(default_factory=dict)
 
     def take(self, person_id: str, user: Mapping[str, Any]) -> None:
-        """Read one User. ``MalformedError`` if ``active`` cannot be read; a person read again is replaced."""
-        active = get(user, "active")
+        """Read one User; a person read again is replaced. An attribute that cannot be read spoils no other."""
         user_name = text(get(user, "userName"))
         person = Person(
             id=person_id,
-            active=True if active is None else boolean(active, "active"),
+            active=self.activity.take(person_id, get(user, "active")),
             name=display_name(user) if self.store_names else None,
             user_name=user_name if self.store_names else None,
             external_id=text(get(user, "externalId")),
-            extended_time=_flag(user),
+            extended_time=self._flag(user),
         )
         cards = self.mapper.read(person_id, user)
         self.people[person_id] = person
@@ -109,8 +113,26 @@ class People:
                 found.add(holder)
         return sorted(found)
 
+    def _flag(self, user: Mapping[str, Any]) -> bool:
+        """``extendedTime`` of latchd's extension: this person needs the door longer."""
+        found = lookup(user, f"{LATCHD_URN}:extendedTime")
+        try:
+            return bool(found) and boolean(found[0], "extendedTime")
+        except MalformedError:
+            self.unreadable += 1
+            return False
 
-def _flag(user: Mapping[str, Any]) -> bool:
-    """``extendedTime`` of latchd's extension: this person needs the door longer."""
-    found = lookup(user, f"{LATCHD_URN}:extendedTime")
-    return bool(found) and boolean(found[0], "extendedTime")
+    def settled(self) -> dict[str, Person]:
+        """Return everyone with ``active`` as far as all the others let it be known."""
+        people = dict(self.people)
+        for person_id, active in self.activity.settled().items():
+            if person_id in people and people[person_id].active != active:
+                people[person_id] = replace(people[person_id], active=active)
+        return people
+
+    def warnings(self) -> list[str]:
+        """Return what is to be said of attributes that are missing or cannot be read."""
+        found = self.activity.words(self.people)
+        if self.unreadable:
+            found.append(f"extendedTime of {self.unreadable} people is neither true nor false: it counts as false")
+        return found

@@ -32,6 +32,10 @@ class Probe:
     snapshot: Snapshot
     old: Directory
     left: int = field(default_factory=lambda: MAX_PROBES)
+    ended_groups: set[str] = field(default_factory=set)
+    """Groups that a list still shows and that are gone when asked for."""
+    delayed: dict[str, set[str]] = field(default_factory=dict)
+    """By group, people whose own document contradicts it: their membership ends some syncs later."""
     unasked: int = 0
     """How many questions there was no room for."""
 

@@ -45,6 +45,7 @@ class GroupResource:
     external_id: str | None
     members: tuple[MemberRef, ...]
     modified: datetime | None = None
+    members_readable: bool = True
 
 
 def get(resource: Mapping[str, Any], name: str) -> Any:
@@ -147,14 +148,19 @@ def user_groups(resource: Mapping[str, Any]) -> tuple[str, ...] | None:
     return tuple(value for value in found if value is not None) or None
 
 
-def read_group(resource: Mapping[str, Any]) -> GroupResource:
-    """A Group. ``MalformedError`` without id or displayName, or with ``members`` that is no list."""
+def read_group(resource: Mapping[str, Any], known_as: str | None = None) -> GroupResource:
+    """A Group. ``MalformedError`` without id, or without displayName where it is not ``known_as`` anything.
+
+    ``members`` that are no list are none, and say so.
+    """
     group_id = identifier(resource)
-    name = text(get(resource, "displayName"))
+    name = text(get(resource, "displayName")) or known_as
     if name is None:
         raise MalformedError("displayName is missing")
-    members = _members(get(resource, "members"))
-    return GroupResource(group_id, name, text(get(resource, "externalId")), members, _modified(resource))
+    listed = get(resource, "members")
+    members = _members(listed)
+    external_id = text(get(resource, "externalId"))
+    return GroupResource(group_id, name, external_id, members or (), _modified(resource), members is not None)
 
 
 def _modified(resource: Mapping[str, Any]) -> datetime | None:
@@ -168,13 +174,14 @@ def _modified(resource: Mapping[str, Any]) -> datetime | None:
     return found if found.tzinfo is not None else None
 
 
-def _members(members: object) -> tuple[MemberRef, ...]:
+def _members(members: object) -> tuple[MemberRef, ...] | None:
+    """The members; ``None`` if they are no list."""
     if members is None:
         return ()
     if isinstance(members, Mapping):
         members = [members]
     if not isinstance(members, list):
-        raise MalformedError("members is not a list")
+        return None
     found = (_member(entry) for entry in members)
     return tuple(member for member in found if member is not None)
 

@@ -21,6 +21,7 @@ class SyncResult(StrEnum):
     DRY_RUN = "dry_run"
     QUARANTINED = "quarantined"
     APPROVAL = "approval_required"
+    UNPROVEN = "unproven"
     ON_HOLD = "on_hold"
     BUSY = "busy"
     DISCONNECTED = "disconnected"
@@ -41,6 +42,7 @@ EXIT_CODES = {
     SyncResult.BUSY: 13,
     SyncResult.UNAUTHORIZED: 14,
     SyncResult.DISCONNECTED: 15,
+    SyncResult.UNPROVEN: 16,
 }
 """Exit codes of ``latchd sync --once``; the others are those of the error tree."""
 

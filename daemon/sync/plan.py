@@ -44,6 +44,8 @@ class Prepared:
 
     plan: Plan
     report: FetchReport
+    unproven: tuple[str, ...] = ()
+    """Why the cache is no fresher than before: what is missing and could not be looked into."""
     memory: Memory = field(default_factory=Memory)
     """What the next sync has to know of the directory."""
 
@@ -107,7 +109,8 @@ class CacheUpdates:
         # Another directory is taken for ours when an operator accepts it, or when it is the same after all.
         ours = not policy.foreign or wanted.quarantine is None
         remembered = replace(snapshot.remembered(old), issuer=self.settings.url)
-        return Prepared(wanted, report, remembered if ours else self.memory())
+        unproven = evidence.unproven if ours else (ANOTHER_DIRECTORY,)
+        return Prepared(wanted, report, unproven, remembered if ours else self.memory())
 
     def preview(self, prepared: Prepared) -> SyncOutcome:
         """Return what ``apply`` would do, and change nothing."""
@@ -127,17 +130,24 @@ class CacheUpdates:
         )
 
     def apply(self, prepared: Prepared, now: datetime) -> SyncOutcome:
-        """Commit the plan as a generation, and put on record that a complete sync ended."""
+        """Commit the plan as a generation, and put on record how the sync ended.
+
+        A sync that saw no evidence for what is missing applies the rest, and leaves the cache as old as it was.
+        """
         wanted, report = prepared.plan, prepared.report
         before = self.store.generation
         # First: an id that is about to leave the cache must never be taken for a userName.
         self.store.remember(NOTE, prepared.memory.pack())
-        generation = self.store.apply(wanted, now)
+        proven = not prepared.unproven
+        generation = self.store.apply(wanted, now, complete=proven)
         held = self.store.quarantine()
-        outcome = _outcome(before, generation, held)
-        text = _words(outcome, report, wanted, held)
+        outcome = _outcome(before, generation, held, proven)
+        text = _words(outcome, report, wanted, held, prepared.unproven)
         unusable = tuple(f"{card.person}: {card.text}" for card in report.unusable)
-        self.store.completed(now, text, road=report.road, warnings=report.warnings, unusable=unusable)
+        state = SyncResult.UNPROVEN.value if prepared.unproven else "complete"
+        self.store.completed(
+            now, text, road=report.road, warnings=report.warnings, unusable=unusable, outcome=state
+        )
         return SyncOutcome(
             outcome,
             text,
@@ -237,26 +247,31 @@ def outage(error: OutageError, text: str, generation: int) -> SyncOutcome:
     return SyncOutcome(kind, text, generation=generation, kind=error.kind.value, retry_after=error.retry_after)
 
 
-def _outcome(before: int, generation: int, held: Quarantine | None) -> SyncResult:
+def _outcome(before: int, generation: int, held: Quarantine | None, proven: bool) -> SyncResult:
     if held is not None and not held.rejected:
         first = generation <= 1 and held.delta.added and ANOTHER_DIRECTORY not in held.reasons
         return SyncResult.APPROVAL if first else SyncResult.QUARANTINED
+    if not proven:
+        return SyncResult.UNPROVEN
     return SyncResult.UNCHANGED if generation == before else SyncResult.APPLIED
 
 
-def _words(outcome: SyncResult, report: FetchReport, wanted: Plan, held: Quarantine | None) -> str:
+def _words(
+    outcome: SyncResult, report: FetchReport, wanted: Plan, held: Quarantine | None, unproven: tuple[str, ...]
+) -> str:
     held_words = ""
     if held is not None:
         why = "rejected by an operator" if held.rejected else "; ".join(held.reasons)
         held_words = f", {held.delta.removed + held.delta.added} changes held back ({why})"
     what = (
         "nothing changed"
-        if outcome is SyncResult.UNCHANGED
+        if outcome is SyncResult.UNCHANGED or not (wanted.delta or held)
         else (f"{wanted.delta.added} added or changed, {wanted.delta.removed} removed")
     )
     return (
         f"{what}{held_words}: {report.people} people, {report.groups} groups, {report.memberships} memberships, "
         f"{report.credentials} credentials"
+        + (f"; the cache is as old as before: {'; '.join(unproven)}" if unproven else "")
     )
 
 

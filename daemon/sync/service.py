@@ -118,7 +118,8 @@ class SyncService:
         seen_at = before.synced_at if before.road and before.road != NO_ROAD else None
         with ScimHttp(self.settings, self._token, self._wait) as http:
             memory, foreign = self._updates.memory(), self._updates.foreign()
-            reading = read_directory(self.settings, mapper, names, tell, Memory() if foreign else memory)
+            known_as = {} if foreign else self.store.group_names()
+            reading = read_directory(self.settings, mapper, names, tell, Memory() if foreign else memory, known_as)
             snapshot = drive(reading, http, deadline)
             # What equals a part of what was read is shared with it: the memory of one directory, not of two.
             old = self.store.load(snapshot.directory())

@@ -119,7 +119,7 @@ def sync_in_memory(
     except OutageError as error:
         return Result(old, error.kind.value, told=told)
     wanted = plan(old, snapshot.directory(), evidence, Policy(limits or Limits()), NOW)
-    state = "complete" if wanted.quarantine is None else "quarantined"
+    state = "quarantined" if wanted.quarantine else "unproven" if evidence.unproven else "complete"
     return Result(patched(old, wanted.delta), state, snapshot.road or "none", told)
 
 

@@ -39,7 +39,9 @@ class Site:
 
     def confirm(self, old: Directory, memory: Memory | None = None, **more: Any) -> Evidence:
         settings = scim_settings(**self.keys)
-        self.snapshot = converse(read_directory(settings, card_mapper(settings), memory=memory), self.get)
+        known_as = {id_: group.name for id_, group in old.groups.items()}
+        reading = read_directory(settings, card_mapper(settings), memory=memory, known_as=known_as)
+        self.snapshot = converse(reading, self.get)
         self.asked.clear()
         result: Evidence = converse(confirm(self.snapshot, old, **more), self.get)
         return result

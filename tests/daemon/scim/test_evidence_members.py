@@ -12,6 +12,8 @@ import daemon.scim.probe as probe_module
 from cache.changes import patched
 from cache.model import Directory
 from cache.reconcile.reconcile import Policy, plan
+from daemon.scim.evidence_members import PATIENCE
+from daemon.scim.memory import Memory
 from tests.daemon.scim.missing import Site, hide, refuse_single, whole
 from tests.peers.scim_memory import NOW
 
@@ -104,7 +106,8 @@ def test_members_whom_no_road_shows_are_kept(site: Site) -> None:
 
     site.change = change
     assert site.sync(old) == old
-    assert "no group shows a member by any road: 2 memberships are kept" in site.warnings
+    assert "2 memberships are kept as they are" in site.warnings
+    assert site.confirm(old).unproven
     site.keys = {"road": "members"}
     assert not any(group.members for group in site.sync(old).groups.values()), "the site file says so"
 
@@ -134,6 +137,100 @@ def test_a_person_whose_own_document_names_the_group_stays(site: Site) -> None:
     site.server.users[ada]["groups"] = [{"value": staff}]
     assert site.sync(old).groups[staff].members == {ada, bob}
     assert "1 people say themselves that they are in a group that no longer lists them" in site.warnings
+    assert site.snapshot is not None
+    assert not site.confirm(old).unproven, "it is only delayed"
+
+
+def test_a_contradiction_delays_for_a_few_syncs_and_not_for_ever(site: Site) -> None:
+    ada, bob = site.server.create_user("ada"), site.server.create_user("bob")
+    staff = site.server.create_group("Staff", [ada, bob])
+    cache, memory = site.sync(Directory()), Memory()
+    site.server.remove_member(staff, bob)
+    site.server.users[bob]["groups"] = [{"value": staff}]
+    held = []
+    for _ in range(PATIENCE + 2):
+        cache = site.sync(cache, memory=memory)
+        assert site.snapshot is not None
+        memory = site.snapshot.remembered(cache)
+        held.append(bob in cache.groups[staff].members)
+    assert held == [True] * PATIENCE + [False] * 2
+    assert memory.contradicted == {}, "nothing is remembered of what has ended"
+
+
+@pytest.mark.parametrize("road", ["members", "attributes"])
+def test_a_road_that_is_fixed_is_the_only_word(site: Site, road: str) -> None:
+    ada, bob = site.server.create_user("ada"), site.server.create_user("bob")
+    staff = site.server.create_group("Staff", [ada, bob])
+    site.keys = {"road": road}
+    old = site.sync(Directory())
+    site.server.remove_member(staff, bob)
+    site.server.users[bob]["groups"] = [{"value": staff}]
+    assert site.sync(old).groups[staff].members == {ada}
+
+
+# ------------------------------------------------------------------ groups that are listed and gone
+
+
+def listed_and_gone(site: Site, *, other: bool) -> tuple[str, Directory]:
+    """A group that was deleted, and that the list still shows, without members."""
+    ada = site.server.create_user("ada")
+    gone = site.server.create_group("Gone", [ada])
+    site.server.create_group("Rest", [ada] if other else [])
+    old = site.sync(Directory())
+    row = {**site.server.groups[gone], "members": []}
+    site.server.delete(f"Groups/{gone}")
+
+    def change(path: str, query: Mapping[str, str], status: int, document: Any) -> tuple[int, Any]:
+        if path == "Groups" and int(query.get("startIndex", 1)) == 1 and "Resources" in document:
+            document["Resources"].insert(0, dict(row))
+            document["totalResults"] += 1
+        return status, document
+
+    site.change = change
+    return gone, old
+
+
+def test_a_listed_group_that_is_404_when_asked_for_has_ended(site: Site) -> None:
+    gone, old = listed_and_gone(site, other=True)
+    evidence = site.confirm(old)
+    assert (evidence.groups, evidence.unproven) == ({gone}, ())
+    assert gone not in site.sync(old).groups
+
+
+def test_it_has_not_where_the_server_does_not_answer_for_single_groups(site: Site) -> None:
+    gone, old = listed_and_gone(site, other=True)
+    site.change = refuse_single(site.change or whole, 404, "Groups")
+    evidence = site.confirm(old)
+    assert evidence.groups == set()
+    assert evidence.unproven
+    assert gone in site.sync(old).groups
+
+
+# ------------------------------------------------------------------ attributes that cannot be read
+
+
+def test_members_that_cannot_be_read_keep_who_is_in_and_nothing_else(site: Site) -> None:
+    ada = site.server.create_user("ada")
+    staff, rest = site.server.create_group("Staff", [ada]), site.server.create_group("Rest", [ada])
+    old = site.sync(Directory())
+    site.server.groups[staff].update(displayName="Personnel", members="many")
+    site.server.remove_member(rest, ada)
+    site.server.add_member(rest, site.server.create_user("bob"))
+    cache = site.sync(old)
+    assert (cache.groups[staff].name, cache.groups[staff].members) == ("Personnel", {ada})
+    assert ada not in cache.groups[rest].members
+    assert site.confirm(old).unproven
+
+
+def test_a_group_that_lost_its_name_still_loses_members(site: Site) -> None:
+    ada, bob = site.server.create_user("ada"), site.server.create_user("bob")
+    staff = site.server.create_group("Staff", [ada, bob])
+    site.keys = {"groups": ["Staff"]}
+    old = site.sync(Directory())
+    site.server.groups[staff]["displayName"] = None
+    site.server.remove_member(staff, bob)
+    after = site.sync(old)
+    assert (after.groups[staff].name, after.groups[staff].members) == ("Staff", {ada})
 
 
 def on_users(site: Site) -> tuple[str, str, str, Directory]:

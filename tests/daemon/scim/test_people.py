@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.scim.people import People
-from daemon.scim.resource import MalformedError
 from daemon.scim.settings import LATCHD_URN
 from tests.daemon.scim.test_resource import anything
 from tests.peers.scim_site import card, card_mapper, scim_settings
@@ -34,14 +33,10 @@ cards = st.dictionaries(
 
 @settings(max_examples=40, deadline=None)
 @given(st.dictionaries(attributes, anything | cards, max_size=6))
-def test_any_user_is_read_or_malformed(resource: dict[str, Any]) -> None:
+def test_any_user_is_read(resource: dict[str, Any]) -> None:
     found = people()
-    try:
-        found.take("u1", resource)
-    except MalformedError as error:
-        assert "neither true nor false" in str(error)  # noqa: PT017  # the other branch asserts, too
-    else:
-        assert found.people.keys() == {"u1"}
+    found.take("u1", resource)
+    assert found.settled().keys() == {"u1"}
 
 
 def test_a_person_and_their_card() -> None:
@@ -64,11 +59,21 @@ def test_active_in_every_form(active: Any, means: bool) -> None:
     assert found.people["u1"].active is means
 
 
-def test_somebody_whose_active_cannot_be_read_is_not_read_at_all() -> None:
+@pytest.mark.parametrize("word", [{"value": True}, "inactive", 7, []])
+def test_someone_whose_active_cannot_be_read_is_not_active_and_all_else_is_read(word: Any) -> None:
     found = people()
-    with pytest.raises(MalformedError):
-        found.take("u1", user(active={"value": True}))
-    assert found.people == {}
+    found.take("u1", user(active=word, displayName="Ada Lovelace"))
+    person = found.settled()["u1"]
+    assert (person.active, person.name) == (False, "Ada Lovelace")
+    assert found.warnings() == ["active of Ada Lovelace is neither true nor false: not active"]
+
+
+def test_a_flag_that_cannot_be_read_is_false_and_stops_nothing_else() -> None:
+    found = people()
+    found.take("u1", user(active=False, **{LATCHD_URN: {"extendedTime": "maybe"}}))
+    person = found.settled()["u1"]
+    assert (person.active, person.extended_time) == (False, False)
+    assert found.warnings() == ["extendedTime of 1 people is neither true nor false: it counts as false"]
 
 
 def test_names_are_kept_only_if_the_site_wants_them() -> None:

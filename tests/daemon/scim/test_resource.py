@@ -46,7 +46,7 @@ def test_any_resource_is_read_or_malformed(resource: dict[str, Any]) -> None:
             read(resource)
         except MalformedError as error:
             said.add(str(error))
-    assert said <= {"the resource has no usable id", "displayName is missing", "members is not a list"}
+    assert said <= {"the resource has no usable id", "displayName is missing"}
 
 
 @settings(deadline=None)
@@ -181,8 +181,15 @@ def test_members_that_are_no_list() -> None:
     for absent in (None, []):
         assert read_group({**group, "members": absent}).members == ()
     assert read_group({**group, "members": {"value": "u1"}}).members == (MemberRef("u1"),)
-    with pytest.raises(MalformedError, match="members is not a list"):
-        read_group({**group, "members": "u1"})
+    strange = read_group({**group, "members": "u1"})
+    assert (strange.members, strange.members_readable) == ((), False)
+
+
+def test_a_group_that_lost_its_name_is_still_known_by_it() -> None:
+    assert read_group({"id": "g", "displayName": None}, "Staff").name == "Staff"
+    assert read_group({"id": "g", "displayName": "Personnel"}, "Staff").name == "Personnel"
+    with pytest.raises(MalformedError, match="displayName is missing"):
+        read_group({"id": "g", "displayName": " "})
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from tests.peers.scim_site import sync_service
 
 INDEX = [mode for mode in MODES if not mode.cursor]
 CURSOR = [mode for mode in MODES if mode.cursor]
-OUTAGES = [mode for mode in MODES if mode.state not in ("complete", "quarantined")]
+OUTAGES = [mode for mode in MODES if mode.state not in ("complete", "quarantined", "unproven")]
 KEYS = {"page_size": 8, "max_body": 1 << 20, "timeout": "20s"}
 
 
@@ -102,14 +102,15 @@ def play(company: Company, modes: list[Mode], folder: Path) -> tuple[SyncOutcome
         company.proxy.set(*modes)
         outcome = service.run_once()
         status, cache = service.status(), store.load()
-        told = [one for one, active in company.proxy.told.items() if not active]
+        told = {one for one, active in company.proxy.told.items() if not active}
         company.proxy.set()
 
-        stay = list(range(2, 20))
+        stay = [number for number in range(2, 20) if company.people[number] not in told]
         assert company.hold(cache, stay, company.staff) == stay
         for group in (company.guests, company.visitors):
-            assert company.hold(cache, list(range(3, 10)), group) == list(range(3, 10))
-        if outcome.complete:
+            inner = [number for number in stay if 3 <= number < 10]
+            assert company.hold(cache, inner, group) == inner
+        if outcome.complete or outcome.outcome is SyncResult.UNPROVEN:
             assert not any(cache.people[one].active for one in told if one in cache.people)
         else:
             assert cache == before
@@ -131,7 +132,7 @@ def check(company: Company, mode: Mode, folder: Path) -> None:
         ("complete", True) if mode.state == "quarantined" else (mode.state, False)
     )
     assert outcome.kind == (mode.state if mode in OUTAGES else "")
-    assert status.state.failures == (1 if mode in OUTAGES else 0)
+    assert status.state.failures == (1 if mode in OUTAGES or mode.state == "unproven" else 0)
     if mode.road is not None:
         assert status.state.road == mode.road
 
@@ -155,6 +156,37 @@ slow = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 def test_faults_combined(index: Company, cursor: Company, modes: list[Mode], by_cursor: bool) -> None:
     with TemporaryDirectory() as folder:
         play(cursor if by_cursor else index, modes, Path(folder))
+
+
+def test_a_sync_without_evidence_applies_what_it_saw_and_leaves_the_cache_as_old(
+    index: Company, tmp_path: Path
+) -> None:
+    with Store(index.begin(tmp_path)) as store:
+        before = store.sync_state()
+        index.proxy.set(next(mode for mode in MODES if mode.name == "members_empty"))
+        outcome = index.service(store).run_once()
+        index.proxy.set()
+        assert (outcome.outcome, outcome.exit_code, outcome.complete) == (SyncResult.UNPROVEN, 16, False)
+        assert not store.load().people[index.people[0]].active, "what was told is applied"
+        state = store.sync_state()
+        assert (state.outcome, state.failures) == ("unproven", 1)
+        assert before.synced_at is not None
+        assert state.synced_at is not None
+        assert state.synced_at <= before.synced_at
+        assert "the cache is as old as before" in state.text
+        assert any("NO MEMBERSHIP" in warning for warning in state.warnings)
+        assert store.generations()[0].synced_at <= before.synced_at
+        assert index.service(store).run_once().complete
+
+
+def test_a_first_sync_that_reads_no_membership_says_so(index: Company, tmp_path: Path) -> None:
+    with Store(tmp_path / "cache.db") as store:
+        index.proxy.set(next(mode for mode in MODES if mode.name == "members_empty"))
+        outcome = index.service(store).run_once()
+        index.proxy.set()
+    assert outcome.outcome is SyncResult.UNPROVEN
+    assert outcome.report is not None
+    assert outcome.report.warnings[0].startswith("NO MEMBERSHIP COULD BE READ")
 
 
 @pytest.mark.soak

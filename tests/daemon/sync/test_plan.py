@@ -11,7 +11,8 @@ import pytest
 
 from cache.directory.store import Store
 from cache.errors import CacheError
-from cache.reconcile.reconcile import missing
+from cache.model import Directory
+from cache.reconcile.reconcile import Evidence, missing
 from daemon.doors.sync_events import DISCONNECTED
 from daemon.scim.cards import CardMapper
 from daemon.scim.exchange import OutageError, OutageKind
@@ -39,7 +40,13 @@ def updates(store: Store, base: Path, **keys: Any) -> CacheUpdates:
 def sync(found: CacheUpdates, document: dict[str, object]) -> SyncOutcome:
     snapshot = directory_of(document, found.settings, found.card_mapper(), found.configured_names())
     old = found.store.load()
-    return found.apply(found.prepare(snapshot, old, missing(old, snapshot.directory()), NOW), NOW)
+    return found.apply(found.prepare(snapshot, old, everything(old, snapshot.directory()), NOW), NOW)
+
+
+def everything(old: Directory, new: Directory) -> Evidence:
+    """Whatever is missing is gone."""
+    gone = missing(old, new)
+    return Evidence(gone.people, gone.groups, gone.members)
 
 
 @pytest.fixture
@@ -60,7 +67,7 @@ def test_a_preview_changes_nothing(store: Store, tmp_path: Path) -> None:
     found = updates(store, tmp_path)
     snapshot = directory_of(STAFF, found.settings, found.card_mapper())
     old = store.load()
-    outcome = found.preview(found.prepare(snapshot, old, missing(old, snapshot.directory()), NOW))
+    outcome = found.preview(found.prepare(snapshot, old, everything(old, snapshot.directory()), NOW))
     assert (outcome.outcome, outcome.generation, store.generation) == (SyncResult.DRY_RUN, 0, 0)
     assert outcome.added
 

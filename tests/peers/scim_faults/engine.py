@@ -58,7 +58,7 @@ class Exchange:
         return found if isinstance(found, list) else []
 
     def told(self) -> Iterator[tuple[str, bool]]:
-        """What the answer says of anybody's ``active`` in a way that can be understood.
+        """What the answer says of anyone's ``active``; a word that cannot be understood is a no.
 
         Of a filtered list latchd wants ids, and asks for nothing else.
         """
@@ -71,8 +71,8 @@ class Exchange:
         for row in rows if isinstance(rows, list) else []:
             low = {str(key).casefold(): value for key, value in row.items()} if isinstance(row, dict) else {}
             active = low.get("active", True)
-            if isinstance(low.get("id"), str | int) and active in (True, False, "True", "False"):
-                yield str(low["id"]), active in (True, "True")
+            if isinstance(low.get("id"), str | int):
+                yield str(low["id"]), isinstance(active, bool | str) and active in (True, "True")
 
     def number(self, name: str, default: int) -> int:
         """An integer of the query."""

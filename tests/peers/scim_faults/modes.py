@@ -61,6 +61,9 @@ from tests.peers.scim_faults.values import (
     unreadable_person,
 )
 
+FOUND: Sequence[tuple[str, ...]] = (("members_of_some", "unreadable_person"),)
+"""Combinations that once fooled latchd, by the names of their modes: found by random tests, kept for good."""
+
 MODES: Sequence[Mode] = (
     Mode("healthy", "nothing is wrong"),
     Mode("ignores_paging", "startIndex and count ignored", before=ignore_paging, state="incomplete"),
@@ -71,7 +74,7 @@ MODES: Sequence[Mode] = (
     Mode("size_500", "page size above the maximum: 500", before=refuse_size(500)),
     Mode("size_capped", "page size above the maximum: silently capped", before=cap_size),
     Mode("count_fails", "one server fails on any count at all", before=fail_on_count),
-    Mode("members_empty", "members always []", after=empty_members, road="none"),
+    Mode("members_empty", "members always []", after=empty_members, road="none", state="unproven"),
     Mode(
         "members_of_some",
         "lower-privileged token: members vanish from most groups",
@@ -101,6 +104,7 @@ MODES: Sequence[Mode] = (
         before=deny_filters,
         after=empty_members,
         road="none",
+        state="unproven",
     ),
     Mode(
         "no_road_all",
@@ -108,6 +112,7 @@ MODES: Sequence[Mode] = (
         before=ignore_filters,
         after=empty_members,
         road="none",
+        state="unproven",
     ),
     Mode(
         "switched_off", "200 {} when the directory is switched off", before=everywhere(200, {}), state="not_scim"
@@ -133,9 +138,9 @@ MODES: Sequence[Mode] = (
     Mode("no_total", "rule 2: no total", after=drop_total, state="not_scim"),
     Mode("wrong_echo", "rule 2: another startIndex echoed", after=echo_wrongly, state="incomplete"),
     Mode("page_lost", "rule 2: an empty page before the end", after=lose_page, state="incomplete"),
-    Mode("single_500", "rule 3: 500 for single users", before=refuse_single(500)),
-    Mode("single_404", "rule 3: 404 for every single user", before=refuse_single(404)),
-    Mode("single_empty", "rule 3: {} for single users", before=refuse_single(200, {})),
+    Mode("single_500", "rule 3: 500 for single users", before=refuse_single(500), state="unproven"),
+    Mode("single_404", "rule 3: 404 for every single user", before=refuse_single(404), state="unproven"),
+    Mode("single_empty", "rule 3: {} for single users", before=refuse_single(200, {}), state="unproven"),
     Mode("down", "rule 4: 500", before=everywhere(500), state="server_error"),
     Mode("fails_later", "rule 4: 500 from the second page on", before=fail_later, state="server_error"),
     Mode("throttled", "rule 4: 429 for hours", before=everywhere(429, Retry_After="7200"), state="throttled"),
