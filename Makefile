@@ -15,7 +15,7 @@ help:  ## this list
 
 venv: $(STAMP)  ## .venv with the locked dependencies, latchd and latchctl
 
-# The lock carries hashes and is complete, so exactly the listed files are installed and nothing is resolved anew:
+# The lock carries hashes and is complete, so exactly the listed files are installed and nothing is resolved again:
 # pip 23 takes `pydantic[email]` in a dependency for something else than the pinned pydantic, and refuses it as soon
 # as a newer one is out. hatchling and editables are in the lock too: the project itself needs no further download.
 # Where python3-venv is missing, Debian's python3 says so and leaves an environment without pip: hence `test -x pip`.
@@ -43,7 +43,7 @@ test: lint osdp-peer  ## everything that CI runs: lint, types, walls, tests
 soak: venv  ## the attacks that take minutes: noise, churn, a year of badges
 	HYPOTHESIS_PROFILE=new $(BIN)/python -m pytest -n $(WORKERS) --dist load -m soak
 
-# Installs QEMU and what else it needs with apt, so as root; what it builds is kept in .system-test/.
+# Installs QEMU and what else it needs with apt, so as root; what it builds stays in .system-test/.
 test-system: venv  ## whole machines in QEMU: the units, GPIO, power cuts; SUITES="gpio systemd power"
 	PYTHONPATH=. $(BIN)/python tests/system/run.py $(SUITES)
 
@@ -76,7 +76,7 @@ audit: venv  ## known vulnerabilities in what the lock installs (asks the networ
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements/runtime.txt
 
 # uv is used here and nowhere else, so it lives in its own throw-away environment. An existing lock is
-# kept as far as it still fits: `make lock UPGRADE=1` takes what is new.
+left as it is as far as it still fits: `make lock UPGRADE=1` takes what is new.
 LOCK = $(VENV)-lock/bin/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 \
 	--no-emit-index-url --quiet $(if $(UPGRADE),--upgrade) \
 	--custom-compile-command 'make lock'

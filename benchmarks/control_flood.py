@@ -23,7 +23,7 @@ SETTLE = 0.5
 """Seconds for which the attack outlasts the measurement."""
 
 
-def told(what: str, figures: Figures, quiet: Figures, seen: dict[str, int]) -> None:
+def report(what: str, figures: Figures, quiet: Figures, seen: dict[str, int]) -> None:
     """Print a line."""
     done = len(figures.orders) - len(figures.failed)
     ratio = figures.badge(0.99) / quiet.badge(0.99)
@@ -39,7 +39,7 @@ def attack(doors: Attacked, what: str, kind: str, seconds: float, gid: int, quie
     """Measure while it goes on, and print."""
     with doors.attack(kind, seconds + SETTLE, gid) as seen:
         figures = doors.measure(seconds)
-    told(f"{what}: {kind}", figures, quiet, seen)
+    report(f"{what}: {kind}", figures, quiet, seen)
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
     with attacked() as doors:
         quiet = doors.measure(seconds)
-        told("quiet", quiet, quiet, {})
+        report("quiet", quiet, quiet, {})
         for kind in WITHOUT_RIGHTS:
             attack(doors, "no right", kind, seconds, 65_534, quiet)
         for kind in KINDS:

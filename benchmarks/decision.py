@@ -149,7 +149,7 @@ def decision(controller: Controller, lookup: Lookup, number: int) -> None:
 
 
 def unknown(controller: Controller, lookup: Lookup, number: int) -> None:
-    """One whole decision about a card that nobody holds."""
+    """One whole decision about a card that no one holds."""
     found = lookup.find(controller.site_state.key_of(35, number))
     assert rules_say(controller, found).reason is Reason.UNKNOWN_CREDENTIAL
 
@@ -161,8 +161,8 @@ def show(people: int, took: dict[str, list[int]]) -> None:
         "key": "of it: bits to key (HMAC-SHA-256)",
         "find": "of it: lookup of holder, groups, references",
         "rules": "of it: rules, 50 levels with schedules",
-        "select": "beside it: bare SELECT by key",
-        "unknown": "beside it: whole decision about an unknown card",
+        "select": "for comparison: bare SELECT by key",
+        "unknown": "for comparison: whole decision, unknown card",
         "words": "after the relay command: the explanation in words",
     }
     print(f"\n{people} people{'p50 µs':>50}{'p99 µs':>10}")
@@ -197,7 +197,7 @@ def beside_casbin(path: Path, people: int) -> None:
             numbers = [chance.randrange(people) for _ in range(QUESTIONS)]
             for name, call in calls.items():
                 took[name] += [timed(partial(call, number)) for number in numbers]
-    print(f"\n{people} people, beside pycasbin{'p50 µs':>32}{'p99 µs':>10}")
+    print(f"\n{people} people, with pycasbin{'p50 µs':>32}{'p99 µs':>10}")
     for name, text in (
         ("latchd", "latchd: card to a grant that knows why"),
         ("plain", "pycasbin: a policy for each group and door"),

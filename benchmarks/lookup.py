@@ -1,4 +1,4 @@
-"""How long the lookup of a decision takes, beside a bare SELECT by primary key run in the same breath.
+"""How long the lookup of a decision takes, compared with a bare SELECT by primary key in the same run.
 
 Prints, for 1,000 and 100,000 people with five access groups each: microseconds (p50, p99) of ``Lookup.find``, of
 the bare SELECT, their ratio, the resident size of the reading process, and what the lookup added to it.

@@ -1,4 +1,4 @@
-"""How fast a relay command leaves and how often inputs are looked at, beside what the wire allows.
+"""How fast a relay command leaves and how often inputs are polled, compared with what the wire allows.
 
 On a paced RS-485 bus with a simulated board in its own process, at 9600 and 115200 baud, prints:
 

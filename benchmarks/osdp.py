@@ -1,4 +1,4 @@
-"""Card to handler over OSDP, beside the floor that the wire itself sets.
+"""Card to handler over OSDP, compared with the floor that the wire sets.
 
     python -m benchmarks.osdp [--cards N] [--only NAME]
 

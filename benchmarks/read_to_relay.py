@@ -1,11 +1,11 @@
 """From a card read to the relay: inside the doors process, and between the wires of a cabinet.
 
 Prints, in the process: microseconds from the driver's event to the relay command in the driver's hands, through
-the real lookup, rules, door and journal, on simulated hardware; beside it the bare SELECT of the credential. On
-the wires, with an OSDP reader (9600 baud, secure channel) and a Modbus relay board (19200 baud) in processes of
+the real lookup, rules, door and journal, on simulated hardware; compared with the bare SELECT of the credential.
+On the wires, with an OSDP reader (9600 baud, secure channel) and a Modbus relay board (19200 baud) in processes of
 their own on paced buses: milliseconds from the end of the reader's report to the start of the relay's frame, and
-from the card in the reader to the relay, which waits for the reader's turn to be polled. Beside it what the wire
-alone may take: the transaction that is on its way on the board's bus when the card comes.
+from the card in the reader to the relay, which waits for the reader's turn to be polled. Compared with what the
+wire alone may take: the transaction that is on its way on the board's bus when the card comes.
 
     python benchmarks/read_to_relay.py
 """
@@ -41,7 +41,7 @@ POLL_INTERVAL = 0.02
 
 
 async def in_process(bench: Bench) -> tuple[list[float], list[float]]:
-    """Microseconds of each read, and of a bare SELECT beside it."""
+    """Microseconds of each read, and of a bare SELECT."""
     took: list[float] = []
     plain: list[float] = []
     chance = random.Random(1)
@@ -112,7 +112,7 @@ def main() -> None:
         took, plain = asyncio.run(in_process(bench))
         print(f"{READS} reads, {PEOPLE} people{'p50':>50}{'p99':>12}{'worst':>12}")
         mine = show("event of the driver to relay command in the driver", took, "µs")
-        select = show("beside it: bare SELECT by key", plain, "µs")
+        select = show("for comparison: bare SELECT by key", plain, "µs")
         print(f"  {'ratio':<62}{mine[0] / select[0]:>9.1f}   {mine[1] / select[1]:>9.1f}")
         with Cabinet(Path(folder, "cabinet"), strike_time=1.0) as cabinet:
             cabinet.provision({"Staff": {"Ada": ADA}})

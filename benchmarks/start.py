@@ -1,4 +1,5 @@
-"""How soon a controller opens doors after its process is started, beside ``python -c pass`` on the same machine.
+"""How soon a controller opens doors after its process is started, compared with ``python -c pass`` on the same
+machine.
 
 Starts ``latchd doors`` again and again and prints the time from its start to an answering control socket, to
 every device online, and to the first badge that releases the lock: on simulated hardware with 100 people in the

@@ -136,13 +136,13 @@ def patched(directory: Directory, delta: Delta) -> Directory:
     groups = {}
     heads = {id_: GroupHead(id_, group.name, group.external_id) for id_, group in directory.groups.items()}
     heads.update((head.id, head) for head in delta.groups)
-    nobody: frozenset[str] = frozenset()
+    none: frozenset[str] = frozenset()
     for id_, head in heads.items():
         if id_ in delta.groups_removed:
             continue
-        before = directory.groups[id_].members if id_ in directory.groups else nobody
-        after = before - delta.people_removed - delta.members_removed.get(id_, nobody)
-        groups[id_] = Group(id_, head.name, head.external_id, after | delta.members.get(id_, nobody))
+        before = directory.groups[id_].members if id_ in directory.groups else none
+        after = before - delta.people_removed - delta.members_removed.get(id_, none)
+        groups[id_] = Group(id_, head.name, head.external_id, after | delta.members.get(id_, none))
     credentials = {
         (one.key, one.person_id): one
         for one in directory.credentials

@@ -20,7 +20,7 @@ def card_key(site_key: bytes, length: int, value: int) -> bytes:
 
 
 def pin_key(site_key: bytes, digits: str, person_id: str = "") -> bytes:
-    """The key of a PIN: a person's own beside a card, or without ``person_id`` one that identifies alone."""
+    """The key of a PIN: a person's own with a card, or without ``person_id`` one that identifies alone."""
     return _hmac(site_key, b"pin\0" + person_id.encode() + b"\0" + digits.encode())[:16]
 
 

@@ -304,7 +304,7 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The answer of one lookup: nobody, one holder, or several (a duplicate card), and how old it is."""
+    """The answer of one lookup: no one, one holder, or several (a duplicate card), and how old it is."""
 
     holders: tuple[Holder, ...]
     freshness: Freshness

@@ -67,7 +67,7 @@ def open_writer(path: Path, family: Family) -> sqlite3.Connection:
 
 
 def open_reader(path: Path, family: Family) -> sqlite3.Connection:
-    """Open read-only (``mode=ro``); the ``-shm`` file beside it may be written. Raises the family's error."""
+    """Open read-only (``mode=ro``); its ``-shm`` file may be written. Raises the family's error."""
     with explained(path, family):
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro",
@@ -184,7 +184,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def hold(path: Path, family: Family) -> Callable[[], None]:
     """Be the only writer of ``path`` until the answer is called or the process dies; raises if another one is.
 
-    The lock is on a file beside it: opening the database a second time would drop SQLite's own locks.
+    The lock is on a file of its own: opening the database a second time would drop SQLite's own locks.
     """
     lock = path.with_name(path.name + ".lock")
     with explained(lock, family):

@@ -11,7 +11,7 @@ import socket
 
 
 def notify(*fields: str) -> bool:
-    """Send ``fields`` (``READY=1``, ``STATUS=…``) in one datagram; whether anyone was there to be told.
+    """Send ``fields`` (``READY=1``, ``STATUS=…``) in one datagram; return whether a service manager was there.
 
     Never raises and never blocks: a service manager that does not listen must not stop a door.
     """

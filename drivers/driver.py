@@ -47,7 +47,7 @@ class NoKeys:
 
 
 class BusObserver(Protocol):
-    """Told what passes on a bus, so that it can be recorded. Every method returns at once and raises nothing."""
+    """Receives what passes on a bus, for a recording. Every method returns at once and raises nothing."""
 
     def opened(self) -> None:
         """The port or chip is open."""
@@ -160,7 +160,7 @@ class ReaderService(Protocol):
     """
 
     def check_in_service(self, reader: str) -> None:
-        """Nothing but the error that says why a reader cannot be given orders now: it is offline."""
+        """Raise ``DriverUsageError`` if the reader is offline."""
 
     async def enrol(self, reader: str) -> None:
         """Bring a reader that answers to the default key the newest of its keys in the key ring."""
@@ -209,7 +209,7 @@ class DriverType:
     """A driver as the registry knows it: its name, the settings it reads from the site file, its factory.
 
     The settings classes are frozen dataclasses; their fields are the keys of ``[bus.NAME]``,
-    ``[board.NAME]`` and ``[reader.NAME]`` beside ``driver`` and ``bus``. ``None``: has no such table.
+    ``[board.NAME]`` and ``[reader.NAME]`` in addition to ``driver`` and ``bus``. ``None``: has no such table.
     With ``recording`` its settings, those of the bus if it has one, have ``record`` and ``record_cleartext``.
     ``lines`` tells which outputs and inputs a device has, so that the site file is checked before a
     device is opened: ``lines(settings) -> (outputs, inputs)``. ``unattended(settings)`` says in words what

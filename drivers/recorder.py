@@ -1,8 +1,9 @@
-"""Writes what passes on a bus into a file, beside the bus: a disk that is slow, full or gone never holds it up.
+"""Writes what passes on a bus into a file, in a thread of its own: a disk that is slow, full or gone never holds
+it up.
 
 The lines go through a bounded queue to a thread of their own. Files have mode 0600; one that is full becomes
-``NAME.1`` and so on, and the oldest is deleted. A line that cannot be kept is counted, and the next one that can
-says so.
+``NAME.1`` and so on, and the oldest is deleted. A line that cannot be written is counted, and the next one that
+can says so.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class Recorder:
         self.note(Kind.COMMAND, command_words(command))
 
     def event(self, event: DeviceEvent) -> None:
-        """The driver told the doors loop something."""
+        """The driver reported an event to the doors loop."""
         self.note(Kind.EVENT, " ".join(event_words(event, shown=self._shown).split()))
 
     def note(self, kind: Kind, words: str = "") -> None:
@@ -185,7 +186,7 @@ class RecordedDriver:
         self._recorder = recorder
 
     def __getattr__(self, name: str) -> Any:
-        """What a driver offers beside ``Driver`` is not touched."""
+        """Pass on what a driver offers in addition to ``Driver``."""
         return getattr(self._driver, name)
 
     async def run(self) -> None:
@@ -218,7 +219,7 @@ def recordable(kind: DriverType) -> DriverType:
         return kind
 
     def create(settings: Any, devices: Mapping[str, Any], context: Context) -> Driver:
-        """Raises ``DriverUsageError`` where a recording would hold card numbers and nobody allowed that."""
+        """Raises ``DriverUsageError`` where a recording would hold card numbers and that was not allowed."""
         wanted = settings if settings is not None else next(iter(devices.values()))
         if wanted.record is None:
             return kind.create(settings, devices, context)
@@ -226,7 +227,7 @@ def recordable(kind: DriverType) -> DriverType:
         if why and not wanted.record_cleartext:
             raise DriverUsageError(
                 f"record = … would write card numbers and PINs into a file in clear, because {why};"
-                " leave it out, or say record_cleartext = true beside it and delete the file afterwards"
+                " leave it out, or add record_cleartext = true and delete the file afterwards"
             )
         formats = _formats_of_its_own(devices, context)
         first_lines = header(kind.name, settings, devices, _boards(kind, devices), formats)

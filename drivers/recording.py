@@ -10,7 +10,7 @@
     48211.436533 ev online lobby-in secure
 
 A line is the monotonic time in seconds, what happened, and its words. ``Kind`` lists what may happen. Settings are
-those of the site file; a secret stands in neither: only where it is kept.
+those of the site file; a secret stands in neither, only a reference to it.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ class Recording:
     formats: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def told(self) -> list[str]:
-        """The events that latchd told when it was recorded, in words."""
+    def events(self) -> list[str]:
+        """The events that latchd reported when it was recorded, in words."""
         return [line.words for line in self.lines if line.kind is Kind.EVENT]
 
 

@@ -1,7 +1,7 @@
 """The one place that opens a tty: exclusive, raw, never blocking, RS-485 direction by the kernel where asked.
 
-A port has one owner. Opening takes an advisory lock (``flock``) and the tty's own exclusive mode
-(``TIOCEXCL``); whoever comes second is told which process holds the port. A device that vanishes, such as a
+A port has one owner. Opening takes an advisory lock (``flock``) and the tty's own exclusive mode (``TIOCEXCL``);
+whoever comes second gets an error that names the process which holds the port. A device that vanishes, such as a
 USB adapter that is pulled, is a ``PortError`` from ``read`` or ``write``; the owner closes and opens again.
 """
 
@@ -137,7 +137,7 @@ def open_port(
     """Open ``path`` raw with 8 data bits, for this process alone.
 
     ``rs485`` makes the kernel switch the transmitter (``TIOCSRS485``); leave it off for adapters that
-    switch by themselves. ``tap`` is told every byte. Raises ``PortError`` in words that name the path, and the
+    switch by themselves. ``tap`` gets every byte. Raises ``PortError`` in words that name the path, and the
     process that holds it.
     """
     tty = serial.Serial(exclusive=True, timeout=0, write_timeout=0)

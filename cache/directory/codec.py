@@ -1,4 +1,4 @@
-"""How a delta is kept in cache.db (undo, quarantine): compressed JSON with sorted, short rows."""
+"""How a delta is stored in cache.db (undo, quarantine): compressed JSON with sorted, short rows."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def unpack(blob: bytes) -> Any:
 
 
 def pack_quarantine(held: Quarantine) -> bytes:
-    """A quarantine as it is kept."""
+    """Return a quarantine as it is stored."""
     return pack(
         {
             "token": held.token,
@@ -91,14 +91,14 @@ def pack_quarantine(held: Quarantine) -> bytes:
 
 def unpack_quarantine(blob: bytes) -> Quarantine:
     """The quarantine of ``pack_quarantine``."""
-    kept = unpack(blob)
+    stored = unpack(blob)
     return Quarantine(
-        token=kept["token"],
-        delta=restore(kept["delta"]),
-        reasons=tuple(kept["reasons"]),
-        diff=tuple(kept["diff"]),
-        since=datetime.fromtimestamp(kept["since"], UTC),
-        rejected=kept["rejected"],
+        token=stored["token"],
+        delta=restore(stored["delta"]),
+        reasons=tuple(stored["reasons"]),
+        diff=tuple(stored["diff"]),
+        since=datetime.fromtimestamp(stored["since"], UTC),
+        rejected=stored["rejected"],
     )
 
 

@@ -1,8 +1,8 @@
 # ruff: noqa: S608 -- the only parts put into a statement are constants
 """The read-only side of cache.db: from a credential's key to everything a decision needs, in one statement.
 
-Holds no copy of the directory. Works before sync has ever run (no file: generation 0, nobody) and notices when the
-file appears or is replaced. Whatever cannot be read is a ``CacheError``; the next call tries afresh.
+Holds no copy of the directory. Works before sync has ever run (no file: generation 0, no people) and notices when
+the file appears or is replaced. Whatever cannot be read is a ``CacheError``; the next call tries afresh.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ class Store:
         return read_sync_state(self.path)
 
     def note(self, name: str) -> bytes | None:
-        """What was remembered under ``name`` beside the directory, or ``None``."""
+        """Return what was stored under ``name`` in addition to the directory, or ``None``."""
         return self._state(f"note.{name}")
 
     # -------------------------------------------------------------- writing
@@ -157,7 +157,7 @@ class Store:
     def rollback(self, number: int, now: datetime, actor: str = "") -> int:
         """Restore generation ``number`` as a new generation, and put syncing on hold so that it stays.
 
-        ``actor`` is who wanted it; it is kept with the generation.
+        ``actor`` is who ordered it; it is stored with the generation.
 
         Raises ``CacheError`` when that generation is not one of the last three.
         """
@@ -313,11 +313,11 @@ class Store:
         ]
 
     def _quarantine_to_write(self, wanted: Quarantine | None) -> bytes | None:
-        """The bytes to write, empty to delete, or ``None`` when what is kept already says it."""
-        kept = self._read_quarantine()
+        """The bytes to write, empty to delete, or ``None`` when what is stored already says it."""
+        stored = self._read_quarantine()
         if wanted is None:
-            return None if kept is None else b""
-        if kept is not None and kept.token == wanted.token:
+            return None if stored is None else b""
+        if stored is not None and stored.token == wanted.token:
             return None
         return codec.pack_quarantine(wanted)
 
@@ -354,4 +354,4 @@ class Store:
             try:
                 yield
             except ValueError as fault:
-                raise CacheError(f"{self.path}: a value cannot be kept or read ({fault})") from fault
+                raise CacheError(f"{self.path}: a value cannot be stored or read ({fault})") from fault

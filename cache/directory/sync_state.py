@@ -1,4 +1,4 @@
-"""Small files beside the databases: how the last sync went (``cache.synced``) and what was uploaded.
+"""Small files in the folder of the databases: how the last sync went (``cache.synced``) and what was uploaded.
 
 They exist so that a sync that changes nothing, or an upload, writes nothing to a database. Each is replaced
 atomically. They may be lost, old, damaged or lying (a copied or restored file): whoever reads one falls back to
@@ -49,7 +49,7 @@ class SyncState:
 
 
 def sync_state_path(database: Path) -> Path:
-    """``cache.synced`` beside ``cache.db``."""
+    """Return ``cache.synced`` in the folder of ``cache.db``."""
     return database.with_suffix(".synced")
 
 
@@ -63,8 +63,8 @@ def write_sync_state(database: Path, state: SyncState) -> None:
 
 
 def _some(lines: tuple[str, ...]) -> list[str]:
-    kept = [line if len(line) <= MAX_LINE else line[: MAX_LINE - 1] + "…" for line in lines[:MAX_WARNINGS]]
-    return kept if len(kept) == len(lines) else [*kept, f"and {len(lines) - len(kept)} more"]
+    shown = [line if len(line) <= MAX_LINE else line[: MAX_LINE - 1] + "…" for line in lines[:MAX_WARNINGS]]
+    return shown if len(shown) == len(lines) else [*shown, f"and {len(lines) - len(shown)} more"]
 
 
 def read_sync_state(database: Path) -> SyncState:

@@ -1,4 +1,4 @@
-"""Which records of the journal somebody wants to see. Pure."""
+"""Which records of the journal are wanted. Pure."""
 
 from __future__ import annotations
 

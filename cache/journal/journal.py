@@ -1,4 +1,4 @@
-"""The event log: append-only, numbered without holes, hash-chained, kept within count and size.
+"""The event log: append-only, numbered without holes, hash-chained, limited in count and size.
 
 ``Journal`` is the only writer of journal.db; each ``append`` is one transaction that is on the disk when it
 returns. ``cache/journal/writer.py`` calls it from a thread of its own; ``cache/journal/reader.py`` reads.
@@ -92,9 +92,9 @@ class Journal:
     def append(self, entries: Sequence[Entry], state: Mapping[str, str | None] | None = None) -> list[Record]:
         """Make the events durable, in order, together with ``state`` (``None`` as a value deletes the name).
 
-        One transaction: on ``JournalError`` nothing was kept, or ``reopen`` and the same call again find out that
-        all of it was. The answer may end with a ``journal.gap`` record of retention. ``ValueError`` when an event
-        holds what JSON cannot say.
+        One transaction: on ``JournalError`` nothing was stored, or ``reopen`` and the same call again find out
+        that all of it was. The answer may end with a ``journal.gap`` record of retention. ``ValueError`` when an
+        event holds what JSON cannot say.
         """
         if self._found and [(one.stamp, one.event) for one in self._found] == list(entries):
             records, self._found = self._found, []
@@ -104,7 +104,7 @@ class Journal:
         with explained(self.path, JOURNAL):
             if self._tight and self._reserve.roomy():
                 self._limit_pages(ENDLESS)
-                self._reserve.put_by()
+                self._reserve.claim()
                 self._tight = False
             self._write(records, state or {})
         self._doubtful = []
@@ -118,7 +118,7 @@ class Journal:
         Raises ``JournalError`` when even that does not suffice.
         """
         with explained(self.path, JOURNAL):
-            self._reserve.release()
+            self._reserve.free()
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             pages = self._connection.execute("PRAGMA page_count").fetchone()[0]
             self._limit_pages(pages)
@@ -168,7 +168,7 @@ class Journal:
         except BaseException:
             self._connection.close()
             raise
-        self._reserve.put_by()
+        self._reserve.claim()
 
     def _resolve_doubt(self) -> None:
         """A commit that was reported as failed may have reached the disk: it is then not to be repeated."""

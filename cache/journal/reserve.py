@@ -1,4 +1,4 @@
-"""Room put by on the disk for the moment when it is full: to make room, the journal has to write a little."""
+"""Preallocated space, freed when the disk is full: the journal has to write a little before it can make room."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ RESERVE = 2 << 20
 
 
 class Reserve:
-    """A file beside the database that holds nothing but its place on the disk."""
+    """An empty, preallocated file in the folder of the database."""
 
     def __init__(self, database: Path) -> None:
-        """Nothing is put by yet."""
+        """Nothing is preallocated yet."""
         self._path = database.with_suffix(".reserve")
 
-    def put_by(self) -> None:
-        """Claim the room if the disk has at least twice as much; otherwise do without."""
+    def claim(self) -> None:
+        """Preallocate the space if the disk has at least twice as much; otherwise do without."""
         with suppress(OSError):
             if self._path.exists() and self._path.stat().st_size >= RESERVE:
                 return
@@ -30,11 +30,11 @@ class Reserve:
             finally:
                 os.close(handle)
 
-    def release(self) -> None:
-        """Give the room back to the disk."""
+    def free(self) -> None:
+        """Give the space back to the disk."""
         self._path.unlink(missing_ok=True)
 
     def roomy(self) -> bool:
-        """Whether the disk has room again."""
+        """Whether the disk has space again."""
         status = os.statvfs(self._path.parent)
         return status.f_bavail * status.f_frsize >= 2 * RESERVE

@@ -65,7 +65,7 @@ class JournalWriter:
     """Owns a ``Journal`` from now on, in a thread. ``committed`` and ``alarm`` are called in that thread.
 
     ``committed(records)`` after each commit that holds events, so never without one; ``alarm(text)`` when events
-    cannot be kept, ``alarm(None)`` when they can again. Neither may block for long.
+    cannot be stored, ``alarm(None)`` when they can again. Neither may block for long.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class JournalWriter:
     def put(self, entries: Sequence[Entry], state: State | None = None) -> None:
         """Take the events and what must become durable with them. Never blocks, never raises.
 
-        ``state``: JSON text by name, ``None`` to delete. It is kept also when the events are lost.
+        ``state``: JSON text by name, ``None`` to delete. It is stored also when the events are lost.
         """
         if not entries and not state:
             return
@@ -116,7 +116,7 @@ class JournalWriter:
 
     @property
     def alarmed(self) -> str | None:
-        """Why events cannot be kept at present, or ``None``."""
+        """Return why events cannot be stored at present, or ``None``."""
         return self._alarmed
 
     def flush(self, timeout: float = 5.0) -> bool:
@@ -151,7 +151,7 @@ class JournalWriter:
         assert isinstance(loss, _Loss)
         loss.last = entries[-1][0]
         loss.count += len(entries)
-        self._alarmed = self._alarmed or "more events than can be kept: some are lost"
+        self._alarmed = self._alarmed or "more events than can be stored: some are lost"
 
     def _run(self) -> None:
         while True:

@@ -44,7 +44,7 @@ def replay(files: tuple[Path, ...], keys: tuple[str, ...], show_cards: bool, as_
             )
     except (RecordingError, DriverUsageError, CardError, LayoutError) as error:
         raise ConfigError(f"{files[-1]}: {error}") from None
-    then = [comparable(words) for words in recording.told]
+    then = [comparable(words) for words in recording.events]
     if replayed != then:
         at = next(
             (n for n, pair in enumerate(zip(replayed, then, strict=False)) if pair[0] != pair[1]), len(replayed)

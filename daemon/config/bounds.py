@@ -1,6 +1,6 @@
 """Every default and range of the site file, once: read by its tables, by the doors, and by the pages. Pure.
 
-Tables of drivers and of ``[scim]`` belong to their owners, who state theirs beside each key
+Tables of drivers and of ``[scim]`` belong to their owners, who state theirs at each key
 (docs/decisions/settings-belong-to-their-driver.md). docs/configuration.md and docs/doors.md are compared with
 ``Span.words`` and ``Count.words`` of what stands here.
 """

@@ -10,7 +10,7 @@ from daemon.config.site import Site
 from daemon.errors import ConfigError
 
 DIRECTORY_MODE = 0o770
-"""Both processes write into the directory, nobody else looks into it (less what umask takes away)."""
+"""Both processes write into the directory; no other user may read it (less what umask takes away)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Paths:
 
     @property
     def reader_keys(self) -> Path:
-        """The sealed keys of readers, beside the databases."""
+        """The sealed keys of readers, in the folder of the databases."""
         return self.journal.with_name("reader-keys.sealed")
 
     def prepare(self) -> Self:

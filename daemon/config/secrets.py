@@ -1,4 +1,4 @@
-"""Where secrets come from: systemd credentials, files that nobody else may read, the environment.
+"""Where secrets come from: systemd credentials, files that no other user may read, the environment.
 
 The site file holds only references (``credential:NAME``, ``file:PATH``, ``env:NAME``). No function here
 puts a secret, or a part of one, into a message.

@@ -136,7 +136,7 @@ class PinTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class JournalTable:
-    """``[journal]``: how much of the past is kept."""
+    """``[journal]``: how many events are stored."""
 
     keep: Count = bounds.KEEP.default
     max_size: Size = bounds.MAX_SIZE.default

@@ -1,4 +1,4 @@
-"""The doors process: the loop and its control socket, until it is told to stop."""
+"""The doors process: the loop and its control socket, until it is stopped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 async def serve_doors(site: Site) -> None:
-    """Run the doors process until it is told to stop (SIGTERM, SIGINT)."""
+    """Run the doors process until SIGTERM or SIGINT."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGINT):

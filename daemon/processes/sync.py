@@ -1,4 +1,4 @@
-"""The sync process: the sync service, its schedule and its control socket, until it is told to stop."""
+"""The sync process: the sync service, its schedule and its control socket, until it is stopped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from daemon.sync.scheduler import SyncLoop
 from daemon.sync.service import SyncService
 
 LAST_WORD = 3.0
-"""Seconds that a server has to answer the request that was on its way when we were told to stop."""
+"""Seconds that a server has to answer the request that was on its way when the process was stopped."""
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def sync_service(site: Site) -> Iterator[SyncService]:
 
 
 async def serve_sync(site: Site, service: SyncService) -> None:
-    """Sync on schedule and answer the control socket until told to stop (SIGTERM, SIGINT)."""
+    """Sync on schedule and answer the control socket until SIGTERM or SIGINT."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -64,5 +64,5 @@ async def serve_sync(site: Site, service: SyncService) -> None:
             await server.stop()
             if not await asyncio.to_thread(service.idle, LAST_WORD):
                 # Its thread cannot be broken off. Nothing is lost: a sync applies as a whole or not at all.
-                log.warning("the SCIM server says nothing, and its answer is not waited for")
+                log.warning("SCIM server not responding; exiting without waiting")
                 os._exit(0)

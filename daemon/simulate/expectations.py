@@ -1,4 +1,4 @@
-"""What a scenario expects of the events: the oldest that matches is consumed, and what is left is told. Pure."""
+"""What a scenario expects of the events: the oldest match is consumed, what is left is reported. Pure."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class World:
             self.updates.store.close()
 
     def now(self) -> Moment:
-        """This instant as the daemon sees it: a wall clock that nobody sets is not believed to run backwards."""
+        """This instant as the daemon sees it: a wall clock that no one sets is not believed to run backwards."""
         return self.core.believe(self.clock.now())
 
     def door(self, name: str) -> DoorController:

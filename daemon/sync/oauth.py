@@ -1,4 +1,4 @@
-"""Bearer tokens for sync: re-read from where they are kept, or obtained by OAuth 2.0 client credentials."""
+"""Bearer tokens for sync: re-read from where they are stored, or obtained by OAuth 2.0 client credentials."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read_token(secret: SecretReader, reference: SecretReference) -> str:
     except UnicodeDecodeError:
         token = ""
     if not token or not token.isprintable():
-        raise OutageError(OutageKind.UNAUTHORIZED, "the token is empty or not printable: write it anew")
+        raise OutageError(OutageKind.UNAUTHORIZED, "the token is empty or not printable: replace the token")
     return token
 
 

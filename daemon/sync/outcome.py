@@ -115,7 +115,7 @@ class SyncStatus:
 def failure_words(error: OutageError, before: SyncState) -> str:
     """What failed, and since when: the time of the last complete sync, and how many attempts there were.
 
-    The words are kept and shown for as long as it lasts, so they hold no age.
+    The words are stored and shown for as long as it lasts, so they hold no age.
     """
     since = before.synced_at
     last = "no sync was ever complete" if since is None else f"last complete sync: {since:%Y-%m-%d %H:%M} UTC"

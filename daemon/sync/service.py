@@ -85,7 +85,7 @@ class SyncService:
             outcome = self._failed(error, dry_run)
         except CacheError as error:
             outcome = SyncOutcome(SyncResult.CACHE_ERROR, str(error), kind="cache")
-        except Exception as error:  # noqa: BLE001  # a bug is told like an outage, and syncing goes on
+        except Exception as error:  # noqa: BLE001  # a bug is reported like an outage, and syncing continues
             outcome = self._failed(_internal(error), dry_run)
         finally:
             self._progress = None
@@ -203,7 +203,7 @@ class SyncService:
 
 
 def _internal(error: Exception) -> OutageError:
-    """A bug must not end syncing in silence. What the error says may hold a secret, so only its place is told."""
+    """A bug must not end syncing in silence. Its message may hold a secret, so only its place is reported."""
     step = error.__traceback__
     while step is not None and step.tb_next is not None:
         step = step.tb_next

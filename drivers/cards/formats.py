@@ -1,7 +1,7 @@
 """All card formats of a site, and cards as people write them. Pure.
 
 The built-in formats stand in ``formats.json``; a site adds its own with ``[card_format.NAME]`` in the same
-form. Formats that share a length (26 bits: H10301 and ind26) cannot be told apart by the bits: which one a
+form. Formats that share a length (26 bits: H10301 and ind26) cannot be distinguished by the bits: which one a
 reader means is a matter of its ``formats`` key, and without that only ``candidates`` are given.
 """
 

@@ -76,7 +76,7 @@ class Lines:
         return fd
 
     def changes(self) -> list[LineChange]:
-        """What the kernel has kept since the last call, in its order; raises ``OSError`` when the chip is gone."""
+        """Return what the kernel has queued, in order. Raise ``OSError`` when the chip is gone."""
         found: list[LineChange] = []
         for _ in range(READS_AT_ONCE):
             if not self._request.wait_edge_events(0):
@@ -110,7 +110,7 @@ class Lines:
 
 
 def preload() -> None:
-    """Import ``gpiod`` now, 40 ms, and not while doors are served; what is missing is told by ``Lines``."""
+    """Import ``gpiod`` now, 40 ms, and not while doors are served; ``Lines`` reports what is missing."""
     with contextlib.suppress(ImportError):
         importlib.import_module("gpiod")
 
@@ -159,7 +159,7 @@ def _why(plan: LinePlan, error: OSError | ValueError, backend: Any) -> str:
     if code == errno.EBUSY:
         return f"{plan.chip}: {_holders(plan, backend)}; each line has one owner"
     lines = ", ".join(map(str, plan.offsets))
-    return f"{plan.chip}: the lines {lines} cannot be had: {error}"
+    return f"{plan.chip}: cannot request lines {lines}: {error}"
 
 
 def _holders(plan: LinePlan, backend: Any) -> str:

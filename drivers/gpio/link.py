@@ -11,7 +11,7 @@ from drivers.events import DeviceOffline, DeviceOnline
 from drivers.gpio.lines import LineChange, LinePlan, Lines
 
 RETRY = 1.0
-"""Seconds between attempts to request lines that cannot be had: a chip behind USB returns by itself."""
+"""Seconds between attempts to request lines again: a chip behind USB returns by itself."""
 
 LOOK = 1.0
 """Seconds between looks whether the chip is there: older kernels, Debian 12's too, do not wake who waits for edges
@@ -84,7 +84,7 @@ class LineLink:
         return levels
 
     def poll(self) -> None:
-        """Take what the kernel has kept, now; the loop does it by itself when there is something."""
+        """Take what the kernel has queued, now; the loop does it by itself when there is something."""
         if self._lines is None:
             return
         try:

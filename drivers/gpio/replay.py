@@ -40,7 +40,7 @@ def replay_board(recording: Recording, name: str, chip: str, points: Mapping[int
     """What a chip's inputs said."""
     known: dict[int, bool] = {}
     for line in recording.lines:
-        told: tuple[int, bool] | None = None
+        reported: tuple[int, bool] | None = None
         if (link := _link_event(line, name, chip)) is not None:
             known.clear()
             yield Replayed(line, link)
@@ -49,13 +49,13 @@ def replay_board(recording: Recording, name: str, chip: str, points: Mapping[int
                 return
             case Kind.EDGE:
                 number, on, _, _ = _edge(line)
-                told = number, on
+                reported = number, on
             case Kind.LEVEL:
-                told = _numbers(line, 2)[0], bool(_numbers(line, 2)[1])
-        if told is not None and known.get(told[0]) is not told[1] and told[0] in points:
-            known[told[0]] = told[1]
-            state = InputState.ON if told[1] else InputState.OFF
-            yield Replayed(line, InputChanged(points[told[0]], state, line.at))
+                reported = _numbers(line, 2)[0], bool(_numbers(line, 2)[1])
+        if reported is not None and known.get(reported[0]) is not reported[1] and reported[0] in points:
+            known[reported[0]] = reported[1]
+            state = InputState.ON if reported[1] else InputState.OFF
+            yield Replayed(line, InputChanged(points[reported[0]], state, line.at))
 
 
 def _link_event(line: Line, name: str, chip: str) -> DeviceEvent | None:

@@ -33,7 +33,7 @@ PROBE = 0.5
 PROBE_UNSEEN = 2.0
 """The same for a board that never answered since the start: probably not there."""
 READ_BACK = 0.5
-"""Seconds between read-backs of outputs that nobody switched: finds a board that lost power for a moment."""
+"""Seconds between read-backs of outputs that were not switched: finds a board that lost power for a moment."""
 REFUSED = 0.5
 """Seconds before a question that the board refused is put again."""
 OWED = 0.3
@@ -62,7 +62,7 @@ class Job:
 
 
 class Board:
-    """``next_job`` is asked whenever the line is free; ``done`` is told what came of it."""
+    """``next_job`` is asked whenever the line is free; ``done`` gets the result."""
 
     def __init__(self, name: str, unit: int, profile: Profile, poll: float) -> None:
         """``poll`` is the seconds from one look at the inputs to the next."""
@@ -207,7 +207,7 @@ class Board:
         """Questions that differ in their replies, so that one of them is always safe to put.
 
         What outputs are to be anyway is written too, but only to a board that was seen: an adapter that hears
-        itself, and nobody said so, would answer for one that is not there.
+        itself, and was not reported, would answer for one that is not there.
         """
         reads = (self._read_inputs(), self._read_outputs(), self._any_register(), self._any_register(inputs=True))
         jobs = [Job(request, self._probe_at) for request in reads if request is not None]

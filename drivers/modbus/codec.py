@@ -162,7 +162,7 @@ class Framing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """``used`` bytes are done with: they were foreign, or the ``answer``. ``lost``: no frame can be told here."""
+    """``used`` bytes are done with: foreign, or the ``answer``. ``lost``: no frame can be recognised here."""
 
     used: int = 0
     answer: Answer | None = None

@@ -164,7 +164,7 @@ class ModbusDriver:
             self._port = self._gone = None
 
     async def _farewell(self) -> None:
-        """Every output off and read back as off, as long as somebody answers."""
+        """Every output off and read back as off, as long as a board answers."""
         try:
             if self._gone is not None and not self._gone.done():
                 self._then(self._bus.end(self._clock()))

@@ -26,14 +26,14 @@ _CORRECTIONS = 10
 _WINDOW = 60.0
 _SLOW = 10.0
 _PATIENCE = 0.2
-"""Seconds around the end of a timed pulse in which either state is right, beside one unit of the board."""
+"""Seconds around the end of a timed pulse in which either state is right, in addition to one unit of the board."""
 _NO_SUCH = (1, 2, 3)
 """The exceptions "illegal function", "address" and "value" (section 7): the board does not have this."""
 _BUSY = (5, 6)
 """The exceptions "acknowledge" and "server device busy" (section 7): ask again."""
 _BUSY_RETRY = 0.1
 _RETRY = 0.5
-"""Seconds between attempts at an output that does not do what it is told."""
+"""Seconds between attempts at an output that does not do what was written."""
 _OVER = 0.05
 """A pulse with less than this left is not begun: it is over."""
 _RENEW_AFTER = 0.8
@@ -84,7 +84,7 @@ class Write:
     versions: tuple[tuple[int, int], ...]
     on: bool = False
     seconds: float | None = None
-    """How long the board was told to keep it on, if it times the pulse."""
+    """How long the board was ordered to keep it on, if it times the pulse."""
     asked_at: float = _LONG_AGO
 
 
@@ -259,7 +259,7 @@ class OutputBank:
                 self._outputs[index].retry_at = now + _BUSY_RETRY
             return []
         if write.seconds is not None and self._pulse is not None and code in _NO_SUCH:
-            # A door must open for whom was let in: better timed here than not at all, and told.
+            # Fall back to a driver-timed pulse so that the door still opens, and raise an alarm.
             self._pulse = None
             point = self._outputs[write.versions[0][0]].point
             what = (

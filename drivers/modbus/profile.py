@@ -1,4 +1,4 @@
-"""What a board is, as data: its outputs, inputs, timed pulse, read-back and behaviour when nobody talks to it.
+"""What a board is, as data: its outputs, inputs, timed pulse, read-back and behaviour when no master talks to it.
 
 A profile is a TOML file; docs/boards.md tells a technician how to write one. Addresses are those of the
 wire: they start at 0 (Modbus Application Protocol V1.1b3, section 4.4).
@@ -44,7 +44,7 @@ _READS = {
 
 
 class PulseCommand(StrEnum):
-    """How a board is told to switch an output on for a time."""
+    """How a board is ordered to switch an output on for a time."""
 
     COIL = "coil"
     """Write single coil, with the time where the value stands."""
@@ -156,7 +156,7 @@ class Inputs:
 
 
 class OnLoss(StrEnum):
-    """What a board's outputs do when nobody talks to it any more."""
+    """What a board's outputs do when no master talks to it any more."""
 
     UNCHANGED = "unchanged"
     """They stay: only a timed pulse ends by itself."""

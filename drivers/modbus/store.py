@@ -1,4 +1,4 @@
-"""Where profiles come from: the files beside this one, and files of the site."""
+"""Where profiles come from: the files of this package, and files of the site."""
 
 from __future__ import annotations
 

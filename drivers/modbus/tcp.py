@@ -16,7 +16,7 @@ class TcpPort:
     """An open connection."""
 
     def __init__(self, name: str, connection: socket.socket, tap: BusObserver) -> None:
-        """``name`` is what errors call it: host and port. ``tap`` is told every byte."""
+        """``name`` is what errors call it: host and port. ``tap`` gets every byte."""
         self._tap = tap
         tap.opened()
         self._name = name

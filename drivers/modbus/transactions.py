@@ -73,7 +73,7 @@ class _Ghost:
 
 
 _LONGEST_RUBBISH = 600
-"""More than two of the longest frames: beyond it, what came is no reply, and is not kept."""
+"""More than two of the longest frames: beyond it, what came is not a reply, and is dropped."""
 
 
 class Line:
@@ -83,7 +83,7 @@ class Line:
         """With ``echo``, the adapter hears itself and every frame sent comes back first."""
         self.timing = timing
         self.broken = False
-        """The connection must be closed and opened anew."""
+        """The connection must be closed and opened again."""
         self._framing = framing
         self._echo = echo
         self._request: Request | None = None
@@ -228,7 +228,7 @@ class Line:
         return not self._echo_left and self._request is not None and self._buffer[0] == self._request.unit
 
     def _lose(self, request: Request, now: float) -> Done | None:
-        """No frame can be told any more: wait until the line is silent, dropping what comes."""
+        """No frame can be recognised any more: wait until the line is silent, dropping what comes."""
         if self._framing.stream:
             self.broken = True
             return self._failed(request, Fault.BROKEN, now)

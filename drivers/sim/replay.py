@@ -12,7 +12,7 @@ from drivers.simulated import SimulatedDevices
 
 
 def cleartext(bus: Any, devices: Mapping[str, Any]) -> str:
-    """Why a recording of this bus has card numbers in clear: somebody may show a real card's number."""
+    """Why a recording of this bus has card numbers in clear: a real card's number may have been shown."""
     del bus, devices
     return "a simulated bus knows no encryption"
 

@@ -3,7 +3,7 @@
 A reader pulls D0 low for a 0 and D1 low for a 1, so a falling edge is a bit. Two lines' events may be read
 out of order, and a value put together in that order can pass its parity: the edges of a frame are therefore
 sorted by kernel timestamp, and only when the frame is over. When the kernel merges or drops edges its
-sequence numbers jump; a frame beside such a jump is refused.
+sequence numbers jump; a frame next to such a jump is refused.
 
 Timing follows SIA AC-01 (Wiegand): pulses of 20 to 100 µs, 200 µs to 20 ms from one to the next.
 """
@@ -26,7 +26,7 @@ SHORTEST_GAP_NS = 100_000
 """Half of AC-01's shortest pulse interval, as interrupt latency moves a timestamp; ringing is far below."""
 
 MAX_PENDING = 4 * MAX_CARD_BITS
-"""Edges kept of a frame that does not end: a bound, well beyond what the longest frame needs."""
+"""Edges stored of a frame that does not end: a bound, well beyond what the longest frame needs."""
 
 _SEQUENCE = 1 << 32
 """The kernel's sequence numbers are 32 bits wide and wrap round."""

@@ -30,9 +30,9 @@ def read(name: str) -> Recording:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_recording_gives_the_events_that_it_gave_then(file: Path) -> None:
     recording = form.parse([file.read_text()])
-    told = [comparable(event_words(event, shown=False)) for event in replayed(recording)]
-    assert told == [comparable(words) for words in recording.told]
-    assert len(told) > 3
+    found = [comparable(event_words(event, shown=False)) for event in replayed(recording)]
+    assert found == [comparable(words) for words in recording.events]
+    assert len(found) > 3
 
 
 def test_every_driver_has_a_recording() -> None:

@@ -10,7 +10,7 @@ from daemon.config.policy.tables import PolicyTables, check_days, check_week
 from drivers.settings import did_you_mean
 
 OUTSIDE = "outside"
-"""The area that always exists: where nobody is counted."""
+"""The area that always exists: where people are not counted."""
 
 BUILT_IN_SCHEDULES = ("always", "never")
 

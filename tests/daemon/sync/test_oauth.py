@@ -1,4 +1,4 @@
-"""Tokens for sync: read anew from where they are kept, or obtained by OAuth and renewed before they expire."""
+"""Tokens for sync: read again from where they are stored, or obtained by OAuth and renewed before they expire."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_a_token_file_that_changes_is_picked_up_without_a_restart(tmp_path: Path
 def test_a_token_that_cannot_be_one_is_refused_and_not_shown(content: bytes) -> None:
     error = refusal(StaticToken(lambda _: content, "file:token"))
     assert error.kind is OutageKind.UNAUTHORIZED
-    assert "write it anew" in str(error)
+    assert "replace the token" in str(error)
 
 
 def test_a_token_that_cannot_be_read_says_where(tmp_path: Path) -> None:

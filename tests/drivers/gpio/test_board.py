@@ -93,7 +93,7 @@ def test_outputs_are_off_before_anything_else() -> None:
     [
         (errno.ENOENT, "there is no GPIO chip /dev/gpiochip9; gpiodetect lists"),
         (errno.EACCES, "this user may not use /dev/gpiochip9"),
-        (errno.EINVAL, "the lines 5, 22 cannot be had: .*Invalid argument"),
+        (errno.EINVAL, "cannot request lines 5, 22: .*Invalid argument"),
     ],
 )
 def test_lines_that_cannot_be_had_are_explained_once(
