@@ -119,7 +119,7 @@ class Box:
 
     @property
     def settled(self) -> bool:
-        """Whether the box has confirmed all that it was told."""
+        """Whether the box has confirmed every command."""
         return not self._sending and self._unconfirmed == 0
 
     def deadline(self) -> float:
