@@ -137,6 +137,7 @@ class EventName(StrEnum):
     CLOCK_JUMP = "clock.jump"
     CLOCK_QUALITY = "clock.quality"
     OPERATOR = "operator"
+    EVENT_FLOOD = "event.flood"
     JOURNAL_GAP = "journal.gap"
     SYSTEM_START = "system.start"
     SYSTEM_STOP = "system.stop"

@@ -21,6 +21,7 @@ from daemon.doors.clock_quality import EARLIEST_PLAUSIBLE, believed, passed
 from daemon.doors.controller.controller import Controller
 from daemon.doors.controller.effects import Effects
 from daemon.doors.controller.site_state import ControllerRules
+from daemon.doors.floods import FloodLimiter
 from daemon.doors.sync_events import SyncEventSource
 from drivers.events import Command, DeviceEvent
 
@@ -86,6 +87,7 @@ class DoorsCore:
         self._earliest = earliest
         self._sync_events = SyncEventSource(remembered.state.get(SyncEventSource.STATE_NAME))
         self._sync_state = SyncState()
+        self._floods = FloodLimiter()
 
     # -------------------------------------------------------------- time
 
@@ -120,14 +122,19 @@ class DoorsCore:
     def handle_deadline(self, now: Moment) -> None:
         """Serve every timer that has fallen due. To be called about every second too: it watches the clock."""
         self.act(self.controller.handle_deadline(now), now)
+        counts = self._floods.due(now.monotonic)
+        if counts:
+            stamp = Stamp(now, self._boot_id)
+            self._outlet.keep([(stamp, event) for event in counts], {})
 
     def act(self, effects: Effects, now: Moment) -> None:
         """Carry out effects: commands first, because a person waits; then the record of them."""
         for command in effects.commands:
             self._outlet.send(command, now)
-        if effects.events or effects.state:
+        events = self._floods.admit(effects.events, now.monotonic)
+        if events or effects.state:
             stamp = Stamp(now, self._boot_id)
-            self._outlet.keep([(stamp, event) for event in effects.events], effects.state)
+            self._outlet.keep([(stamp, event) for event in events], effects.state)
 
     # -------------------------------------------------------------- the cache
 

@@ -95,6 +95,7 @@ EVENT_FIELDS: Mapping[EventName, tuple[str, ...]] = MappingProxyType(
         EventName.CLOCK_JUMP: ("seconds",),
         EventName.CLOCK_QUALITY: ("quality",),
         EventName.OPERATOR: ("door", "person", "area", "name", "action", "until", "seconds", "because", "refused"),
+        EventName.EVENT_FLOOD: ("door", "reader", "what", "device", "state", "count", "total"),
         EventName.JOURNAL_GAP: ("cause", "first", "last", "lost", "not_uploaded", "chain"),
         EventName.SYSTEM_START: ("version", "clock", "unreadable"),
         EventName.SYSTEM_STOP: (),
