@@ -140,8 +140,21 @@ def kept(world: World) -> Kept:
 
 def still(before: Kept, world: World) -> Kept:
     """The same without the orders that have run out meanwhile."""
-    now = world.now().utc
-    return replace(before, orders={name: forget_past(order, now) for name, order in before.orders.items()})
+    now, after = world.now(), kept(world).orders
+    return replace(
+        before, orders={name: timed(forget_past(order, now), after[name]) for name, order in before.orders.items()}
+    )
+
+
+def timed(before: ModeState, after: ModeState) -> ModeState:
+    """An override for a time may end sooner after a restart: of two readings of time the stricter counts."""
+    ordered, left = before.override, after.override
+    if ordered is None or ordered.began is None:
+        return before
+    if left is None or left.began is None:
+        return replace(before, override=None)
+    assert ordered.mode is not Mode.UNLOCKED or left.began.monotonic <= ordered.began.monotonic
+    return replace(before, override=replace(ordered, began=left.began))
 
 
 class Watch:
