@@ -53,7 +53,7 @@ def sync(path: Path, what: str, people: int, every: int) -> None:
         claims = missing(old, new)
         evidence = Evidence(claims.people, claims.groups, claims.members)
         now = datetime.now(UTC)
-        result = plan(old, new, evidence, Policy(), now, store.recent_removals(now), store.bindings())
+        result = plan(old, new, evidence, Policy(), now, store.recent_losses(now), store.bindings())
         number = store.apply(result, now)
         store.completed(now, "complete")
         size = written(path) - before

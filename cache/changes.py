@@ -15,6 +15,9 @@ ID_MARK = "id:"
 CredentialId = tuple[bytes, str]
 """A credential's key and its holder's id: what makes it one row."""
 
+MANY_DEACTIVATED = "many deactivated"
+"""How the summary of a generation begins in which so many people were deactivated that an alarm is due."""
+
 
 @dataclass(frozen=True, slots=True)
 class GroupHead:
@@ -60,21 +63,20 @@ class Delta:
 
 
 class Scope(StrEnum):
-    """What the brake counts, each by a limit of its own."""
+    """What the brake counts over its window, each by a bound of its own."""
 
     PEOPLE = "people"
-    GROUPS = "groups"
-    MEMBERS = "members"
-    CREDENTIALS = "credentials"
+    LAST_DOOR = "last_door"
+    DOORS = "doors"
+    DEACTIVATED = "deactivated"
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
-    """How many were removed at once in one scope; ``group_id`` is empty but for members."""
+class Loss:
+    """How many passed the brake: people who lost a door, their last one, doors that lost everyone, and so on."""
 
     scope: Scope
     count: int
-    group_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ class Quarantine:
     """What the brake holds back until an operator accepts or rejects it.
 
     ``token`` is a digest of the content: accepting names what was seen. ``diff`` is for people to read.
+    ``refused`` is what operators have rejected and the directory still claims; when nothing else waits, it is
+    ``delta``, too, and ``rejected`` is true. ``rows`` is how many rows ``delta`` had when the token was made.
     """
 
     token: str
@@ -112,21 +116,73 @@ class Quarantine:
     diff: tuple[str, ...]
     since: datetime
     rejected: bool = False
+    refused: Delta = field(default_factory=Delta)
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Many people were deactivated at once: ``done`` is what was applied, ``back`` leads back from it."""
+
+    text: str
+    done: Delta
+    back: Delta
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What one sync changes. ``delta`` applies now, ``quarantine`` waits, ``warnings`` are for people.
 
-    ``removals`` are what the rolling 24 hours have to remember.
+    ``losses`` are what the brake's window has to remember.
     """
 
     delta: Delta = field(default_factory=Delta)
     rebinding: Rebinding = field(default_factory=Rebinding)
     quarantine: Quarantine | None = None
-    removals: tuple[Removal, ...] = ()
+    losses: tuple[Loss, ...] = ()
     diff: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    alarm: Alarm | None = None
+
+
+def minus(delta: Delta, other: Delta) -> Delta:
+    """What of ``delta`` is not in ``other``; rows of people, groups and credentials are compared by their ids."""
+    people, heads = {one.id for one in other.people}, {one.id for one in other.groups}
+    cards = {(one.key, one.person_id) for one in other.credentials}
+    return Delta(
+        tuple(one for one in delta.people if one.id not in people),
+        tuple(one for one in delta.groups if one.id not in heads),
+        tuple(one for one in delta.credentials if (one.key, one.person_id) not in cards),
+        _less(delta.members, other.members),
+        delta.people_removed - other.people_removed,
+        delta.groups_removed - other.groups_removed,
+        _less(delta.members_removed, other.members_removed),
+        delta.credentials_removed - other.credentials_removed,
+    )
+
+
+def plus(delta: Delta, other: Delta) -> Delta:
+    """Both; where both have a row of one id, that of ``other``."""
+    rest = minus(delta, other)
+    return Delta(
+        rest.people + other.people,
+        rest.groups + other.groups,
+        rest.credentials + other.credentials,
+        _both(delta.members, other.members),
+        delta.people_removed | other.people_removed,
+        delta.groups_removed | other.groups_removed,
+        _both(delta.members_removed, other.members_removed),
+        delta.credentials_removed | other.credentials_removed,
+    )
+
+
+def _less(whole: Mapping[str, frozenset[str]], other: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    left = {id_: members - other.get(id_, frozenset()) for id_, members in whole.items()}
+    return {id_: members for id_, members in left.items() if members}
+
+
+def _both(one: Mapping[str, frozenset[str]], other: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    return {id_: one.get(id_, frozenset()) | other.get(id_, frozenset()) for id_ in {**one, **other}}
 
 
 def patched(directory: Directory, delta: Delta) -> Directory:
@@ -136,13 +192,16 @@ def patched(directory: Directory, delta: Delta) -> Directory:
     groups = {}
     heads = {id_: GroupHead(id_, group.name, group.external_id) for id_, group in directory.groups.items()}
     heads.update((head.id, head) for head in delta.groups)
-    none: frozenset[str] = frozenset()
+    no_one: frozenset[str] = frozenset()
     for id_, head in heads.items():
         if id_ in delta.groups_removed:
             continue
-        before = directory.groups[id_].members if id_ in directory.groups else none
-        after = before - delta.people_removed - delta.members_removed.get(id_, none)
-        groups[id_] = Group(id_, head.name, head.external_id, after | delta.members.get(id_, none))
+        before = directory.groups[id_].members if id_ in directory.groups else no_one
+        gone, joined = delta.members_removed.get(id_, no_one), delta.members.get(id_, no_one)
+        if gone or joined or not before.isdisjoint(delta.people_removed):
+            groups[id_] = Group(id_, head.name, head.external_id, before - delta.people_removed - gone | joined)
+        else:
+            groups[id_] = Group(id_, head.name, head.external_id, before)
     credentials = {
         (one.key, one.person_id): one
         for one in directory.credentials

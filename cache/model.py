@@ -132,6 +132,7 @@ class EventName(StrEnum):
     SYNC_APPLIED = "sync.applied"
     SYNC_FAILED = "sync.failed"
     SYNC_QUARANTINED = "sync.quarantined"
+    SYNC_DEACTIVATIONS = "sync.deactivations"
     SYNC_DISCONNECTED = "sync.disconnected"
     CACHE_STALE = "cache.stale"
     CLOCK_JUMP = "clock.jump"

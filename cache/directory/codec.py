@@ -5,16 +5,26 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cache.changes import Delta, GroupHead, Quarantine
+from cache.changes import Alarm, Binding, Delta, GroupHead, Quarantine, Rebinding
 from cache.model import Credential, CredentialKind, CredentialState, Person
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""Instants are counted from here by addition: ``fromtimestamp`` fails beyond 2038 where ``time_t`` has 32 bits."""
+
+FIRST, LAST = EPOCH - datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC, microsecond=0) - EPOCH
+
+
+def whole_seconds(instant: datetime) -> int:
+    """Whole seconds since 1970-01-01 UTC, rounded down."""
+    return (instant - EPOCH) // timedelta(seconds=1)
 
 
 def to_seconds(instant: datetime | None) -> int | None:
-    """Whole seconds since 1970-01-01 UTC, rounded down."""
-    return None if instant is None else int(instant.timestamp() // 1)
+    """As ``whole_seconds``, and ``None`` for ``None``."""
+    return None if instant is None else whole_seconds(instant)
 
 
 def from_seconds(seconds: int | None) -> datetime | None:
@@ -22,9 +32,12 @@ def from_seconds(seconds: int | None) -> datetime | None:
     return None if seconds is None else instant(seconds)
 
 
-def instant(seconds: int) -> datetime:
-    """Seconds since 1970-01-01 as an instant in UTC."""
-    return datetime.fromtimestamp(seconds, UTC)
+def instant(seconds: float) -> datetime:
+    """Seconds since 1970-01-01 as an instant in UTC, also beyond 2038 on 32 bits.
+
+    What no ``datetime`` can hold becomes the nearest one it can: a damaged or absurd date never stops reading.
+    """
+    return EPOCH + timedelta(seconds=min(max(seconds, -FIRST.total_seconds()), LAST.total_seconds()))
 
 
 def canonical(delta: Delta) -> list[Any]:
@@ -75,6 +88,28 @@ def unpack(blob: bytes) -> Any:
         raise ValueError(f"the compressed value is damaged ({fault})") from fault
 
 
+def pack_steps(steps: list[tuple[Delta, Rebinding]]) -> bytes:
+    """What leads back to the generation before, as it is stored."""
+    return pack(
+        [
+            [
+                canonical(delta),
+                [[one.reference, one.group_id, one.external_id, one.name] for one in rebinding.bound],
+                sorted(rebinding.dropped),
+            ]
+            for delta, rebinding in steps
+        ]
+    )
+
+
+def unpack_steps(blob: bytes) -> list[tuple[Delta, Rebinding]]:
+    """The steps of ``pack_steps``."""
+    return [
+        (restore(delta), Rebinding(tuple(Binding(*row) for row in bound), frozenset(dropped)))
+        for delta, bound, dropped in unpack(blob)
+    ]
+
+
 def pack_quarantine(held: Quarantine) -> bytes:
     """Return a quarantine as it is stored."""
     return pack(
@@ -83,8 +118,10 @@ def pack_quarantine(held: Quarantine) -> bytes:
             "delta": canonical(held.delta),
             "reasons": held.reasons,
             "diff": held.diff,
-            "since": held.since.timestamp(),
+            "since": (held.since - EPOCH).total_seconds(),
             "rejected": held.rejected,
+            "refused": canonical(held.refused),
+            "rows": held.rows,
         }
     )
 
@@ -92,14 +129,29 @@ def pack_quarantine(held: Quarantine) -> bytes:
 def unpack_quarantine(blob: bytes) -> Quarantine:
     """The quarantine of ``pack_quarantine``."""
     stored = unpack(blob)
+    delta = restore(stored["delta"])
+    refused = stored.get("refused")  # absent: written by a latchd that knew one answer for all of it
     return Quarantine(
         token=stored["token"],
-        delta=restore(stored["delta"]),
+        delta=delta,
         reasons=tuple(stored["reasons"]),
         diff=tuple(stored["diff"]),
-        since=datetime.fromtimestamp(stored["since"], UTC),
+        since=instant(stored["since"]),
         rejected=stored["rejected"],
+        rows=stored.get("rows", 0),
+        refused=restore(refused) if refused is not None else delta if stored["rejected"] else Delta(),
     )
+
+
+def pack_alarm(alarm: Alarm) -> bytes:
+    """An alarm as it is kept."""
+    return pack([alarm.text, canonical(alarm.done), canonical(alarm.back)])
+
+
+def unpack_alarm(blob: bytes) -> Alarm:
+    """The alarm of ``pack_alarm``."""
+    text, done, back = unpack(blob)
+    return Alarm(text, restore(done), restore(back))
 
 
 def _members(members: Mapping[str, frozenset[str]]) -> list[list[Any]]:

@@ -15,7 +15,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from cache.changes import Binding, Delta, Plan, Quarantine, Rebinding, Removal, Scope
+from cache.changes import (
+    MANY_DEACTIVATED,
+    Alarm,
+    Binding,
+    Delta,
+    Loss,
+    Plan,
+    Quarantine,
+    Rebinding,
+    Scope,
+    plus,
+)
 from cache.directory import codec
 from cache.directory.rows import Generation, load_directory, read_generations, rebind, refresh_names, write_delta
 from cache.directory.sync_state import SyncState, last_complete, read_sync_state, write_sync_state
@@ -30,7 +41,10 @@ REMEMBERED = 100
 """How many generations are listed."""
 
 WINDOW = timedelta(hours=24)
-"""The rolling time over which the brake adds up removals."""
+"""The rolling time over which the brake adds up losses, where the site file does not say."""
+
+LONGEST_WINDOW = timedelta(days=31)
+"""How long losses are remembered: a site file may ask for a longer window at any time."""
 
 NOTHING_BOUND = Rebinding()
 
@@ -88,14 +102,13 @@ class Store:
             rows = self._connection.execute("SELECT reference, group_id, external_id, name FROM binding")
             return {row[0]: Binding(*row) for row in rows}
 
-    def recent_removals(self, now: datetime) -> tuple[Removal, ...]:
-        """What was removed in the last 24 hours, added up; a removal dated ahead of ``now`` counts too."""
-        with self._explained():
-            rows = self._connection.execute(
-                "SELECT kind, sum(count), group_id FROM removal WHERE at > ? GROUP BY kind, group_id",
-                (codec.to_seconds(now - WINDOW),),
-            )
-            return tuple(Removal(Scope(kind), count, group) for kind, count, group in rows)
+    def recent_losses(self, now: datetime, window: timedelta = WINDOW) -> tuple[Loss, ...]:
+        """What passed the brake within ``window``, added up; what is dated ahead of ``now`` counts too."""
+        found: dict[Scope, int] = {}
+        for at, scope, count in self._losses():
+            if at > codec.whole_seconds(now - window):
+                found[Scope(scope)] = found.get(Scope(scope), 0) + count
+        return tuple(Loss(scope, count) for scope, count in found.items())
 
     def group_names(self) -> dict[str, str]:
         """The names of the access groups by id."""
@@ -110,6 +123,12 @@ class Store:
     def quarantine(self) -> Quarantine | None:
         """What is held back, if anything."""
         return self._read_quarantine()
+
+    def alarm(self) -> Alarm | None:
+        """The last mass deactivation that was applied with an alarm, as long as it can be undone."""
+        blob = self._state("alarm")
+        with self._explained():
+            return None if blob is None else codec.unpack_alarm(blob)
 
     def held(self) -> str | None:
         """Why syncing is on hold (after a rollback), or ``None``."""
@@ -150,8 +169,11 @@ class Store:
                     self._put("quarantine", held or None)
                 if changes:
                     synced = now if complete else self._last_complete(now) or codec.instant(0)
+                    if plan.alarm is not None:
+                        summary = f"{MANY_DEACTIVATED}: {plan.alarm.text}"
+                        self._put("alarm", codec.pack_alarm(plan.alarm))
                     number = self._next([(plan.delta, plan.rebinding)], now, synced, summary)
-                    self._count(plan.removals, now)
+                    self._count(plan.losses, now)
             return number
 
     def rollback(self, number: int, now: datetime, actor: str = "") -> int:
@@ -174,28 +196,46 @@ class Store:
                     f"{self.path}: generation {number} cannot be restored; "
                     "`latchctl sync status` lists those that can"
                 )
-            steps = [step for back in wanted for step in self._unpack(undo[back])]
+            steps = [step for back in wanted for step in codec.unpack_steps(undo[back])]
             with transaction(self._connection):
                 by = f" by {actor}" if actor else ""
                 self._put("hold", f"generation {number} was restored{by}".encode())
                 return self._next(steps, now, self._synced_at(number), f"rollback to generation {number}{by}")
 
-    def accept(self, token: str, now: datetime, summary: str = "", rebinding: Rebinding = NOTHING_BOUND) -> int:
+    def accept(
+        self,
+        token: str,
+        now: datetime,
+        summary: str = "",
+        rebinding: Rebinding = NOTHING_BOUND,
+        left: Quarantine | None = None,
+    ) -> int:
         """Carry out what is held back under ``token``; ``summary`` says who wanted it, ``rebinding`` goes along.
+
+        ``left`` is held still.
 
         Raises ``CacheError`` when that is not held (any more).
         """
         held = self._expected(token)
         with self._explained(), transaction(self._connection):
-            self._put("quarantine", None)
+            self._put("quarantine", None if left is None else codec.pack_quarantine(left))
             synced = self._last_complete(now) or codec.instant(0)
             return self._next([(held.delta, rebinding)], now, synced, summary or f"accepted {token}")
 
     def reject(self, token: str) -> None:
-        """Keep what is held back under ``token`` for good, without asking again while it stays the same."""
+        """Keep what is held back under ``token``, without asking again for as long as the directory claims it."""
         held = self._expected(token)
+        refused = replace(held, rejected=True, refused=plus(held.refused, held.delta))
         with self._explained(), transaction(self._connection):
-            self._put("quarantine", codec.pack_quarantine(replace(held, rejected=True)))
+            self._put("quarantine", codec.pack_quarantine(refused))
+
+    def undo(self, back: Delta, quarantine: Quarantine | None, now: datetime, summary: str) -> int:
+        """Take back the last mass deactivation by ``back``, and hold ``quarantine``; the new generation."""
+        with self._explained(), transaction(self._connection):
+            self._put("alarm", None)
+            self._put("quarantine", None if quarantine is None else codec.pack_quarantine(quarantine))
+            synced = self._last_complete(now) or codec.instant(0)
+            return self._next([(back, Rebinding())], now, synced, summary)
 
     def hold(self, reason: str | None) -> None:
         """Put syncing on hold for ``reason``, or let it go on (``None``)."""
@@ -276,7 +316,7 @@ class Store:
         removed = sum(delta.removed for delta, _ in steps)
         self._connection.execute(
             "INSERT INTO generation VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (number, *times, added, removed, summary, self._pack(undo)),
+            (number, *times, added, removed, summary, codec.pack_steps(undo)),
         )
         self._connection.execute(
             "UPDATE generation SET undo = NULL WHERE number <= ? AND undo IS NOT NULL", (number - RESTORABLE,)
@@ -284,40 +324,26 @@ class Store:
         self._connection.execute("DELETE FROM generation WHERE number <= ?", (number - REMEMBERED,))
         return number
 
-    def _count(self, removals: tuple[Removal, ...], now: datetime) -> None:
-        at = codec.to_seconds(now)
-        self._connection.execute("DELETE FROM removal WHERE at <= ?", (codec.to_seconds(now - WINDOW),))
-        self._connection.executemany(
-            "INSERT INTO removal VALUES (?, ?, ?, ?)",
-            [(at, one.scope.value, one.group_id, one.count) for one in removals],
-        )
+    def _count(self, losses: tuple[Loss, ...], now: datetime) -> None:
+        if not losses:
+            return
+        at, oldest = codec.whole_seconds(now), codec.whole_seconds(now - LONGEST_WINDOW)
+        kept = [one for one in self._losses() if one[0] > oldest]
+        kept += [(at, one.scope.value, one.count) for one in losses]
+        self._put("losses", codec.pack(kept))
 
-    @staticmethod
-    def _pack(steps: list[tuple[Delta, Rebinding]]) -> bytes:
-        return codec.pack(
-            [
-                [
-                    codec.canonical(delta),
-                    [[one.reference, one.group_id, one.external_id, one.name] for one in rebinding.bound],
-                    sorted(rebinding.dropped),
-                ]
-                for delta, rebinding in steps
-            ]
-        )
-
-    @staticmethod
-    def _unpack(blob: bytes) -> list[tuple[Delta, Rebinding]]:
-        return [
-            (codec.restore(delta), Rebinding(tuple(Binding(*row) for row in bound), frozenset(dropped)))
-            for delta, bound, dropped in codec.unpack(blob)
-        ]
+    def _losses(self) -> list[tuple[int, str, int]]:
+        """When, what and how many passed the brake."""
+        blob = self._state("losses")
+        with self._explained():
+            return [] if blob is None else [(at, scope, count) for at, scope, count in codec.unpack(blob)]
 
     def _quarantine_to_write(self, wanted: Quarantine | None) -> bytes | None:
         """The bytes to write, empty to delete, or ``None`` when what is stored already says it."""
         stored = self._read_quarantine()
         if wanted is None:
             return None if stored is None else b""
-        if stored is not None and stored.token == wanted.token:
+        if stored is not None and replace(stored, since=wanted.since) == wanted:
             return None
         return codec.pack_quarantine(wanted)
 

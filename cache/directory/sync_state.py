@@ -12,10 +12,11 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cache.directory.codec import EPOCH, instant
 from cache.errors import CacheError
 
 TOLERANCE = timedelta(minutes=5)
@@ -57,7 +58,7 @@ def write_sync_state(database: Path, state: SyncState) -> None:
     """Replace the file. Raises ``CacheError``."""
     values = asdict(state)
     for name in ("synced_at", "attempted_at"):
-        values[name] = values[name].timestamp() if values[name] else None
+        values[name] = (values[name] - EPOCH).total_seconds() if values[name] else None
     values["warnings"], values["unusable"] = _some(state.warnings), _some(state.unusable)
     write(sync_state_path(database), values)
 
@@ -144,4 +145,4 @@ def _instant(seconds: object) -> datetime | None:
         return None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise TypeError("not a number of seconds")
-    return datetime.fromtimestamp(seconds, UTC)
+    return instant(seconds)

@@ -15,14 +15,18 @@ SHOWN = 200
 """Lines of each kind; beyond them only the number is told."""
 
 
-def describe(old: Directory, delta: Delta) -> tuple[str, ...]:
-    """One line for each change, ``+`` added, ``-`` removed, ``~`` changed; ``old`` is what it is applied to."""
+def describe(old: Directory, delta: Delta, heirs: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """One line for each change, ``+`` added, ``-`` removed, ``~`` changed; ``old`` is what it is applied to.
+
+    ``heirs`` are the new ids of people who are gone.
+    """
     names = _Names(old, delta)
+    again = {id_: f", who has the id {new} now, with the same card" for id_, new in (heirs or {}).items()}
     people, groups = sorted(delta.people_removed), sorted(delta.groups_removed)
     cards = sorted((person, key) for key, person in delta.credentials_removed)
     known = {(one.key, one.person_id) for one in old.credentials} if delta.credentials else set()
     lines: list[str] = []
-    lines += _shown((f"- person {names.person(id_)}" for id_ in people), len(people))
+    lines += _shown((f"- person {names.person(id_)}{again.get(id_, '')}" for id_ in people), len(people))
     lines += _shown(
         (f"- group {names.group(id_)}, {len(old.groups[id_].members)} members" for id_ in groups), len(groups)
     )

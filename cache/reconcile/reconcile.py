@@ -10,18 +10,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from cache.changes import Binding, CredentialId, Delta, GroupHead, Plan, Quarantine, Removal
+from cache.changes import Binding, CredentialId, Delta, GroupHead, Loss, Plan, Quarantine, Rebinding, minus, plus
 from cache.model import Credential, CredentialState, Directory, Group, Person
 from cache.reconcile.bindings import bind
-from cache.reconcile.brake import Braked, brake
+from cache.reconcile.brake import Braked, Known, brake, keep_active
 from cache.reconcile.diff import describe, token_of
-from cache.reconcile.limits import Limits
+from cache.reconcile.effect import DoorsOf, each_a_door
+from cache.reconcile.held import Held, certain, held_before, moved_cards, successors
+from cache.reconcile.limits import Brake
 
 ANOTHER_DIRECTORY = "scim.url names another directory, whose ids are other people's and groups'"
 """Why everything waits when the cache was filled from another URL."""
 
 PROVIDER_GONE = "the provider was disconnected"
 """Why the deletion of all groups waits, when it is not an operator who said that the provider was unlinked."""
+
+FIRST_SYNC = "the first sync needs approval"
+"""Why a first sync waits as a whole, additions included."""
 
 NOBODY: frozenset[str] = frozenset()
 SECOND = timedelta(seconds=1)
@@ -47,25 +52,42 @@ class Missing:
 class Evidence:
     """What was confirmed to be gone (404 or 410, or the person's or group's own document says so).
 
-    Whatever is missing and not named here stays as it is and is asked for again at the next sync.
+    Whatever is missing and not named here stays as it is and is asked for again at the next sync. ``presumed`` are
+    people of whom too many are missing to ask for each, while all that were asked for are gone: only an operator
+    can take them out.
     """
 
     people: frozenset[str] = NOBODY
     groups: frozenset[str] = NOBODY
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    presumed: frozenset[str] = NOBODY
     unproven: tuple[str, ...] = ()
     """What is missing and could not be proven either way, in words: the cache is then no fresher than before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the site file says: the brake, the references to groups, and whether the first sync is approved."""
+    """What the site file says: the brake, the references to groups, and whether the first sync is approved.
 
-    limits: Limits = field(default_factory=Limits)
+    ``doors`` are the doors that each reference gives by the access levels; ``None`` where there are none to speak
+    of: each group then counts as a door.
+    """
+
+    brake: Brake = field(default_factory=Brake)
     references: frozenset[str] = NOBODY
     require_first_approval: bool = False
+    doors: Mapping[str, frozenset[str]] | None = None
     foreign: bool = False
     """The ids are another directory's: everything waits and nothing is bound until an operator accepts it."""
+
+    def doors_of(self, bindings: Mapping[str, Binding], rebinding: Rebinding) -> DoorsOf:
+        """The doors of groups by their ids, by the bindings before and after a sync."""
+        if self.doors is None:
+            return each_a_door
+        opens: dict[str, frozenset[str]] = {}
+        for one in (*bindings.values(), *rebinding.bound):
+            opens[one.group_id] = opens.get(one.group_id, NOBODY) | self.doors.get(one.reference, NOBODY)
+        return lambda groups: NOBODY.union(*(opens.get(id_, NOBODY) for id_ in groups))
 
 
 def missing(old: Directory, new: Directory) -> Missing:
@@ -89,7 +111,7 @@ def changes(old: Directory, new: Directory, evidence: Evidence) -> Delta:
     removed when its holder's document is there and no longer has it. A member who is nobody's id is left out.
     """
     claims = missing(old, new)
-    people_removed = claims.people & evidence.people
+    people_removed = claims.people & (evidence.people | evidence.presumed)
     groups_removed = claims.groups & evidence.groups
     people = tuple(person for id_, person in new.people.items() if _differs(old.people.get(id_), person))
     groups = tuple(
@@ -121,35 +143,76 @@ def plan(
     evidence: Evidence,
     policy: Policy,
     now: datetime,
-    recent: tuple[Removal, ...] = (),
+    recent: tuple[Loss, ...] = (),
     bindings: Mapping[str, Binding] | None = None,
     waiting: Quarantine | None = None,
 ) -> Plan:
     """Return what applies now and what is held back; ``cache.reconcile.brake`` has the rules of holding back.
 
-    ``recent`` are the removals of the last 24 hours, ``bindings`` what the cache has, and ``waiting`` what is held
-    back already: all from the store.
-    ``old`` is what the cache holds, loaded from it.
+    ``recent`` are the losses within the brake's window, ``bindings`` what the cache has, and ``waiting`` what is
+    held back already, which stays held until an operator speaks or the directory shows it again: all from the
+    store. ``old`` is what the cache holds, loaded from it.
     """
     if policy.foreign:
-        return _another_directory(old, new, now)
+        return _another_directory(old, new, now, waiting)
+    before = bindings or {}
     whole = changes(old, new, evidence)
     first = not old.people and not old.groups
     if first and policy.require_first_approval and whole:
-        braked = Braked(Delta(), whole, ("the first sync needs approval",))
-    else:
-        braked = brake(old, whole, policy.limits, recent, None if waiting is None else waiting.delta)
-    applied = braked.applied
-    rebinding, warnings = bind(policy.references, bindings or {}, _heads_after(old, applied))
-    held = _quarantine(old, braked.held, braked.reasons, now)
-    return Plan(applied, rebinding, held, braked.passed, describe(old, applied), warnings)
+        rebinding, warnings = bind(policy.references, before, ())
+        return Plan(
+            rebinding=rebinding, quarantine=_all_held(old, whole, FIRST_SYNC, now, waiting), warnings=warnings
+        )
+    kept = held_before(waiting, old, new).without(whole)
+    heirs = successors(old, new)
+    fresh = _fresh(old, new, whole, kept, heirs)
+    rebinding, _ = bind(policy.references, before, _heads_after(old, fresh))
+    known = Known(recent, evidence.presumed - kept.people, heirs, certain(old, new, fresh.credentials_removed))
+    braked = brake(old, fresh, policy.brake, policy.doors_of(before, rebinding), known)
+    applied = plus(braked.applied, Delta(credentials_removed=moved_cards(old, new, braked.held.people_removed)))
+    rebinding, warnings = bind(policy.references, before, _heads_after(old, applied))
+    held = _quarantine(old, kept, braked, now, heirs)
+    return Plan(applied, rebinding, held, braked.passed, describe(old, applied, heirs), warnings, braked.alarm)
 
 
-def _another_directory(old: Directory, new: Directory, now: datetime) -> Plan:
+def _all_held(
+    old: Directory, whole: Delta, reason: str, now: datetime, waiting: Quarantine | None
+) -> Quarantine | None:
+    token = token_of(whole)
+    if not whole or (waiting is not None and waiting.token == token):
+        return waiting if whole else None
+    return Quarantine(token, whole, (reason,), describe(old, whole), now)
+
+
+def _fresh(old: Directory, new: Directory, whole: Delta, kept: Held, heirs: Mapping[str, str]) -> Delta:
+    """What is to be judged: without what is held or refused already, with the cards that moved from the absent."""
+    held = plus(kept.waiting, kept.refused)
+    fresh = keep_active(old, minus(whole, replace(held, people=(), credentials=())), held)
+    gone = held.people_removed | (heirs.keys() - whole.people_removed)
+    return plus(fresh, Delta(credentials_removed=moved_cards(old, new, gone)))
+
+
+def _quarantine(
+    old: Directory, kept: Held, braked: Braked, now: datetime, heirs: Mapping[str, str]
+) -> Quarantine | None:
+    """What waits now: what waited before and is still claimed, under its token unless something was added."""
+    before, waiting = kept.quarantine, plus(kept.waiting, braked.held)
+    if not waiting:
+        return kept.only_refused(old)
+    if before is not None and not before.rejected and not minus(waiting, before.delta):
+        return kept.shrunk(old, waiting)
+    reasons = dict.fromkeys((*(before.reasons if before and kept.waiting else ()), *braked.reasons))
+    since = before.since if before is not None and kept.waiting else now
+    diff = describe(old, waiting, heirs)
+    rows = waiting.added + waiting.removed
+    return Quarantine(token_of(waiting), waiting, tuple(reasons), diff, since, refused=kept.refused, rows=rows)
+
+
+def _another_directory(old: Directory, new: Directory, now: datetime, waiting: Quarantine | None) -> Plan:
     """Return a plan that exchanges one directory for another once an operator accepts it, and nothing before."""
     gone = missing(old, new)
     whole = changes(old, new, Evidence(gone.people, gone.groups, gone.members))
-    return Plan(quarantine=_quarantine(old, whole, (ANOTHER_DIRECTORY,), now))
+    return Plan(quarantine=_all_held(old, whole, ANOTHER_DIRECTORY, now, waiting))
 
 
 def disconnect(old: Directory, now: datetime, *, approved: bool) -> Plan:
@@ -161,11 +224,7 @@ def disconnect(old: Directory, now: datetime, *, approved: bool) -> Plan:
     delta = Delta(groups_removed=frozenset(old.groups))
     if approved:
         return Plan(delta, diff=describe(old, delta))
-    return Plan(quarantine=_quarantine(old, delta, (PROVIDER_GONE,), now))
-
-
-def _quarantine(old: Directory, held: Delta, reasons: tuple[str, ...], now: datetime) -> Quarantine | None:
-    return Quarantine(token_of(held), held, reasons, describe(old, held), now) if held else None
+    return Plan(quarantine=_all_held(old, delta, PROVIDER_GONE, now, None))
 
 
 def _heads_after(old: Directory, delta: Delta) -> tuple[GroupHead, ...]:

@@ -13,6 +13,7 @@ import click
 
 from daemon.cli.common import config_option, counted, json_option, print_json, run, start_logging
 from daemon.cli.replay import replay
+from daemon.config.brake import OLDER_LIMITS
 from daemon.config.load import Scope, load_site
 from daemon.config.secrets import read_secret
 from daemon.config.site import unattended_locks
@@ -38,6 +39,8 @@ def check_config(file: Path, without_secrets: bool) -> None:
         f"{file} is good: {counted(len(site.tables.door), 'door')}, "
         f"{counted(len(site.devices.readers), 'reader')}, {counted(len(site.levels), 'access level')}"
     )
+    if site.tables.scim is not None and site.tables.scim.limits is not None:
+        click.echo(f"note: {OLDER_LIMITS}")
     for door, why in unattended_locks(site):
         click.echo(f"note: door.{door}: if the daemon is killed during a strike: {why}")
 

@@ -135,8 +135,15 @@ def accept(target: Target, token: str) -> None:
 @click.argument("token")
 @click.pass_obj
 def reject(target: Target, token: str) -> None:
-    """Discard the changes that are quarantined under TOKEN, until the directory changes again."""
+    """Discard the changes that are quarantined under TOKEN, for as long as the directory claims them."""
     _act(target, "sync reject", token=token)
+
+
+@sync.command(short_help="Take back the last mass deactivation.")
+@click.pass_obj
+def undo(target: Target) -> None:
+    """Take back the last mass deactivation: its people stay active until the directory shows them active again."""
+    _act(target, "sync undo")
 
 
 @sync.command(short_help="Restore an earlier generation, and hold syncing.")

@@ -22,6 +22,7 @@ from drivers.settings import did_you_mean
 def check(tables: SiteTables, devices: Devices) -> Iterator[Fault]:
     """Every fault between tables. The devices are checked only as far as they could be read."""
     yield from _zone(tables)
+    yield from _brake(tables)
     yield from _sockets(tables)
     yield from _simulation(tables, devices)
     yield from _doors(tables, devices)
@@ -52,6 +53,11 @@ def _zone(tables: SiteTables) -> Iterator[Fault]:
         ZoneInfo(tables.site.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         yield Fault(("site", "timezone"), 'expected an IANA time zone such as "Europe/Berlin"')
+
+
+def _brake(tables: SiteTables) -> Iterator[Fault]:
+    if tables.brake is not None and tables.scim is not None and tables.scim.limits is not None:
+        yield Fault(("scim", "limits"), "[brake] is in the file, too, and says the same: keep [brake]")
 
 
 def _sockets(tables: SiteTables) -> Iterator[Fault]:

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from cache.model import AccessLevel
+from cache.reconcile.limits import Brake
+from daemon.config.brake import brake_of
 from daemon.config.devices import Devices
 from daemon.config.policy.build import Policy, build_policy
 from daemon.config.tables import SiteTables
@@ -25,6 +27,23 @@ class Site:
     zone: ZoneInfo
     policy: Policy
     formats: CardFormats
+
+    @property
+    def brake(self) -> Brake:
+        """How much may be lost at the doors without an operator."""
+        scim = self.tables.scim
+        return brake_of(self.tables.brake, None if scim is None else scim.limits)
+
+    @property
+    def doors_by_reference(self) -> Mapping[str, frozenset[str]] | None:
+        """The doors that each word for a group opens, at whatever hour; ``None``: there is no access level."""
+        if not self.levels:
+            return None
+        doors: dict[str, frozenset[str]] = {}
+        for level in self.levels:
+            for reference in level.groups:
+                doors[reference] = doors.get(reference, frozenset()) | level.doors
+        return doors
 
     @property
     def name(self) -> str:

@@ -16,6 +16,7 @@ from pydantic.dataclasses import dataclass
 from cache.model import ClockPolicy
 from daemon.config import bounds
 from daemon.config.bounds import InterlockRule, Relock, Wiring
+from daemon.config.brake import BrakeTable
 from daemon.config.policy.notation import Name
 from daemon.config.policy.tables import DoorPolicyTable, PolicyTables, StalenessTable
 from daemon.config.values import Count, Line, Size, SocketPath
@@ -160,6 +161,7 @@ class SiteTables(PolicyTables):
     scim: ScimSettings | None = None
     allow_simulation: bool = False
     state: StateTable = StateTable()
+    brake: BrakeTable | None = None
     staleness: StalenessTable = StalenessTable()
     clock: ClockTable = ClockTable()
     door: Mapping[Name, DoorTable]

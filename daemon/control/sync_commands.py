@@ -50,6 +50,7 @@ class SyncCommands:
             "sync now": Command(Role.OPERATOR, self._now),
             "sync accept": Command(Role.OPERATOR, answers(self._accept)),
             "sync reject": Command(Role.OPERATOR, answers(self._reject)),
+            "sync undo": Command(Role.OPERATOR, answers(self._undo)),
             "sync rollback": Command(Role.OPERATOR, answers(self._rollback)),
             "sync resume": Command(Role.OPERATOR, answers(self._resume)),
             "sync disconnect": Command(Role.OPERATOR, answers(self._disconnect)),
@@ -87,6 +88,14 @@ class SyncCommands:
         token = _token(call)
         await _act(call, lambda: self._service.reject(token))
         return Done("rejected: what was held back stays as it is", self._service.store.generation)
+
+    async def _undo(self, call: Call) -> Done:
+        generation = await _act(call, lambda: self._service.undo(call.peer.user))
+        return Done(
+            "undone: the people of the last mass deactivation are active again, and stay so until the directory "
+            "says otherwise or you accept it",
+            generation,
+        )
 
     async def _rollback(self, call: Call) -> Done:
         generation = call.request.arguments.get("generation")

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from cache.changes import MANY_DEACTIVATED
 from cache.directory.lookup import Lookup
 from cache.model import Event, EventName
 from drivers.settings import STRICT
@@ -65,6 +66,9 @@ class SyncEventSource:
                     if generation.summary.startswith(DISCONNECTED):
                         why = (("text", generation.summary),)
                         yield Event(EventName.SYNC_DISCONNECTED, generation=generation.number, detail=why)
+                    elif generation.summary.startswith(MANY_DEACTIVATED):
+                        why = (("text", f"{generation.summary}; `latchctl sync undo` takes it back"),)
+                        yield Event(EventName.SYNC_DEACTIVATIONS, generation=generation.number, detail=why)
             self._seen = replace(self._seen, generation=newest)
         state = lookup.sync_state()
         trouble = state.outcome if state.failures else ""

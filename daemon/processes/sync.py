@@ -38,7 +38,15 @@ def sync_service(site: Site) -> Iterator[SyncService]:
     key = decode_key(read_secret(site.tables.site.key), SITE_KEY_BYTES)
     mapper = CardMapper(settings.credential, site.formats, key, site.zone, pin_length=site.tables.pin.length)
     with Store(Paths.of(site).prepare().cache) as store:
-        yield SyncService(settings, store, mapper, site.references, read_secret)
+        yield SyncService(
+            settings,
+            store,
+            mapper,
+            site.references,
+            read_secret,
+            brake=site.brake,
+            doors=site.doors_by_reference,
+        )
 
 
 async def serve_sync(site: Site, service: SyncService) -> None:

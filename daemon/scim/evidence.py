@@ -48,7 +48,7 @@ def confirm(
         snapshot.warnings.append(f"{probe.unasked} more that are missing are looked into next time")
     found.groups |= probe.ended_groups
     unproven = _unproven(probe, found, waiting)
-    return Evidence(frozenset(found.people), frozenset(found.groups), found.ended, unproven)
+    return Evidence(frozenset(found.people), frozenset(found.groups), found.ended, unproven=unproven)
 
 
 @dataclass(slots=True)

@@ -183,7 +183,7 @@ class ScimSettings:
     store_names: bool = True
     require_first_approval: bool = False
     on_disconnect: Literal["quarantine", "delete"] = "quarantine"
-    limits: Limits = Limits()
+    limits: Limits | None = None
     credential: tuple[CredentialRule, ...] = DEFAULT_RULES
 
     @model_validator(mode="after")

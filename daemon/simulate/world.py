@@ -73,7 +73,15 @@ class World:
         mapper = CardMapper(
             settings.credential, site.formats, SITE_KEY, site.zone, pin_length=site.tables.pin.length
         )
-        self.updates = CacheUpdates(settings, Store(self.paths.cache), mapper, site.references, base)
+        self.updates = CacheUpdates(
+            settings,
+            Store(self.paths.cache),
+            mapper,
+            site.references,
+            base,
+            site.brake,
+            site.doors_by_reference,
+        )
         self.bench = site_devices(site, clock.monotonic)
         self.recording = Recording(site.tables.journal.keep)
         self._readers = Readers(site, self.bench)

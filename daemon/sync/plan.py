@@ -8,20 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from cache.changes import Plan, Quarantine, Rebinding
+from cache.changes import Alarm, Plan, Quarantine, Rebinding
 from cache.directory.store import Store
+from cache.errors import CacheError
 from cache.model import Directory
+from cache.reconcile.held import spoken_of, undone
+from cache.reconcile.limits import Brake
 from cache.reconcile.reconcile import (
     ANOTHER_DIRECTORY,
+    FIRST_SYNC,
     PROVIDER_GONE,
     Evidence,
     Policy,
     disconnect,
     plan,
 )
+from daemon.config.brake import OLDER_LIMITS
 from daemon.doors.sync_events import DISCONNECTED
 from daemon.scim.card_file import SideFile, SideFileError, parse_side_file
 from daemon.scim.cards import CardMapper
@@ -63,6 +68,9 @@ class CacheUpdates:
     mapper: CardMapper
     references: frozenset[str]
     base: Path = Path()
+    brake: Brake = field(default_factory=Brake)
+    doors: Mapping[str, frozenset[str]] | None = None
+    """The doors that each reference opens; ``None``: each group counts as a door."""
 
     # -------------------------------------------------------------- what the source needs
 
@@ -101,11 +109,13 @@ class CacheUpdates:
         new = snapshot.directory()
         report = snapshot.report(new)
         first = self.settings.require_first_approval
-        policy = Policy(self.settings.limits, self.references, first, foreign=self.foreign())
+        policy = Policy(self.brake, self.references, first, self.doors, foreign=self.foreign())
         bindings = self.store.bindings()
-        recent, waiting = self.store.recent_removals(now), self.store.quarantine()
-        wanted = plan(old, new, evidence, policy, now, recent, bindings, waiting)
-        report = replace(report, warnings=(*report.warnings, *wanted.warnings))
+        recent = self.store.recent_losses(now, timedelta(seconds=self.brake.window))
+        wanted = plan(old, new, evidence, policy, now, recent, bindings, self.store.quarantine())
+        alarm = () if wanted.alarm is None else (alarm_words(wanted.alarm),)
+        older = () if self.settings.limits is None else (OLDER_LIMITS,)
+        report = replace(report, warnings=(*alarm, *older, *report.warnings, *wanted.warnings))
         # Another directory is taken for ours when an operator accepts it, or when it is the same after all.
         ours = not policy.foreign or wanted.quarantine is None
         remembered = replace(snapshot.remembered(old), issuer=self.settings.url)
@@ -123,7 +133,7 @@ class CacheUpdates:
             report=prepared.report,
             added=wanted.delta.added,
             removed=wanted.delta.removed,
-            held_back=wanted.quarantine.delta.removed if wanted.quarantine else 0,
+            held_back=_size(wanted.quarantine),
             diff=wanted.diff,
             held_diff=wanted.quarantine.diff if wanted.quarantine else (),
             reasons=wanted.quarantine.reasons if wanted.quarantine else (),
@@ -155,7 +165,7 @@ class CacheUpdates:
             report=report,
             added=wanted.delta.added,
             removed=wanted.delta.removed,
-            held_back=0 if held is None else held.delta.removed + held.delta.added,
+            held_back=_size(held),
             diff=wanted.diff,
             held_diff=held.diff if held else (),
             reasons=held.reasons if held else (),
@@ -211,8 +221,9 @@ class CacheUpdates:
         held = self.store.quarantine()
         gone = held is not None and PROVIDER_GONE in held.reasons
         words = f"{DISCONNECTED}: the provider is gone, accepted by {actor}" if gone else f"accepted by {actor}"
+        left = None if held is None else spoken_of(held)
         if held is None or held.token != token or ANOTHER_DIRECTORY not in held.reasons:
-            return self.store.accept(token, now, words)
+            return self.store.accept(token, now, words, left=left)
         # What the site file's words meant in the other directory says nothing about this one.
         unbound = Rebinding(dropped=frozenset(self.store.bindings()))
         generation = self.store.accept(token, now, words, unbound)
@@ -222,6 +233,16 @@ class CacheUpdates:
     def reject(self, token: str) -> None:
         """Keep what the directory no longer has, until it changes again. ``CacheError`` if it is not held."""
         self.store.reject(token)
+
+    def undo(self, actor: str, now: datetime) -> int:
+        """Take back the last mass deactivation; the new generation. ``CacheError`` if there is none."""
+        alarm = self.store.alarm()
+        if alarm is None:
+            raise CacheError(
+                "no mass deactivation is there to be undone; `latchctl sync rollback` restores a whole generation"
+            )
+        back, quarantine = undone(alarm, self.store.load(), self.store.quarantine(), now)
+        return self.store.undo(back, quarantine, now, f"mass deactivation undone by {actor}")
 
     def rollback(self, generation: int, actor: str, now: datetime) -> int:
         """Restore a generation and put syncing on hold; the new generation. ``CacheError`` if it is too old."""
@@ -247,13 +268,21 @@ def outage(error: OutageError, text: str, generation: int) -> SyncOutcome:
     return SyncOutcome(kind, text, generation=generation, kind=error.kind.value, retry_after=error.retry_after)
 
 
+def _size(held: Quarantine | None) -> int:
+    return 0 if held is None else held.delta.removed + held.delta.added
+
+
 def _outcome(before: int, generation: int, held: Quarantine | None, proven: bool) -> SyncResult:
     if held is not None and not held.rejected:
-        first = generation <= 1 and held.delta.added and ANOTHER_DIRECTORY not in held.reasons
-        return SyncResult.APPROVAL if first else SyncResult.QUARANTINED
+        return SyncResult.APPROVAL if FIRST_SYNC in held.reasons else SyncResult.QUARANTINED
     if not proven:
         return SyncResult.UNPROVEN
     return SyncResult.UNCHANGED if generation == before else SyncResult.APPLIED
+
+
+def alarm_words(alarm: Alarm) -> str:
+    """What is said of a mass deactivation that was applied."""
+    return f"{alarm.text}: applied; `latchctl sync undo` takes it back"
 
 
 def _words(

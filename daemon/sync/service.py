@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,9 @@ from cache.directory.store import Store
 from cache.directory.sync_state import SyncState
 from cache.errors import CacheError
 from cache.model import Directory
+from cache.reconcile.limits import Brake
 from cache.reconcile.reconcile import Evidence
+from daemon.config.brake import brake_of
 from daemon.scim.cards import CardMapper
 from daemon.scim.evidence import confirm
 from daemon.scim.exchange import Fetch, OutageError, OutageKind
@@ -52,6 +54,10 @@ class SyncService:
     references: frozenset[str]
     secret: SecretReader
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    brake: Brake | None = None
+    doors: Mapping[str, frozenset[str]] | None = None
+    """The brake of the site (else that of ``settings``), and the doors that each reference opens."""
+
     patience: float = 1.0
     """Factor on the pauses between attempts of one request; tests have none."""
 
@@ -67,7 +73,10 @@ class SyncService:
     def __post_init__(self) -> None:
         """One source of tokens for all syncs: a token that is still good is not asked for again."""
         self._token = token_source(self.settings, self.secret)
-        self._updates = CacheUpdates(self.settings, self.store, self.mapper, self.references)
+        brake = self.brake or brake_of(None, self.settings.limits)
+        self._updates = CacheUpdates(
+            self.settings, self.store, self.mapper, self.references, brake=brake, doors=self.doors
+        )
 
     # -------------------------------------------------------------- one sync
 
@@ -149,6 +158,11 @@ class SyncService:
         """As ``CacheUpdates.reject``, once no sync runs."""
         with self._busy:
             self._updates.reject(token)
+
+    def undo(self, actor: str) -> int:
+        """As ``CacheUpdates.undo``, once no sync runs."""
+        with self._busy:
+            return self._updates.undo(actor, self.clock())
 
     def rollback(self, generation: int, actor: str) -> int:
         """As ``CacheUpdates.rollback``, once no sync runs."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.changes import Binding, Delta, GroupHead, Plan, Quarantine, Rebinding, Removal, Scope
+from cache.changes import Binding, Delta, GroupHead, Loss, Plan, Quarantine, Rebinding, Scope
 from cache.directory.lookup import Lookup
 from cache.directory.store import Store
 from cache.journal.journal import Journal
@@ -76,7 +76,7 @@ def write(folder: Path) -> None:
         whole = Delta((*DIRECTORY.people.values(), Person("u3")), heads, DIRECTORY.credentials, members)
         store.apply(Plan(whole, Rebinding(tuple(BINDINGS.values()))), NOW)
         gone = Delta(people_removed=frozenset({"u3"}))
-        store.apply(Plan(gone, quarantine=HELD, removals=(Removal(Scope.PEOPLE, 1),)), NOW)
+        store.apply(Plan(gone, quarantine=HELD, losses=(Loss(Scope.PEOPLE, 1),)), NOW)
     with Journal(journal) as log:
         log.append([(STAMP, event) for event in EVENTS], STATE)
     for path in (cache, journal):
@@ -104,7 +104,7 @@ def test_an_old_cache_says_what_it_said(cache: Path) -> None:
         assert set(loaded.credentials) == set(DIRECTORY.credentials)
         assert store.bindings() == BINDINGS
         assert store.quarantine() == HELD
-        assert store.recent_removals(NOW) == (Removal(Scope.PEOPLE, 1),)
+        assert store.recent_losses(NOW) == (), "version 1 counted otherwise"
         (holder,) = lookup.find(b"k" * 16).holders
         assert {one.group_id: one.references for one in holder.memberships} == {
             "g1": {"id:g1", "Staff", "Employees"},

@@ -10,7 +10,7 @@ from typing import Any
 
 from cache.changes import patched
 from cache.model import CredentialState, Directory
-from cache.reconcile.limits import Limits
+from cache.reconcile.limits import Brake
 from cache.reconcile.reconcile import Policy, plan
 from daemon.scim.evidence import confirm
 from daemon.scim.exchange import Fetch, OutageError, Request, Response
@@ -101,7 +101,7 @@ class Result:
 
 
 def sync_in_memory(
-    server: MemoryScim, modes: Sequence[Mode], settings: ScimSettings, old: Directory, limits: Limits | None = None
+    server: MemoryScim, modes: Sequence[Mode], settings: ScimSettings, old: Directory, brake: Brake | None = None
 ) -> Result:
     """Fetch, confirm, plan and apply."""
     memory: dict[str, Any] = {}
@@ -118,7 +118,7 @@ def sync_in_memory(
         evidence = converse(confirm(snapshot, old), get)
     except OutageError as error:
         return Result(old, error.kind.value, told=told)
-    wanted = plan(old, snapshot.directory(), evidence, Policy(limits or Limits()), NOW)
+    wanted = plan(old, snapshot.directory(), evidence, Policy(brake or Brake()), NOW)
     state = "quarantined" if wanted.quarantine else "unproven" if evidence.unproven else "complete"
     return Result(patched(old, wanted.delta), state, snapshot.road or "none", told)
 

@@ -55,7 +55,9 @@ def test_the_order_of_what_was_fetched_does_not_matter(directory: Directory) -> 
 
 
 def test_a_quarantine_comes_back() -> None:
-    held = Quarantine("0badcafe", Delta(people_removed=frozenset({"u"})), ("why",), ("- u",), NOW, rejected=True)
+    held = Quarantine(
+        "0badcafe", Delta(people_removed=frozenset({"u"})), ("why",), ("- u",), NOW, rejected=True, rows=3
+    )
     assert unpack_quarantine(pack_quarantine(held)) == held
 
 

@@ -18,22 +18,20 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from cache.changes import Binding, Delta, Plan, Quarantine, Rebinding, Removal, Scope
+from cache.changes import Binding, Delta, Loss, Plan, Quarantine, Rebinding, Scope
 from cache.directory.lookup import Lookup
 from cache.directory.store import Store
 from cache.errors import CacheError
 from cache.model import Directory, Group, Person
-from cache.reconcile.limits import CountLimit, Limits, MemberLimit
+from cache.reconcile.limits import Bound, Brake
 from cache.reconcile.reconcile import Evidence, Policy, changes, disconnect, missing, plan
 from cache.sqlite import CACHE, Family, migrate, open_writer
 from tests.cache.directories import NOW, directories
 from tests.cache.numbered import large, person_id, same
 from tests.peers.cache_writer import generation
 
-EVERYTHING = CountLimit(percent=100, count=10**6)
-NO_LIMITS = Limits(
-    people=EVERYTHING, groups=EVERYTHING, members=MemberLimit(percent=100, above=0), credentials=EVERYTHING
-)
+EVERYTHING = Bound(percent=100, count=10**6)
+NO_LIMITS = Brake(people=EVERYTHING, last_door=EVERYTHING, doors_without_anybody=10**6)
 LATER = NOW + timedelta(minutes=5)
 ROOT = Path(__file__).parent.parent.parent.parent
 
@@ -210,37 +208,53 @@ def test_accepting_applies_what_was_seen_and_nothing_else(store: Store, lookup: 
     assert store.accept("0badcafe", LATER) == 2
     assert person_id(1) not in store.load().people
     assert store.quarantine() is None
-    assert store.recent_removals(LATER) == ()
+    assert store.recent_losses(LATER) == ()
     assert lookup.freshness().synced_at == NOW
     with pytest.raises(CacheError, match="nothing is held back"):
         store.accept("0badcafe", LATER)
 
 
-def test_rejecting_keeps_people_until_something_else_is_missing(store: Store) -> None:
+def test_rejecting_is_remembered_and_what_waits_later_waits_by_itself(store: Store) -> None:
     fill(store, large(4))
     store.apply(Plan(quarantine=held(frozenset({person_id(1)}))), NOW)
     store.reject("0badcafe")
-    store.apply(Plan(quarantine=held(frozenset({person_id(1)}))), LATER)
     kept = store.quarantine()
     assert kept is not None
-    assert kept.rejected
-    store.apply(Plan(quarantine=held(frozenset({person_id(2)}), "another0")), LATER)
+    assert (kept.rejected, kept.refused) == (True, kept.delta)
+    more = replace(held(frozenset({person_id(2)}), "another0"), refused=kept.delta)
+    store.apply(Plan(quarantine=more), LATER)
+    assert store.quarantine() == more
+    store.reject("another0")
     kept = store.quarantine()
     assert kept is not None
-    assert not kept.rejected
+    assert kept.refused.people_removed == {person_id(1), person_id(2)}
     store.apply(Plan(), LATER)
     assert store.quarantine() is None
 
 
-def test_removals_are_remembered_for_24_hours(store: Store) -> None:
+def test_what_was_refused_stays_so_when_what_waits_is_accepted(store: Store) -> None:
     fill(store, large(4))
-    removals = (Removal(Scope.PEOPLE, 1), Removal(Scope.MEMBERS, 3, "group-0001"))
-    store.apply(Plan(Delta(people_removed=frozenset({person_id(0)})), removals=removals), NOW)
-    store.apply(Plan(Delta(people_removed=frozenset({person_id(1)})), removals=removals[:1]), LATER)
-    assert set(store.recent_removals(LATER)) == {Removal(Scope.PEOPLE, 2), removals[1]}
-    assert set(store.recent_removals(NOW + timedelta(hours=24))) == {Removal(Scope.PEOPLE, 1)}
-    assert store.recent_removals(LATER + timedelta(hours=24)) == ()
-    assert len(store.recent_removals(NOW - timedelta(days=400))) == 2
+    first = replace(held(frozenset({person_id(1)}), "refused0"), rejected=True)
+    store.apply(Plan(quarantine=replace(held(frozenset({person_id(2)})), refused=first.delta)), NOW)
+    store.accept("0badcafe", NOW, left=first)
+    assert store.quarantine() == first
+    assert person_id(1) in store.load().people
+
+
+def test_losses_are_remembered_for_the_window(store: Store) -> None:
+    fill(store, large(4))
+    losses = (Loss(Scope.PEOPLE, 1), Loss(Scope.LAST_DOOR, 3))
+    store.apply(Plan(Delta(people_removed=frozenset({person_id(0)})), losses=losses), NOW)
+    store.apply(Plan(Delta(people_removed=frozenset({person_id(1)})), losses=losses[:1]), LATER)
+    assert set(store.recent_losses(LATER)) == {Loss(Scope.PEOPLE, 2), losses[1]}
+    day = timedelta(hours=24)
+    assert set(store.recent_losses(NOW + day)) == {Loss(Scope.PEOPLE, 1)}
+    assert store.recent_losses(LATER + day) == ()
+    assert len(store.recent_losses(LATER + day, timedelta(days=7))) == 2, "a longer window remembers longer"
+    assert len(store.recent_losses(NOW - timedelta(days=400))) == 2
+    much_later = NOW + timedelta(days=400)
+    store.apply(Plan(Delta(people_removed=frozenset({person_id(2)})), losses=losses[:1]), much_later)
+    assert store.recent_losses(much_later, timedelta(days=900)) == losses[:1], "what is old is forgotten"
 
 
 # ------------------------------------------------------------------ how syncing goes

@@ -9,20 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cache.changes import Binding, Delta, Plan, Removal, Scope, patched
+from cache.changes import Binding, Delta, Loss, Plan, Scope, patched
 from cache.model import Credential, CredentialState, Directory, Group, Person
-from cache.reconcile.limits import CountLimit, Limits, MemberLimit
+from cache.reconcile.held import moved_cards, successors
+from cache.reconcile.limits import Bound, Brake
 from cache.reconcile.reconcile import Evidence, Policy, changes, disconnect, missing, normalised, plan
 from tests.cache.directories import NOW, directories
 from tests.cache.numbered import card, large, person_id, same
 
-FEW = Limits(
-    people=CountLimit(percent=20, count=1),
-    groups=CountLimit(percent=50, count=1),
-    members=MemberLimit(percent=30, above=2),
-    credentials=CountLimit(percent=30, count=1),
-)
-EASY = Policy(Limits())
+FEW = Brake(people=Bound(percent=20, count=1), last_door=Bound(percent=20, count=1), doors_without_anybody=1)
+EASY = Policy()
 
 
 def confirmed(old: Directory, new: Directory) -> Evidence:
@@ -98,7 +94,8 @@ def test_what_applies_and_what_is_held_make_up_the_whole(
     result = plan(old, new, evidence, Policy(FEW), NOW)
     now = patched(old, result.delta)
     later = patched(now, result.quarantine.delta) if result.quarantine else now
-    assert same(later, patched(old, whole))
+    moved = moved_cards(old, new, frozenset(successors(old, new)))
+    assert same(later, patched(patched(old, Delta(credentials_removed=moved)), whole))
     if result.quarantine:
         assert result.quarantine.delta.added == 0
         assert result.quarantine.reasons
@@ -126,7 +123,7 @@ def test_without_evidence_nothing_is_removed_but_cards_of_people_who_are_there(
 @settings(deadline=None, max_examples=30)
 @given(directories(), directories())
 def test_the_token_stands_for_the_content(old: Directory, new: Directory) -> None:
-    policy = Policy(Limits(), require_first_approval=True)
+    policy = Policy(require_first_approval=True)
     one = plan(Directory(), old, Evidence(), policy, NOW).quarantine
     again = plan(Directory(), old, Evidence(), policy, NOW + timedelta(hours=1)).quarantine
     other = plan(Directory(), new, Evidence(), policy, NOW).quarantine
@@ -141,36 +138,42 @@ def test_the_token_stands_for_the_content(old: Directory, new: Directory) -> Non
 def test_one_person_is_never_delayed() -> None:
     old = large(3)
     new = without(old, 0)
-    recent = (Removal(Scope.PEOPLE, 500), Removal(Scope.CREDENTIALS, 500))
+    recent = (Loss(Scope.PEOPLE, 500), Loss(Scope.LAST_DOOR, 500), Loss(Scope.DOORS, 500))
     result = plan(old, new, confirmed(old, new), EASY, NOW, recent)
     assert result.quarantine is None
     assert result.delta.people_removed == {person_id(0)}
-    assert result.removals == (Removal(Scope.PEOPLE, 1),)
+    assert set(result.losses) >= {Loss(Scope.PEOPLE, 1), Loss(Scope.LAST_DOOR, 1)}
 
 
 @pytest.mark.parametrize(
     ("people", "gone", "lately", "held"),
     [
-        (100, 10, 0, False),
-        (100, 11, 0, True),  # the absolute bound
-        (20, 4, 0, False),
-        (20, 5, 0, True),  # the percentage
-        (100, 5, 5, False),
-        (100, 5, 6, True),  # the last 24 hours
+        (3, 1, 0, False),
+        (3, 2, 0, True),
+        (12, 3, 0, True),
+        (100, 7, 0, False),
+        (100, 8, 0, True),
+        (100, 3, 4, False),
+        (100, 3, 5, True),  # with those of the window
+        (10_000, 11, 0, False),
+        (10_000, 71, 0, True),
     ],
 )
-def test_people_are_held_over_either_bound(people: int, gone: int, lately: int, held: bool) -> None:
-    old = large(people, groups=40, each=1)
+def test_people_are_held_beyond_what_their_number_allows(people: int, gone: int, lately: int, held: bool) -> None:
+    old = large(people, groups=3, each=1)
     new = without(old, *range(gone))
-    recent = (Removal(Scope.PEOPLE, lately),) if lately else ()
+    recent = (Loss(Scope.LAST_DOOR, lately),) if lately else ()
     result = plan(old, new, confirmed(old, new), EASY, NOW, recent)
     assert (result.quarantine is not None) == held
     assert len(result.delta.people_removed) == (0 if held else gone)
     if result.quarantine:
         assert len(result.quarantine.delta.people_removed) == gone
-        assert result.quarantine.reasons[0].startswith(f"{gone} of {people} people would be removed")
+        after = f" after {lately} lately" if lately else ""
+        assert f"{gone} of {people} people with a door would lose their last door{after}" in "; ".join(
+            result.quarantine.reasons
+        )
         assert f"- person Person 0 ({person_id(0)})" in result.quarantine.diff
-        assert not result.removals
+        assert not result.losses
 
 
 def test_the_rest_applies_while_removals_wait() -> None:
@@ -190,48 +193,18 @@ def test_the_rest_applies_while_removals_wait() -> None:
     assert f"~ person Person 60 ({leaver.id}): deactivated" in result.diff
 
 
-def group_of(size: int) -> Directory:
-    """One group of so many people."""
-    people = {f"u{number}": Person(f"u{number}") for number in range(size)}
-    return Directory(people, {"g": Group("g", "Staff", None, frozenset(people))})
-
-
-@pytest.mark.parametrize(
-    ("size", "gone", "held"),
-    [(20, 19, False), (21, 10, False), (21, 11, True), (1000, 500, False), (40, 40, True)],
-)
-def test_members_of_a_large_group_are_held_over_the_percentage(size: int, gone: int, held: bool) -> None:
-    old = group_of(size)
-    rest = frozenset(sorted(old.people)[gone:])
-    new = Directory(old.people, {"g": replace(old.groups["g"], members=rest)})
-    result = plan(old, new, confirmed(old, new), EASY, NOW)
-    assert (result.quarantine is not None) == held
-    assert patched(old, result.delta).groups["g"].members == (old.groups["g"].members if held else rest)
-
-
-def test_a_group_is_held_back_unless_it_concerns_one_person_at_most() -> None:
-    old = Directory(
-        {"a": Person("a"), "b": Person("b")},
-        {
-            "crowd": Group("crowd", "Crowd", None, frozenset("ab")),
-            "one": Group("one", "One", None, frozenset("a")),
-            "none": Group("none", "None"),
-        },
-    )
-    for gone, held in (({"crowd"}, True), ({"one"}, False), ({"none"}, False), ({"one", "none"}, False)):
-        new = Directory(old.people, {id_: group for id_, group in old.groups.items() if id_ not in gone})
-        result = plan(old, new, confirmed(old, new), EASY, NOW)
-        assert (result.quarantine is not None) == held, gone
-
-
 def test_cards_of_one_person_are_never_held_and_cards_of_many_are() -> None:
     old = large(12)
-    for gone, held in ((1, False), (11, True)):
+    for gone, held in ((1, False), (2, True), (11, True)):
         new = replace(old, credentials=old.credentials[gone:])
         result = plan(old, new, confirmed(old, new), EASY, NOW)
         assert (result.quarantine is not None) == held
-    many = Directory({"u": Person("u")}, {}, tuple(Credential(card(number), "u") for number in range(30)))
-    result = plan(many, Directory(many.people), Evidence(), EASY, NOW)
+    many = Directory(
+        {"u": Person("u")},
+        {"g": Group("g", "G", None, frozenset("u"))},
+        tuple(Credential(card(number), "u") for number in range(30)),
+    )
+    result = plan(many, Directory(many.people, many.groups), Evidence(), EASY, NOW)
     assert len(result.delta.credentials_removed) == 30
 
 
@@ -245,9 +218,9 @@ def test_the_first_sync_needs_approval_only_if_asked_for() -> None:
 
 
 def test_limits_of_nothing_hold_everything_but_one_person() -> None:
-    zero = CountLimit(percent=0, count=0)
+    zero = Bound(percent=0, count=0)
     old = large(10)
-    policy = Policy(Limits(people=zero, groups=zero, credentials=zero))
+    policy = Policy(Brake(people=zero, last_door=zero))
     assert plan(old, without(old, 1, 2), confirmed(old, without(old, 1, 2)), policy, NOW).quarantine
     assert not plan(old, without(old, 1), confirmed(old, without(old, 1)), policy, NOW).quarantine
 

@@ -160,6 +160,14 @@ def test_a_good_file_is_told_in_a_line_and_opens_nothing_either(place: Place) ->
     assert done.stdout == f"{place.file} is good: 1 door, 1 reader, 1 access level\n"
 
 
+def test_an_older_table_of_limits_is_noted(place: Place) -> None:
+    place.write()
+    place.file.write_text(place.file.read_text() + "\n[scim.limits]\n")
+    done = place.run("check-config")
+    assert done.returncode == 0, done.stderr
+    assert "note: scim.limits is from before [brake]" in done.stdout
+
+
 def test_a_start_with_the_good_file_opens_the_device(place: Place) -> None:
     """Else the watch above would prove nothing."""
     place.write()

@@ -13,8 +13,9 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from pydantic import TypeAdapter
 
-from cache.reconcile.limits import CountLimit, Limits, MemberLimit
+from cache.reconcile.limits import Bound, Limits, MemberLimit
 from daemon.config import tables
+from daemon.config.brake import BrakeTable
 from daemon.config.load import load_site, read_site
 from daemon.config.policy import tables as policy
 from daemon.config.tables import SiteTables
@@ -36,9 +37,10 @@ SECTIONS: dict[str, tuple[Any, ...]] = {
     "`[scim]`": (ScimSettings,),
     "`[scim]` oauth": (OAuthSettings,),
     "`[scim.limits]`": (Limits,),
-    "people, groups, credentials": (CountLimit,),
     "members": (MemberLimit,),
     "`[[scim.credential]]`": (CredentialRule,),
+    "`[brake]`": (BrakeTable,),
+    "people, last_door": (Bound,),
     "`[staleness]`": (policy.StalenessTable,),
     "`[clock]`": (tables.ClockTable,),
     "`[bus.NAME]` osdp": (OSDP.bus_settings,),

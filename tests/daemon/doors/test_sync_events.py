@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.changes import Delta, Plan, Quarantine, Rebinding
+from cache.changes import Alarm, Delta, Plan, Quarantine, Rebinding
 from cache.directory.lookup import Lookup
 from cache.directory.store import Store
 from cache.model import Event, EventName, Person
@@ -142,3 +142,15 @@ def test_a_memory_that_cannot_be_read_counts_as_nothing_told(kept: str, desk: De
     desk.change("ada")
     desk.news = SyncEventSource(kept)
     assert desk.told() == [(APPLIED, 1)]
+
+
+def test_a_mass_deactivation_is_an_event_that_says_how_to_undo_it(desk: Desk) -> None:
+    desk.change("ada")
+    desk.told()
+    gone = Delta(people=(Person("ada", active=False),))
+    alarm = Alarm("60 of 60 people", gone, Delta(people=(Person("ada"),)))
+    desk.store.apply(Plan(gone, alarm=alarm), NOW)
+    applied, event = desk.read()
+    assert (applied.name, event.name, event.generation) == (APPLIED, EventName.SYNC_DEACTIVATIONS, 2)
+    assert dict(event.detail)["text"] == "many deactivated: 60 of 60 people; `latchctl sync undo` takes it back"
+    assert desk.told() == []

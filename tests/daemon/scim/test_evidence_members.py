@@ -309,5 +309,5 @@ def test_several_groups_that_show_nobody_at_once_wait_for_an_operator(site: Site
     assert site.snapshot is not None
     wanted = plan(old, site.snapshot.directory(), evidence, Policy(), NOW)
     assert wanted.quarantine
-    assert "5 of 6 groups would lose all their members" in wanted.quarantine.reasons[0]
+    assert "6 of 7 people with a door would lose a door (limit: 1)" in wanted.quarantine.reasons[0]
     assert patched(old, wanted.delta) == old

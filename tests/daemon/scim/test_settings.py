@@ -18,8 +18,7 @@ def test_defaults() -> None:
         "quarantine",
         False,
     )
-    assert (settings.limits.people.percent, settings.limits.people.count) == (20, 10)
-    assert (settings.limits.members.percent, settings.limits.members.above) == (50, 20)
+    assert settings.limits is None
     assert settings.credential[0].preset == "latchd"
 
 

@@ -37,16 +37,16 @@ def updates(store: Store, base: Path, **keys: Any) -> CacheUpdates:
     return CacheUpdates(settings, store, mapper, frozenset({"Staff"}), base)
 
 
+def everything(old: Directory, new: Directory) -> Evidence:
+    """All that is missing is confirmed."""
+    gone = missing(old, new)
+    return Evidence(gone.people, gone.groups, gone.members)
+
+
 def sync(found: CacheUpdates, document: dict[str, object]) -> SyncOutcome:
     snapshot = directory_of(document, found.settings, found.card_mapper(), found.configured_names())
     old = found.store.load()
     return found.apply(found.prepare(snapshot, old, everything(old, snapshot.directory()), NOW), NOW)
-
-
-def everything(old: Directory, new: Directory) -> Evidence:
-    """Whatever is missing is gone."""
-    gone = missing(old, new)
-    return Evidence(gone.people, gone.groups, gone.members)
 
 
 @pytest.fixture
