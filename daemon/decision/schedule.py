@@ -7,13 +7,15 @@ occurs twice is covered both times. docs/access-rules.md has the table.
 
 An interval that crosses midnight belongs to the date on which it starts, in every respect: a special day
 replaces the intervals that start on its date, and the rest of the night before stays as it was. A door
-exception is stronger: it replaces the door's whole day, from midnight to midnight.
+exception is stronger: it owns its date, from midnight to midnight, and every window that begins on it. The night
+before ends at its midnight, that of another exception too; its own windows may run past the next one.
 
 Instants in and out are timezone-aware; out they are UTC.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -217,7 +219,7 @@ def scheduled_mode(plan: DoorPlan, zone: ZoneInfo, now: datetime) -> ScheduledMo
     ranked: dict[bool, list[DoorSchedule]] = {True: [], False: []}
     for schedule in plan.schedules:
         owners = list(_owners(schedule.schedule, schedule.special_days, day, minute))
-        if owners:
+        if owners and (day in owners or not _is_excepted(plan, _before(day))):
             ranked[any(owner in schedule.special_days for owner in owners)].append(schedule)
     for special, cause in ((True, ModeCause.SPECIAL_DAY), (False, ModeCause.SCHEDULE)):
         if ranked[special]:
@@ -260,20 +262,24 @@ def exception_applies(exception: DoorException, day: date) -> bool:
 
 def _excepted(plan: DoorPlan, day: date, minute: int) -> ScheduledMode | None:
     modes: list[Mode] = []
-    replaced = False
+    replaced = _is_excepted(plan, day)
     for exception in plan.exceptions:
-        if exception_applies(exception, day):
-            replaced = True
+        here = exception_applies(exception, day)
+        if here:
             modes += [
                 item.mode
                 for item in exception.windows
                 if item.at.start <= minute and (minute < item.at.end or item.at.end <= item.at.start)
             ]
-        if exception_applies(exception, _before(day)):
+        if (here or not replaced) and exception_applies(exception, _before(day)):
             modes += [item.mode for item in exception.windows if minute < item.at.end <= item.at.start]
     if not modes and not replaced:
         return None
     return ScheduledMode(max(modes, key=STRICTNESS.index, default=plan.default), ModeCause.EXCEPTION, "exception")
+
+
+def _is_excepted(plan: DoorPlan, day: date) -> bool:
+    return any(exception_applies(exception, day) for exception in plan.exceptions)
 
 
 def _plan_edges(plan: DoorPlan, day: date) -> set[int]:
@@ -311,6 +317,28 @@ def instant_of(wall: datetime, zone: ZoneInfo, *, end: bool = False) -> datetime
         earlier, later = sorted(wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
         return _transition(zone, earlier, later)
     return instant
+
+
+def wall_ranges(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[tuple[datetime, datetime], ...]:
+    """The instants at which a wall clock shows a time from ``start`` up to, but without, ``end`` (both local).
+
+    One range, but where the clock goes back between or at them: an end that occurs twice is over at the first, and
+    what lies in the doubled hour is inside in both passes.
+    """
+    ends = {instant_of(bound, zone, end=second) for bound in (start, end) for second in (False, True)}
+    changes = set()
+    for at in ends:
+        low, high = at - timedelta(hours=12), at + timedelta(hours=12)
+        if _offset(zone, low) != _offset(zone, high):
+            changes.add(_transition(zone, low, high))
+    points = sorted(ends | changes)
+    ranges: list[tuple[datetime, datetime]] = []
+    for at, following in itertools.pairwise(points):
+        if start <= at.astimezone(zone).replace(tzinfo=None) < end:
+            joins = bool(ranges) and ranges[-1][1] == at
+            begin = ranges.pop()[0] if joins else at
+            ranges.append((begin, following))
+    return tuple(ranges)
 
 
 def _midnight(day: date) -> datetime:

@@ -15,6 +15,9 @@ from daemon.scim.resource import get, text
 
 LABEL = "PIN"
 
+SHORTEST = 4
+"""Digits. A PIN that is shorter than ``[pin] length`` is ended by ``#``."""
+
 
 class PinError(ValueError):
     """A PIN cannot be used; the message says why, without a digit of it."""
@@ -24,6 +27,7 @@ def read_pins(
     rows: Iterable[Mapping[str, Any]], person_id: str, site_key: bytes, length: int, *, alone: bool
 ) -> tuple[Credential, ...]:
     """The PIN of one person, who may have several rows but one PIN. ``PinError``: it cannot be used."""
+    rows = tuple(rows)
     pins = {pin for row in rows if (pin := text(get(row, "pin"))) is not None}
     if not pins:
         return ()
@@ -32,7 +36,9 @@ def read_pins(
     digits = pins.pop()
     if not (digits.isascii() and digits.isdigit()):
         raise PinError("a PIN is digits only")
-    if len(digits) != length:
-        raise PinError(f"the PIN has {len(digits)} digits, [pin] length is {length}")
+    if len(digits) < length and any(isinstance(get(row, "pin"), int) for row in rows):
+        raise PinError("a number has lost the zeros that it began with: write the PIN as text, in quotes")
+    if not SHORTEST <= len(digits) <= length:
+        raise PinError(f"the PIN has {len(digits)} digits, expected {SHORTEST} to {length} ([pin] length)")
     keys = [pin_key(site_key, digits, person_id), *([pin_key(site_key, digits)] if alone else [])]
     return tuple(Credential(key, person_id, CredentialKind.PIN, label=LABEL) for key in keys)

@@ -25,14 +25,15 @@ MODES = """
     2026-12-24T22:30 door_blocked mode_by_clock=blocked
     2026-12-25T10:00 granted mode_by_clock=locked
     2026-12-25T23:00 door_blocked mode_by_clock=blocked
-    note: a door exception replaces the whole day, also the rest of the night before
+    note: a door exception owns its date: the night before ends, and the night of that date does not begin
     2026-12-30T23:59 door_blocked mode_by_clock=blocked
     2026-12-31T00:00 granted mode_by_clock=locked
     2026-12-31T09:00 granted mode_by_clock=locked
     2026-12-31T10:00 granted mode_by_clock=unlocked
     2026-12-31T14:00 granted mode_by_clock=locked
     2026-12-31T23:00 granted mode_by_clock=locked
-    2027-01-01T00:00 door_blocked mode_by_clock=blocked
+    2027-01-01T00:00 granted mode_by_clock=locked
+    2027-01-01T22:00 door_blocked mode_by_clock=blocked
     note: a range of dates, both inclusive; a window runs on into the next day and is stronger there
     2027-01-31T22:59 door_blocked mode_by_clock=blocked
     2027-02-01T09:00 granted mode_by_clock=locked
@@ -40,7 +41,7 @@ MODES = """
     2027-02-02T00:59 need_pin mode_by_clock=card_and_pin
     2027-02-02T01:00 granted mode_by_clock=locked
     2027-02-03T00:30 need_pin mode_by_clock=card_and_pin
-    2027-02-03T01:00 door_blocked mode_by_clock=blocked
+    2027-02-03T01:00 granted mode_by_clock=locked
     2027-02-03T09:00 granted mode_by_clock=unlocked
     note: a recurrence with a count: 26 March and 30 April
     2027-03-25T09:00 granted mode_by_clock=unlocked
@@ -53,6 +54,12 @@ MODES = """
     2026-03-02T09:00 granted mode=lockdown card=c person=carla
     2026-03-02T09:00 no_access_here mode=lockdown card=b
     2026-03-02T09:00 lockdown mode=lockdown card=e
+    note: a lockdown takes no factor away, and lets nobody pass whom the mode beneath it would not
+    2026-03-02T09:00 need_pin mode=lockdown beneath=card_and_pin card=c person=carla
+    2026-03-02T09:00 granted mode=lockdown beneath=locked card=c
+    2026-03-02T09:00 door_blocked mode=lockdown beneath=blocked card=c
+    2026-03-02T22:30 door_blocked mode=lockdown card=c mode_by_clock=blocked
+    2026-03-02T09:00 lockdown mode=lockdown beneath=blocked
     note: an override is what somebody ordered, whatever the clock says
     2026-03-02T09:00 door_blocked mode=blocked
     2026-03-02T09:00 door_blocked mode=blocked card=c

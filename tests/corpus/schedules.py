@@ -218,11 +218,12 @@ EXCEPTIONS = """
     2027-03-28T03:00:00+02:00 granted
     2027-03-28T03:59:59 granted
     2027-03-28T04:00 outside_schedule
-    note: of doubled times a start is the first and an end the last, so that the range covers both
+    note: of doubled times both are inside where the wall clock shows one of the range, and no other time
     2027-10-31T02:14:59+02:00 outside_schedule
     2027-10-31T02:15:00+02:00 granted
-    2027-10-31T02:50:00+02:00 granted
-    2027-10-31T02:05:00+01:00 granted
+    2027-10-31T02:50:00+02:00 outside_schedule
+    2027-10-31T02:05:00+01:00 outside_schedule
+    2027-10-31T02:15:00+01:00 granted
     2027-10-31T02:44:59+01:00 granted
     2027-10-31T02:45:00+01:00 outside_schedule
     note: of any length

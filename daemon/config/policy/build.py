@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 from zoneinfo import ZoneInfo
 
 from cache.model import (
@@ -32,7 +32,7 @@ from daemon.config.policy.tables import (
 )
 from daemon.decision.door_rules import Area, DoorException, DoorPlan, DoorSchedule, ModeWindow, TwoPersonRule
 from daemon.decision.recurrence import parse_recurrence
-from daemon.decision.schedule import instant_of
+from daemon.decision.schedule import wall_ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +123,19 @@ def _level(
         doors=frozenset(table.doors),
         schedule=schedules[table.schedule],
         special_days=special_days(table.special_days, tables.special_days),
-        exceptions=tuple(_access_exception(exception, zone) for exception in table.exception),
+        exceptions=tuple(one for exception in table.exception for one in _access_exceptions(exception, zone)),
         essential=table.essential,
         staleness=staleness_policy(table.staleness) if table.staleness is not None else None,
     )
 
 
-def _access_exception(table: AccessExceptionTable, zone: ZoneInfo) -> AccessException:
-    return AccessException(
-        _instant(table.from_, zone, end=False), _instant(table.until, zone, end=True), table.access
-    )
-
-
-def _instant(value: datetime, zone: ZoneInfo, end: bool) -> datetime:
-    """An instant in UTC; a local time is meant in the site's zone, and both of two at the end of DST count."""
-    return instant_of(value, zone, end=end) if value.tzinfo is None else value.astimezone(UTC)
+def _access_exceptions(table: AccessExceptionTable, zone: ZoneInfo) -> Iterator[AccessException]:
+    """The ranges of instants of one table: a local time is meant as the wall clock of the site's zone shows it."""
+    if table.from_.tzinfo is not None:
+        yield AccessException(table.from_.astimezone(UTC), table.until.astimezone(UTC), table.access)
+        return
+    for start, end in wall_ranges(table.from_, table.until, zone):
+        yield AccessException(start, end, table.access)
 
 
 def _area(name: str, table: AreaTable) -> Area:

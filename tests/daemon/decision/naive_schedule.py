@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cache.model import AccessLevel, Interval, Mode, Schedule, SpecialDays
-from daemon.decision.door_rules import DoorPlan
+from daemon.decision.door_rules import DoorException, DoorPlan
 
 STRICTEST_FIRST = (Mode.BLOCKED, Mode.CARD_AND_PIN, Mode.LOCKED, Mode.UNLOCKED)
 
@@ -80,6 +80,10 @@ class NaiveDoor:
             self.strips[day] = self.painted(day)
         return self.strips[day][minute]
 
+    def owners(self, day: date) -> list[DoorException]:
+        """The exceptions that own this date: nothing else that begins on it counts."""
+        return [exception for exception in self.plan.exceptions if day in exception.dates]
+
     def painted(self, day: date) -> list[Mode]:
         """The mode of every minute of ``day``; what is stronger covers what is weaker."""
         by_exception: dict[int, list[Mode]] = {}
@@ -87,15 +91,18 @@ class NaiveDoor:
         by_week: dict[int, list[Mode]] = {}
         for back in (0, 1):
             start = day - timedelta(days=back)
-            for schedule in self.plan.schedules:
+            excepted = self.owners(start)
+            for schedule in self.plan.schedules if not excepted else ():
                 layer = by_special if start in schedule.special_days else by_week
                 for interval in intervals_starting(schedule.schedule, schedule.special_days, start):
                     paint(layer, interval, back, schedule.mode)
-            for exception in self.plan.exceptions:
-                for window in exception.windows if start in exception.dates else ():
+            for exception in excepted:
+                if back and self.owners(day) and exception not in self.owners(day):
+                    continue  # the date has another owner, from its midnight on
+                for window in exception.windows:
                     paint(by_exception, window.at, back, window.mode)
         layers = [by_exception, by_special, by_week]
-        if any(day in exception.dates for exception in self.plan.exceptions):
+        if self.owners(day):
             layers = [by_exception]
         strip = []
         for minute in range(1440):

@@ -22,6 +22,7 @@ from daemon.decision.schedule import (
     level_open,
     next_mode_edge,
     scheduled_mode,
+    wall_ranges,
 )
 from tests.daemon.decision.naive_schedule import NaiveDoor, NaiveLevel, each_minute
 
@@ -168,6 +169,21 @@ def test_door_modes_and_their_edges_agree_with_the_naive_evaluation(
                 edge = next_mode_edge(plan, zone, edge)
         assert scheduled_mode(plan, zone, at).mode is naive.mode(at)
         assert shown is naive.mode(at), (at, at.astimezone(zone))
+
+
+@each_zone
+@EXAMPLES
+@given(data=st.data())
+def test_a_range_of_wall_time_is_just_the_minutes_at_which_the_wall_shows_it(
+    name: str, data: st.DataObject
+) -> None:
+    zone, around = ZoneInfo(name), data.draw(starts(name))
+    first = (around + timedelta(minutes=data.draw(st.integers(0, 1440)))).astimezone(zone).replace(tzinfo=None)
+    last = first + timedelta(minutes=data.draw(st.integers(1, 1440)))
+    ranges = wall_ranges(first, last, zone)
+    for at in each_minute(around - timedelta(hours=3), 3 * 1440 + 360):
+        shown = at.astimezone(zone).replace(tzinfo=None)
+        assert any(start <= at < end for start, end in ranges) is (first <= shown < last), (at, shown)
 
 
 @example(seed=0)

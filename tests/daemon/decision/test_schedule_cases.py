@@ -20,6 +20,7 @@ from daemon.decision.schedule import (
     next_edge,
     next_mode_edge,
     scheduled_mode,
+    wall_ranges,
 )
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -196,7 +197,7 @@ def test_a_door_exception_replaces_the_whole_day_also_the_rest_of_the_night_befo
         ("2026-03-03T00:00", Mode.LOCKED, ModeCause.EXCEPTION),
         ("2026-03-03T10:00", Mode.UNLOCKED, ModeCause.EXCEPTION),
         ("2026-03-03T23:00", Mode.LOCKED, ModeCause.EXCEPTION),
-        ("2026-03-04T01:00", Mode.UNLOCKED, ModeCause.SCHEDULE),
+        ("2026-03-04T01:00", Mode.LOCKED, ModeCause.DEFAULT),
     ]
 
 
@@ -244,7 +245,7 @@ def test_a_year_of_edges_is_walked_in_full() -> None:
     assert count == 261 * 4 + 1  # 261 weekdays in 2026, and the edge that ends the walk
 
 
-def test_of_two_exceptions_on_a_day_the_strictest_window_wins_also_the_one_from_the_day_before() -> None:
+def test_of_two_exceptions_on_a_day_the_strictest_window_wins_and_the_one_from_the_day_before_is_over() -> None:
     day, before = date(2026, 3, 3), date(2026, 3, 2)
     whole = Interval(600, 600)  # equal times: until the same time of the next day
     plan = DoorPlan(
@@ -258,7 +259,8 @@ def test_of_two_exceptions_on_a_day_the_strictest_window_wins_also_the_one_from_
         ("2026-03-02T09:59", Mode.LOCKED),
         ("2026-03-02T10:00", Mode.BLOCKED),
         ("2026-03-02T23:59", Mode.BLOCKED),
-        ("2026-03-03T09:59", Mode.BLOCKED),
+        ("2026-03-03T00:00", Mode.LOCKED),
+        ("2026-03-03T09:59", Mode.CARD_AND_PIN),
         ("2026-03-03T10:00", Mode.CARD_AND_PIN),
         ("2026-03-03T11:00", Mode.UNLOCKED),
         ("2026-03-03T12:00", Mode.LOCKED),
@@ -266,3 +268,87 @@ def test_of_two_exceptions_on_a_day_the_strictest_window_wins_also_the_one_from_
     assert [(at, scheduled_mode(plan, BERLIN, berlin(at)).mode) for at, _ in expected] == expected
     found = scheduled_mode(plan, BERLIN, berlin("2026-03-03T10:00"))
     assert (found.cause, found.name) == (ModeCause.EXCEPTION, "exception")
+
+
+NIGHTS = DoorSchedule(Schedule("nights", ((Interval(1320, 360),),) * 7), Mode.UNLOCKED)
+NIGHT_PIN = ModeWindow(Interval(1200, 120), Mode.CARD_AND_PIN)
+
+
+def owned(day: int, *windows: ModeWindow, more: tuple[int, ...] = ()) -> DoorException:
+    return DoorException(windows, frozenset({date(2026, 3, day), *(date(2026, 3, one) for one in more)}))
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "expected"),
+    [
+        # A date that is owned: the night before ends at its midnight, its own regular night does not begin.
+        (
+            (owned(3),),
+            {
+                "02T23:59": Mode.UNLOCKED,
+                "03T00:00": Mode.LOCKED,
+                "03T23:00": Mode.LOCKED,
+                "04T00:30": Mode.LOCKED,
+                "04T05:59": Mode.LOCKED,
+                "04T22:00": Mode.UNLOCKED,
+            },
+        ),
+        # Its own window runs past midnight, and is stronger than what the next date has.
+        (
+            (owned(3, NIGHT_PIN),),
+            {"03T20:00": Mode.CARD_AND_PIN, "04T01:59": Mode.CARD_AND_PIN, "04T02:00": Mode.LOCKED},
+        ),
+        # Two exceptions on two dates: each owns its own, from its midnight on.
+        (
+            (owned(3, NIGHT_PIN), owned(4)),
+            {
+                "03T23:59": Mode.CARD_AND_PIN,
+                "04T00:00": Mode.LOCKED,
+                "04T23:00": Mode.LOCKED,
+                "05T01:00": Mode.LOCKED,
+            },
+        ),
+        # One exception on both dates: its own windows run on.
+        (
+            (owned(3, NIGHT_PIN, more=(4,)),),
+            {"04T01:00": Mode.CARD_AND_PIN, "04T02:00": Mode.LOCKED, "05T01:59": Mode.CARD_AND_PIN},
+        ),
+        (
+            (owned(3, NIGHT_PIN, more=(4,)), owned(4)),
+            {"04T01:00": Mode.CARD_AND_PIN, "04T02:00": Mode.LOCKED},
+        ),
+    ],
+)
+def test_a_door_exception_owns_its_date(exceptions: tuple[DoorException, ...], expected: dict[str, Mode]) -> None:
+    plan = DoorPlan(Mode.LOCKED, (NIGHTS,), exceptions)
+    assert {at: scheduled_mode(plan, BERLIN, berlin(f"2026-03-{at}")).mode for at in expected} == expected
+
+
+HAVANA = ZoneInfo("America/Havana")
+
+
+def shown_ranges(zone: ZoneInfo, start: str, end: str) -> list[str]:
+    ranges = wall_ranges(datetime.fromisoformat(start), datetime.fromisoformat(end), zone)
+    return [f"{a.astimezone(zone):%d %H:%M%z} - {b.astimezone(zone):%d %H:%M%z}" for a, b in ranges]
+
+
+def test_an_end_that_occurs_twice_is_over_at_the_first() -> None:
+    assert shown_ranges(HAVANA, "2026-10-31T20:00", "2026-11-01T00:00") == ["31 20:00-0400 - 01 00:00-0400"]
+    assert shown_ranges(BERLIN, "2026-10-24T20:00", "2026-10-25T02:00") == ["24 20:00+0200 - 25 02:00+0200"]
+
+
+def test_what_lies_in_the_doubled_hour_is_inside_in_both_passes() -> None:
+    both = ["25 02:15+0200 - 25 02:45+0200", "25 02:15+0100 - 25 02:45+0100"]
+    assert shown_ranges(BERLIN, "2026-10-25T02:15", "2026-10-25T02:45") == both
+    assert shown_ranges(BERLIN, "2026-10-25T01:00", "2026-10-25T04:00") == ["25 01:00+0200 - 25 04:00+0100"]
+    late = ["25 02:30+0200 - 25 02:00+0100", "25 02:30+0100 - 25 05:00+0100"]
+    assert shown_ranges(BERLIN, "2026-10-25T02:30", "2026-10-25T05:00") == late
+    early = ["25 01:00+0200 - 25 02:30+0200", "25 02:00+0100 - 25 02:30+0100"]
+    assert shown_ranges(BERLIN, "2026-10-25T01:00", "2026-10-25T02:30") == early
+
+
+def test_bounds_that_do_not_exist_are_the_end_of_the_gap() -> None:
+    assert shown_ranges(BERLIN, "2026-03-29T02:15", "2026-03-29T04:00") == ["29 03:00+0200 - 29 04:00+0200"]
+    assert shown_ranges(BERLIN, "2026-03-29T01:00", "2026-03-29T02:30") == ["29 01:00+0100 - 29 03:00+0200"]
+    assert shown_ranges(BERLIN, "2026-03-29T02:15", "2026-03-29T02:45") == []
+    assert shown_ranges(BERLIN, "2026-03-02T08:00", "2026-03-03T09:00") == ["02 08:00+0100 - 03 09:00+0100"]

@@ -55,7 +55,7 @@ def test_json_and_other_keys() -> None:
     assert read('{"7": [{"pin": 123456}]}', key="employeeNumber", **{urn: {"employeeNumber": "7"}}).credentials
 
 
-@pytest.mark.parametrize("pin", ["12345", "1234567", "12345a", "\u0661\u0662\u0663\u0664\u0665\u0666", "-12345"])
+@pytest.mark.parametrize("pin", ["123", "1234567", "12345a", "\u0661\u0662\u0663\u0664\u0665\u0666", "-12345"])
 def test_an_unusable_pin_is_told_without_its_digits(pin: str) -> None:
     cards = read(f"userName,pin\nada,{pin}\n")
     assert cards.credentials == ()
@@ -65,7 +65,15 @@ def test_an_unusable_pin_is_told_without_its_digits(pin: str) -> None:
 
 
 def test_a_number_of_json_that_lost_its_leading_zero_is_refused() -> None:
-    assert read('{"ada": {"pin": 12345}}').unusable == ("side file pin: the PIN has 5 digits, [pin] length is 6",)
+    (why,) = read('{"ada": {"pin": 12345}}').unusable
+    assert why == "side file pin: a number has lost the zeros that it began with: write the PIN as text, in quotes"
+    assert read('{"ada": {"pin": 123456}}').unusable == read('{"ada": {"pin": "12345"}}').unusable == ()
+
+
+@pytest.mark.parametrize("pin", ["1234", "12345", "012345"])
+def test_a_pin_may_be_shorter_than_the_length_and_is_ended_by_the_hash_key(pin: str) -> None:
+    (one,) = read(f"userName,pin\nada,{pin}\n").credentials
+    assert one.key == pin_key(KEY, pin, "u1")
 
 
 def test_two_pins_of_one_person_are_none() -> None:
