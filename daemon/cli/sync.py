@@ -69,6 +69,37 @@ def _unusable(report: dict[str, Any]) -> list[str]:
     return stored
 
 
+@sync.command(short_help="List unusable cards, or explain one person's.")
+@click.option("--explain", "person", metavar="PERSON", help="An id, userName or externalId of the directory.")
+@json_option
+@click.pass_obj
+def cards(target: Target, person: str | None, as_json: bool) -> None:
+    """List the cards that cannot be used; with --explain, show how each rule reads the cards of PERSON.
+
+    The person's document is read now. Of a number only its shape is shown: 99999-AA.
+    """
+    if person is None:
+        report = ask_one(target.sync_control(), "sync status")
+        unusable = _unusable(printable_all(report))
+        print_json(unusable) if as_json else show("\n".join(unusable) or "no unusable cards in the last sync")
+        return
+    explained = ask_one(target.sync_control(), "sync cards", SLOW, person=person)
+    print_json(explained) if as_json else show("\n".join(_explained_lines(printable_all(explained))))
+
+
+def _explained_lines(explained: dict[str, Any]) -> Iterator[str]:
+    if not explained["found"]:
+        yield f"the directory has no person {explained['person_id']}"
+        return
+    yield f"person {explained['person_id']}"
+    for step in explained["steps"]:
+        yield f"rule {step['rule']}: {step['source']}" + (f": {step['note']}" if step["note"] else "")
+        for value in step["values"]:
+            yield f"  value {value}"
+        for card in step["cards"]:
+            yield f"  {card}"
+
+
 @sync.command(short_help="Sync now, and exit with the code of the outcome.")
 @click.option("--dry-run", is_flag=True, help="Print what a sync would change, and change nothing.")
 @json_option

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from daemon.control.conversation import Call, Command, answers
 from daemon.control.permissions import Role
 from daemon.errors import ControlError
+from daemon.scim.card_explain import CardExplanation
+from daemon.scim.exchange import OutageError
 from daemon.sync.outcome import HeldBack, SyncStatus
 from daemon.sync.scheduler import SyncLoop
 
@@ -47,6 +49,7 @@ class SyncCommands:
         return {
             "sync status": Command(Role.VIEWER, answers(self._status)),
             "sync diff": Command(Role.VIEWER, answers(self._diff)),
+            "sync cards": Command(Role.OPERATOR, answers(self._cards)),
             "sync now": Command(Role.OPERATOR, self._now),
             "sync accept": Command(Role.OPERATOR, answers(self._accept)),
             "sync reject": Command(Role.OPERATOR, answers(self._reject)),
@@ -78,6 +81,15 @@ class SyncCommands:
 
     async def _diff(self, _: Call) -> HeldBack | None:
         return (await asyncio.to_thread(self._service.status)).quarantine
+
+    async def _cards(self, call: Call) -> CardExplanation:
+        person: Any = call.request.arguments.get("person")
+        if not isinstance(person, str) or not person.strip():
+            raise ControlError("expected a person: an id, userName or externalId of the directory")
+        try:
+            return await _act(call, lambda: self._service.explain_cards(person.strip()))
+        except OutageError as error:
+            raise ControlError(f"the directory cannot be read: {error}") from None
 
     async def _accept(self, call: Call) -> Done:
         token = _token(call)

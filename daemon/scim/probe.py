@@ -95,6 +95,17 @@ class Probe:
         return True
 
 
+def read_user(person_id: str) -> Fetch[Mapping[str, Any] | None]:
+    """Return one person's document; ``None``: there is none. Raise ``OutageError`` for any other answer."""
+    response = yield Request(f"Users/{quote(person_id, safe='')}")
+    if response.status in GONE:
+        return None
+    if not is_resource(response, person_id):
+        raise OutageError(OutageKind.NOT_SCIM, f"status {response.status}, and not the document of this person")
+    document: Mapping[str, Any] = response.document
+    return document
+
+
 def is_resource(response: Response, wanted: str) -> bool:
     """Whether the answer is the resource of this id, and no other document with status 200."""
     if response.status != 200 or not isinstance(response.document, Mapping):

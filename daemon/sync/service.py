@@ -22,11 +22,13 @@ from cache.model import Directory
 from cache.reconcile.limits import Brake
 from cache.reconcile.reconcile import Evidence
 from daemon.config.brake import brake_of
+from daemon.scim.card_explain import CardExplanation, explain_cards
 from daemon.scim.cards import CardMapper
 from daemon.scim.evidence import confirm
 from daemon.scim.exchange import Fetch, OutageError, OutageKind
 from daemon.scim.fetch import NO_ROAD, Snapshot, read_directory
 from daemon.scim.memory import Memory
+from daemon.scim.probe import read_user
 from daemon.scim.report import FetchReport
 from daemon.scim.settings import ScimSettings
 from daemon.sync.http import Deadline, ScimHttp
@@ -195,6 +197,31 @@ class SyncService:
             hold=self.store.held(),
             generations=self.store.generations(),
         )
+
+    def explain_cards(self, person: str) -> CardExplanation:
+        """Read one person's document now, and say how each rule read their cards. Changes nothing; blocks.
+
+        ``person`` is an id, or the userName or externalId of a cached person. Raises ``OutageError`` if the
+        document cannot be read.
+        """
+        person_id = self._person_id(person)
+        mapper = self._updates.card_mapper()
+        with ScimHttp(self.settings, self._token, self._wait) as http:
+            user = drive(read_user(person_id), http, Deadline(time.monotonic() + self.settings.timeout))
+        if user is None:
+            return CardExplanation(person_id, False, ())
+        return CardExplanation(person_id, True, tuple(explain_cards(mapper, user)))
+
+    def _person_id(self, words: str) -> str:
+        """Return the id of the only cached person of this userName or externalId, else the words as an id."""
+        people = self.store.load().people
+        if words in people:
+            return words
+        folded = words.casefold()
+        named = [
+            one.id for one in people.values() if folded in ((one.user_name or "").casefold(), one.external_id)
+        ]
+        return named[0] if len(named) == 1 else words
 
     @property
     def running(self) -> bool:

@@ -375,3 +375,15 @@ def test_an_unchanged_directory_writes_nothing_to_the_cache(site: Site) -> None:
     site.proxy.set(Mode("down", "", before=lambda exchange: exchange.answer(500)))
     assert site.sync().outcome is SyncResult.OUTAGE
     assert content() == before
+
+
+def test_cards_are_explained_from_the_document_as_it_is_now(site: Site) -> None:
+    (ada,) = site.people(1)
+    site.client.create_group("Staff", [ada])
+    site.sync()
+    explained = site.service().explain_cards(ada)
+    assert explained.found
+    assert [step.rule for step in explained.steps] == [1]
+    assert "H10301, 26 bits" in explained.steps[0].cards[0]
+    site.client.delete(f"Users/{ada}")
+    assert not site.service().explain_cards(ada).found
