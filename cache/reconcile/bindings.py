@@ -10,7 +10,7 @@ from cache.changes import ID_MARK, Binding, GroupHead, Rebinding
 def bind(
     references: frozenset[str], known: Mapping[str, Binding], groups: Iterable[GroupHead]
 ) -> tuple[Rebinding, tuple[str, ...]]:
-    """How the bindings change when ``groups`` are there, and what a person has to be told.
+    """How the bindings change when ``groups`` are there, and what has to be reported.
 
     A bound reference follows its group's id; when that is gone it stays as a tombstone. An unbound one means the
     group of that id if it is written ``id:…``, else the only group of that name: what is an id to one directory
@@ -62,13 +62,13 @@ def _unbound(
     if before is None:
         if alike:
             return []
-        text = f'no access group is called "{reference}": it gives access to nobody'
+        text = f'no access group is called "{reference}": it gives access to no one'
         if reference in by_id:
             text += (
                 f'; it is the id of "{by_id[reference].name}": to mean that group, write "{ID_MARK}{reference}"'
             )
         return [text]
-    text = f'the group meant by "{reference}" ({before.group_id}) is gone: it gives access to nobody'
+    text = f'the group meant by "{reference}" ({before.group_id}) is gone: it gives access to no one'
     if alike:
         text += f"; another group of this name exists: to mean that one, write its id, {_ids(alike)}"
     same = by_external.get(before.external_id or "", [])

@@ -12,7 +12,7 @@ from cache.directory.codec import canonical
 from cache.model import Directory
 
 SHOWN = 200
-"""Lines of each kind; beyond them only the number is told."""
+"""Lines of each kind; beyond them only the number is shown."""
 
 
 def describe(old: Directory, delta: Delta, heirs: Mapping[str, str] | None = None) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ PROVIDER_GONE = "the provider was disconnected"
 FIRST_SYNC = "the first sync needs approval"
 """Why a first sync waits as a whole, additions included."""
 
-NOBODY: frozenset[str] = frozenset()
+NO_ONE: frozenset[str] = frozenset()
 SECOND = timedelta(seconds=1)
 
 
@@ -57,10 +57,10 @@ class Evidence:
     can take them out.
     """
 
-    people: frozenset[str] = NOBODY
-    groups: frozenset[str] = NOBODY
+    people: frozenset[str] = NO_ONE
+    groups: frozenset[str] = NO_ONE
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    presumed: frozenset[str] = NOBODY
+    presumed: frozenset[str] = NO_ONE
     unproven: tuple[str, ...] = ()
     """What is missing and could not be proven either way, in words: the cache is then no fresher than before."""
 
@@ -74,7 +74,7 @@ class Policy:
     """
 
     brake: Brake = field(default_factory=Brake)
-    references: frozenset[str] = NOBODY
+    references: frozenset[str] = NO_ONE
     require_first_approval: bool = False
     doors: Mapping[str, frozenset[str]] | None = None
     foreign: bool = False
@@ -86,8 +86,8 @@ class Policy:
             return each_a_door
         opens: dict[str, frozenset[str]] = {}
         for one in (*bindings.values(), *rebinding.bound):
-            opens[one.group_id] = opens.get(one.group_id, NOBODY) | self.doors.get(one.reference, NOBODY)
-        return lambda groups: NOBODY.union(*(opens.get(id_, NOBODY) for id_ in groups))
+            opens[one.group_id] = opens.get(one.group_id, NO_ONE) | self.doors.get(one.reference, NO_ONE)
+        return lambda groups: NO_ONE.union(*(opens.get(id_, NO_ONE) for id_ in groups))
 
 
 def missing(old: Directory, new: Directory) -> Missing:
@@ -108,7 +108,7 @@ def changes(old: Directory, new: Directory, evidence: Evidence) -> Delta:
     """Everything that differs and is believed, before the brake.
 
     A person or membership of ``old`` that ``new`` does not show is removed only with evidence. A credential is
-    removed when its holder's document is there and no longer has it. A member who is nobody's id is left out.
+    removed when its holder's document is there and no longer has it. A member id that no person has is left out.
     """
     claims = missing(old, new)
     people_removed = claims.people & (evidence.people | evidence.presumed)
@@ -121,14 +121,14 @@ def changes(old: Directory, new: Directory, evidence: Evidence) -> Delta:
     )
     members: dict[str, frozenset[str]] = {}
     for id_, group in new.groups.items():
-        before = old.groups[id_].members if id_ in old.groups else NOBODY
-        joined = NOBODY if group.members is before else group.members - before
+        before = old.groups[id_].members if id_ in old.groups else NO_ONE
+        joined = NO_ONE if group.members is before else group.members - before
         joined = frozenset(one for one in joined if _stays(one, old, new, people_removed))
         if joined:
             members[id_] = joined
     members_removed = {}
     for id_, gone in claims.members.items():
-        confirmed = gone & evidence.members.get(id_, NOBODY)
+        confirmed = gone & evidence.members.get(id_, NO_ONE)
         if confirmed:
             members_removed[id_] = confirmed
     credentials, credentials_removed = _credential_changes(old, new)

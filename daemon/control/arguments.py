@@ -17,7 +17,7 @@ FIRST_YEAR, LAST_YEAR = 1970, 2199
 """Instants outside are slips of the finger, and calendars end somewhere."""
 
 NOW = "now"
-"""What ``--at`` takes beside an instant."""
+"""What ``--at`` takes in addition to an instant."""
 
 
 def event_filter(arguments: Mapping[str, object]) -> EventFilter:

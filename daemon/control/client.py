@@ -16,7 +16,7 @@ from daemon.control.protocol import Request
 from daemon.errors import ControlError, NotPermittedError
 
 CONNECT_TIMEOUT = 5.0
-"""Seconds to connect and for the first answer of a command that is no long one."""
+"""Seconds to connect and for the first answer of a short command."""
 
 _NOBODY = (errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED)
 """What connecting says where no daemon listens, or where a killed one left its socket behind."""
@@ -59,7 +59,7 @@ def ask_one(path: Path, command: str, timeout: float | None = CONNECT_TIMEOUT, *
 
 
 def is_running(path: Path) -> bool:
-    """Whether a daemon listens at ``path``; ``ControlError`` where that cannot be told."""
+    """Whether a daemon listens at ``path``; ``ControlError`` where that cannot be found out."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         try:
             _connect(connection, path)

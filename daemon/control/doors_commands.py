@@ -65,7 +65,7 @@ class DoorsCommands:
 
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
-        self._thread = ThreadPoolExecutor(1, "desk")
+        self._thread = ThreadPoolExecutor(1, "commands")
         self._journal = JournalReader(doors.paths.journal)
         self._lookup = Lookup(doors.paths.cache)
         self._explainer = Explainer(self._lookup, self._journal)
@@ -191,7 +191,7 @@ class DoorsCommands:
         return self._chunks(self._question(call).group_decisions(self._explainer))
 
     def _access(self, call: Call) -> AsyncGenerator[object, None]:
-        """Who may pass a door, or which doors somebody may pass, a chunk of paths and people an item."""
+        """Who may pass a door, or which doors a person may pass, a chunk of paths and people an item."""
         return self._chunks(self._question(call).access(self._explainer))
 
     def _question(self, call: Call) -> AccessQuery:
@@ -199,7 +199,7 @@ class DoorsCommands:
         return AccessQuery(call.request.arguments, doors.controller, doors.site.formats, doors.now(), running=True)
 
     async def _chunks(self, chunks: Iterator[object]) -> AsyncGenerator[object, None]:
-        """Each chunk is worked out in the desk's thread when the one before is on its way: nothing piles up."""
+        """Each chunk is worked out in the commands' thread when the one before is on its way: nothing piles up."""
         while (chunk := await self._read(lambda: next(chunks, None))) is not None:
             yield chunk
 

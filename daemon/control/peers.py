@@ -12,7 +12,7 @@ from daemon.control.permissions import Peer, Permissions, Role, is_own
 from daemon.errors import ControlError
 
 FRESH = 5.0
-"""Seconds for which an answer of the user database holds: so soon does a change of somebody's groups count."""
+"""Seconds for which an answer of the user database holds: so soon does a change of a user's groups count."""
 
 KNOWN = 600.0
 """Seconds for which who had a right keeps it while the user database does not answer."""

@@ -27,7 +27,7 @@ class KeyReport:
     """Where a reader's key comes from, and which it is by its fingerprint; no part of the key itself.
 
     ``state`` is ``sealed``, ``in doubt`` (a change of key is not confirmed yet), ``none`` (not enrolled),
-    ``site file`` or ``clear text``; ``not in the site file`` is a key that nobody uses.
+    ``site file`` or ``clear text``; ``not in the site file`` is a key that no reader uses.
     """
 
     reader: str
@@ -131,7 +131,7 @@ class ReaderCommands:
         """Forget the key. The reader is offline until it was reset and enrolled again."""
         reader = text_of(call.request.arguments, "reader") or ""
         if reader not in self._keys.entries:
-            raise RequestError(f'no key is kept for "{reader}"; {did_you_mean(reader, self._keys.entries)}')
+            raise RequestError(f'no key is stored for "{reader}"; {did_you_mean(reader, self._keys.entries)}')
         service = self._service(reader) if reader in dict(self._sealed_readers()) else None
         async with self._recorded(call, reader, "reader.revoke"), self._changing:
             await self._keys.forget(reader)

@@ -79,7 +79,7 @@ class SyncReport:
 
 @dataclass(frozen=True, slots=True)
 class JournalReport:
-    """How far the journal has come; ``alarm``: why events cannot be kept at present."""
+    """How far the journal has come; ``alarm``: why events cannot be stored at present."""
 
     last: int
     alarm: str | None
@@ -134,7 +134,7 @@ class EventReport:
 
 @dataclass(frozen=True, slots=True)
 class HappenedReport:
-    """What the journal has of somebody at a reader about the instant that was asked for."""
+    """What the journal has of a person at a reader about the instant that was asked for."""
 
     sequence: int
     at: str
@@ -147,7 +147,7 @@ class HappenedReport:
 class DecisionReport:
     """``latchctl why``: the answer, the path to it, and every rule that was asked.
 
-    ``credential``: the card that was ``shown``, the person's ``own``, or one ``assumed`` for somebody without any.
+    ``credential``: the card that was ``shown``, the person's ``own``, or one ``assumed`` for a person without any.
     ``live``: the door's mode is the one it has now, else what its schedule says for ``at``. ``notes`` are words.
     """
 
@@ -239,7 +239,7 @@ class PathReport:
 
 @dataclass(frozen=True, slots=True)
 class PassengerReport:
-    """One person who may take the path that was told last."""
+    """One person who may take the path before it."""
 
     person: str
     name: str | None

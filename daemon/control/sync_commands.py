@@ -94,12 +94,13 @@ class SyncCommands:
     async def _accept(self, call: Call) -> Done:
         token = _token(call)
         generation = await _act(call, lambda: self._service.accept(token, call.peer.user))
-        return Done("accepted: what was held back has happened", generation)
+        return Done("accepted: the quarantined changes were applied", generation)
 
     async def _reject(self, call: Call) -> Done:
         token = _token(call)
         await _act(call, lambda: self._service.reject(token))
-        return Done("rejected: what was held back stays as it is", self._service.store.generation)
+        words = "rejected: the quarantined changes were discarded; current data is kept"
+        return Done(words, self._service.store.generation)
 
     async def _undo(self, call: Call) -> Done:
         generation = await _act(call, lambda: self._service.undo(call.peer.user))
@@ -123,7 +124,7 @@ class SyncCommands:
 
     async def _resume(self, call: Call) -> Done:
         await _act(call, self._service.resume)
-        return Done("syncing goes on", self._service.store.generation)
+        return Done("syncing continues", self._service.store.generation)
 
     async def _disconnect(self, call: Call) -> Done:
         reason = str(call.request.arguments.get("reason") or "")
@@ -134,12 +135,12 @@ class SyncCommands:
 def _token(call: Call) -> str:
     token: Any = call.request.arguments.get("token")
     if not isinstance(token, str) or not token:
-        raise ControlError("say what is meant: latchctl sync diff prints the token of what is held back")
+        raise ControlError("missing TOKEN: get it from `latchctl sync diff`")
     return token
 
 
 async def _act(call: Call, function: Callable[[], T]) -> T:
-    """Do it, and leave a trace of who wanted it: this process writes no journal."""
+    """Do it, and log who ordered it: this process writes no journal."""
     done = await asyncio.to_thread(function)
     log.info("operator %s: %s", call.peer.user, call.request.command)
     return done

@@ -44,7 +44,7 @@ def _mode(mode: Mode, cause: ModeCause) -> str:
 # ------------------------------------------------------------------ access
 
 _NEARNESS = (Reason.NO_ACCESS_HERE, Reason.OUTSIDE_SCHEDULE, Reason.CLOCK_UNTRUSTED, Reason.STALE_CACHE)
-"""Refusals of levels, the nearest to a grant last: the nearest is what a person should be told."""
+"""Refusals of levels, the nearest to a grant last: the nearest is the one to report."""
 
 
 def access_rule(evaluation: Evaluation) -> Reason | None:

@@ -2,7 +2,7 @@
 
 A position is the area a person was last known to enter. It is forgotten by forgiveness (the caller drops it),
 at the area's reset time, and after the area's ``timed`` seconds. Only the area that the way leads to is asked:
-nobody is kept from leaving an area because of how they came in.
+leaving an area is never refused because of how a person came in.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One request on its way through the rules of ``decide``: what is given, what they found, and how they say it.
 
 Words cost more than the rules themselves, and no relay waits for them. So a rule leaves its words as a call with
-its arguments, and ``Trace`` makes sentences of them when somebody reads it: the journal's thread, or ``latchctl``.
+its arguments, and ``Trace`` makes sentences of them when it is read: the journal's thread, or ``latchctl``.
 """
 
 from __future__ import annotations

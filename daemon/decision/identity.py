@@ -23,7 +23,7 @@ def credential_rule(evaluation: Evaluation) -> Reason | None:
             return reason
     holders = evaluation.found.holders
     if not holders:
-        return evaluation.refused("credential", Reason.UNKNOWN_CREDENTIAL, "nobody in the cache holds this card")
+        return evaluation.refused("credential", Reason.UNKNOWN_CREDENTIAL, "no one in the cache holds this card")
     holder = holders[0]
     if len(holders) > 1:
         people = _one_per_person(holders)
@@ -50,7 +50,7 @@ def _pin_alone(evaluation: Evaluation) -> Reason | None:
     if pin is None or pin.result is PinResult.LATE:
         return evaluation.refused("credential", Reason.PIN_TIMEOUT, "the PIN was not finished in time")
     if pin.result is PinResult.WRONG or not evaluation.found.holders:
-        return evaluation.refused("credential", Reason.PIN_WRONG, "nobody in the cache has this PIN alone")
+        return evaluation.refused("credential", Reason.PIN_WRONG, "no one in the cache has this PIN alone")
     evaluation.duress = pin.result is PinResult.DURESS
     return None
 

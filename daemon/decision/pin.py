@@ -1,7 +1,7 @@
 """PINs compared by their keys, with the duress form. Pure: the lookup is a callable that is handed in.
 
 The duress PIN is the PIN with its last digit one higher, 9 becoming 0 (``last_digit_plus_one``). A PIN that is
-somebody's ordinary one is never read as another's duress PIN.
+a person's ordinary one is never read as another's duress PIN.
 """
 
 from __future__ import annotations

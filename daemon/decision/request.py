@@ -24,7 +24,7 @@ class PinResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PinEntry:
-    """A typed PIN, already compared. ``credential`` is the person's PIN that it matched, beside a card."""
+    """A typed PIN, already compared. ``credential`` is the person's PIN that it matched, with a card."""
 
     result: PinResult
     credential: Credential | None = None

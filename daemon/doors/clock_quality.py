@@ -16,7 +16,7 @@ def quality_of(
 ) -> ClockQuality:
     """Return how far ``utc`` can be believed, given what is ``said`` of the clock.
 
-    ``never_set`` before ``earliest``. A clock that nobody disciplines is ``never_set`` also before
+    ``never_set`` before ``earliest``. A clock that no time source disciplines is ``never_set`` also before
     ``newest``: it lost its battery. One that NTP sets is believed when it goes back, which is on record as a jump:
     else one event stamped in a wrong future would shut the site's schedules down until then.
     """

@@ -143,7 +143,7 @@ class DoorsCore:
 
         To be called about every second. A cache that cannot be read is a ``cache_trouble`` until it can.
         """
-        before = self._sync_events.kept
+        before = self._sync_events.stored
         try:
             events = self._sync_events.read(self.lookup) if self._cache_changed() else ()
             effects = self.controller.watch_cache(self.lookup.freshness(), now)
@@ -151,8 +151,8 @@ class DoorsCore:
             self.cache_trouble = str(error)
             return
         self.cache_trouble = None
-        kept = self._sync_events.kept
-        state = {SyncEventSource.STATE_NAME: kept} if kept != before else {}
+        stored = self._sync_events.stored
+        state = {SyncEventSource.STATE_NAME: stored} if stored != before else {}
         self.act(Effects(effects.commands, (*events, *effects.events), {**effects.state, **state}), now)
 
     def _cache_changed(self) -> bool:

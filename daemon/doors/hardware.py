@@ -42,7 +42,7 @@ class Hardware:
     def send(self, command: Command) -> None:
         """Pass a command to the driver of its device. A failure is logged: the next door must still open.
 
-        While a driver is away its commands are forgotten: the controller tells each output anew when it is back.
+        While a driver is away its commands are forgotten: the controller orders each output again when it is back.
         """
         device = command.reader if isinstance(command, Led | Buzz) else command.point.device
         bus = self._bus_of.get(device)
@@ -88,7 +88,7 @@ class Hardware:
             await asyncio.sleep(RESTART_DELAY)
 
     async def _serve(self, name: str) -> tuple[str, Exception | None]:
-        """Run the driver of a bus, made anew if it was away, until it ends; why it did."""
+        """Run the driver of a bus, made again if it was away, until it ends; why it did."""
         try:
             if name in self._away:
                 self._drivers[name] = _create(self._buses[name], self._context)

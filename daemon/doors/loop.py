@@ -201,6 +201,6 @@ class Doors:
 
     def _journal_alarm(self, why: str | None) -> None:
         if why is None:
-            log.warning("events are kept again")
+            log.warning("events are stored again")
         else:
-            log.error("events cannot be kept: %s; the doors go on", why)
+            log.error("journal write failed: %s; doors keep operating", why)

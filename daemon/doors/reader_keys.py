@@ -1,7 +1,7 @@
 """The keys that the doors process makes for its readers, sealed in one file of the state directory.
 
 The file is encrypted and authenticated (AES-256-GCM) under a key derived from the site key (HKDF-SHA-256), and
-only ever replaced as a whole. A key is durable before its reader hears of it, and stays beside the old one until
+only ever replaced as a whole. A key is durable before its reader hears of it, and is stored with the old one until
 the reader has proved which of the two it holds: so no crash in between can lose a reader.
 """
 
@@ -40,7 +40,7 @@ MAX_FILE = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ReaderKey:
-    """What is kept for one reader. ``pending`` is a key that it may have taken, or may take yet."""
+    """What is stored for one reader. ``pending`` is a key that it may have taken, or may take yet."""
 
     key: bytes | None = None
     since: datetime | None = None
@@ -136,7 +136,7 @@ class ReaderKeys:
 
     @property
     def entries(self) -> Entries:
-        """Every reader for which something is kept."""
+        """Every reader for which something is stored."""
         return self._entries
 
     def keys(self, device: str) -> tuple[bytes, ...]:

@@ -1,4 +1,4 @@
-"""What sync did, told as events of the journal: doors learns it from the cache, there is no other channel."""
+"""What sync did, reported as events of the journal: doors learns it from the cache, there is no other channel."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ _SEEN = TypeAdapter(Seen)
 
 
 class SyncEventSource:
-    """Compares what the cache says with what was told before; the memory survives a restart as ``kept``."""
+    """Compares what the cache says with what was reported before; the memory survives a restart as ``stored``."""
 
     STATE_NAME = "sync.seen"
 
-    def __init__(self, kept: str | None = None) -> None:
-        """``kept`` is what the journal holds under ``STATE_NAME``; anything unreadable counts as nothing told."""
+    def __init__(self, stored: str | None = None) -> None:
+        """``stored`` is what the journal holds under ``STATE_NAME``; what is unreadable counts as absent."""
         self._seen = Seen()
-        if kept is not None:
+        if stored is not None:
             with suppress(ValueError):
-                self._seen = _SEEN.validate_json(kept)
+                self._seen = _SEEN.validate_json(stored)
 
     @property
-    def kept(self) -> str:
+    def stored(self) -> str:
         """The memory as text."""
         return json.dumps(asdict(self._seen))
 
@@ -58,9 +58,9 @@ class SyncEventSource:
     def _events(self, lookup: Lookup) -> Iterator[Event]:
         newest = lookup.freshness().generation
         if newest not in (NO_CACHE, self._seen.generation):
-            told = self._seen.generation if newest > self._seen.generation else 0  # else it is another cache
+            reported = self._seen.generation if newest > self._seen.generation else 0  # else it is another cache
             for generation in reversed(lookup.generations()):
-                if generation.number > told:
+                if generation.number > reported:
                     detail = (("added", generation.added), ("removed", generation.removed))
                     yield Event(EventName.SYNC_APPLIED, generation=generation.number, detail=detail)
                     if generation.summary.startswith(DISCONNECTED):

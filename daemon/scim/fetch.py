@@ -26,7 +26,7 @@ GROUP_PAGE = 20
 
 GROUP_ATTRIBUTES = ("attributes", "displayName,externalId,members")
 
-NOBODY = "00000000-0000-4000-8000-6c6174636864"
+NO_ONE = "00000000-0000-4000-8000-6c6174636864"
 """No group's id: a server that finds users in it does not understand the filter."""
 
 NO_ROAD = "none"
@@ -217,7 +217,7 @@ class _Reader:
 
     def _filtered(self) -> Fetch[dict[str, set[str]]]:
         """Members by ``groups.value eq "…"`` on Users, once a filter that can match nobody finds nobody."""
-        request = Request("Users", (("filter", f'groups.value eq "{NOBODY}"'), ("count", "1")))
+        request = Request("Users", (("filter", f'groups.value eq "{NO_ONE}"'), ("count", "1")))
         page = read_page(request, (yield request))
         if page.resources or page.total != 0:
             raise OutageError(
@@ -260,7 +260,7 @@ def missed_groups(snapshot: Snapshot) -> Fetch[None]:
 
 
 def filtered_members(snapshot: Snapshot, group_id: str) -> Fetch[set[str]]:
-    """The people whom a filter on Users finds in a group. Only of use once ``NOBODY`` was found in none."""
+    """The people whom a filter on Users finds in a group. Only of use once ``NO_ONE`` was found in none."""
     if '"' in group_id or "\\" in group_id:
         return set()
     parameters = (("filter", f'groups.value eq "{group_id}"'), ("attributes", "userName"))

@@ -87,7 +87,7 @@ class Bus:
         self._scan = None
 
     def bytes_to_send(self, now: float) -> bytes:
-        """The next frame if the line is free and somebody is due, otherwise nothing."""
+        """The next frame if the line is free and a reader is due, otherwise nothing."""
         if self._active is not None or now < self._free_at:
             return b""
         turn: Session | Scan | None = self._guest(now)
@@ -190,7 +190,7 @@ class Bus:
         return self._scan if now >= self._guest_at() else None
 
     def _guest_at(self) -> float:
-        """When the scan may have a turn if nobody else is due; infinity for never."""
+        """When the scan may have a turn if no reader is due; infinity for never."""
         if self._scan is None or self._scan.over or self.unconfirmed_relay:
             return float("inf")
         return self._scan_at if self._turns.round_over else self._scan_at + SCAN_WAIT

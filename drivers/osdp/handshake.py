@@ -1,6 +1,6 @@
 """Which key a reader must prove, and the proof of both sides, up to an established channel (Annex D.4).
 
-Owns the reader's keys. From the moment when KEYSET leaves, nobody knows which key the reader holds, for its
+Owns the reader's keys. From the moment when KEYSET leaves, it is not known which key the reader holds, for its
 answer may be lost on the wire: so from then on the new key is tried first and then the old one, in this process
 and, by the key ring, in the next. Only a reader that proves one of them ends the doubt.
 """
@@ -25,7 +25,7 @@ class KeyChange(Enum):
 
 
 def _ignore(key: bytes) -> None:
-    """Nobody wants to know which key was proved."""
+    """Ignore which key was proved."""
 
 
 class Handshake:
@@ -96,7 +96,7 @@ class Handshake:
 
     @property
     def keyset_due(self) -> bool:
-        """Whether the reader in service is to be told its new key."""
+        """Whether the reader in service is to get its new key."""
         return self._wanted is not None and not self._sent
 
     def keyset(self) -> bytes:

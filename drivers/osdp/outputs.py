@@ -1,4 +1,4 @@
-"""A reader's outputs: what they were told to be, and whether the reader says that they are (SIA OSDP 2.2, 7.8).
+"""A reader's outputs: what was ordered, and whether the reader says that they are (SIA OSDP 2.2, 7.8).
 
 A reader may confirm OUT and then lose power for a moment, or have a relay that another wire switches. So what it
 says is compared with what it has confirmed, but only where both are certain: not around the edges of a pulse.
@@ -18,7 +18,7 @@ and its answer was on the wire meanwhile."""
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """An output that is not as it was told to be."""
+    """An output that is not in the state that was ordered."""
 
     line: str
     on: bool
@@ -45,27 +45,27 @@ class Outputs:
     """What one reader confirmed. All times are seconds of the monotonic clock."""
 
     def __init__(self) -> None:
-        self._told: dict[int, _Told] = {}
+        self._ordered: dict[int, _Told] = {}
 
     def confirmed(self, data: bytes, now: float) -> None:
         """The reader confirmed the OUT command of these ``data`` (``messages.output``)."""
         number, control, ticks = data[0], data[1], int.from_bytes(data[2:4], "little")
         until = now + ticks * TICK if control == OutputControl.PULSE_ON else float("inf")
-        self._told[number] = _Told(control != OutputControl.OFF, until)
+        self._ordered[number] = _Told(control != OutputControl.OFF, until)
 
     def forget(self) -> None:
         """It may be another device."""
-        self._told.clear()
+        self._ordered.clear()
 
     def next_look(self, now: float) -> float:
         """When the reader's answer can next tell something new; infinity while no pulse is under way."""
-        ends = (told.until + 2 * EDGE for told in self._told.values())
+        ends = (one.until + 2 * EDGE for one in self._ordered.values())
         return min((end for end in ends if now < end), default=float("inf"))
 
     def compare(self, states: bytes, asked: float, answered: float) -> Iterator[Mismatch]:
         """What differs in OSTATR's ``states``, one byte for each output, 0 for off (7.8)."""
-        for number, told in self._told.items():
+        for number, order in self._ordered.items():
             if number < len(states):
-                expected, on = told.expected(asked, answered), states[number] != 0
+                expected, on = order.expected(asked, answered), states[number] != 0
                 if expected is not None and expected is not on:
-                    yield Mismatch(f"out{number}", on, on or told.until == float("inf"))
+                    yield Mismatch(f"out{number}", on, on or order.until == float("inf"))

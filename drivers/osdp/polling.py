@@ -18,7 +18,7 @@ STATUS_INTERVAL = 30.0
 QUESTIONS_WAIT = 60.0
 """Seconds by which they come later while reads fill the bus."""
 POLLS_FIRST = 8
-"""Polls that a session begins with, unless the reader has nothing to report before: the cards that it has kept
+"""Polls that a session begins with, unless the reader has nothing to report before: the cards that it has stored
 come before our questions."""
 
 _NAKS = {code.value: code.name.lower().replace("_", " ") for code in NakCode}
@@ -144,12 +144,12 @@ class Polling:
         return events
 
     def _output_status(self, states: bytes, asked_at: float, now: float) -> list[DeviceEvent]:
-        """Compare with what was confirmed; what is wrong for good is told again now and then."""
+        """Compare with what was confirmed; what is wrong for good is reported again now and then."""
         self._ask_at[Cmd.OSTAT] = min(now + self.pace.stretched(STATUS_INTERVAL), self._outputs.next_look(now))
         events: list[DeviceEvent] = []
         for wrong in self._outputs.compare(states, asked_at, now):
             is_on, should = ("on", "off") if wrong.on else ("off", "on")
-            events += self._complain(f"{wrong.line} is {is_on}, though it was told to be {should}", now)
+            events += self._complain(f"{wrong.line} is {is_on}, expected {should}", now)
             if wrong.lasting and not self._outbox.urgent and now >= self._told_again + STATUS_INTERVAL:
                 self._told_again = now
                 self._outbox.put((SwitchOff if wrong.on else SwitchOn)(Point(self._name, wrong.line)), now)

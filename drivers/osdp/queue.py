@@ -11,7 +11,7 @@ from drivers.osdp import messages
 from drivers.osdp.messages import Cmd, OutputControl
 
 RELAY_PATIENCE = 1.0
-"""Seconds that a relay command may wait. Later it would move a door that nobody expects to move any more."""
+"""Seconds that a relay command may wait. Later it would move a door that no one expects to move any more."""
 SERVICE_LIMIT = 4
 """Changes of address and texts that may wait: a technician makes them one at a time."""
 KEY_SLOT = "key"
@@ -118,7 +118,7 @@ class Outbox:
             self._put_output(f"out{number}", OutputControl.OFF, now)
 
     def forget_relays(self) -> None:
-        """Drop what would move an output; a lock command waits for nobody's return."""
+        """Drop what would move an output; a lock command waits for no reader's return."""
         self._relays.clear()
 
     @property

@@ -1,7 +1,7 @@
 """A recording through the OSDP machine, and what may stand in one. Pure.
 
 The panel's random numbers stand on the wire in clear, so that a recording under the secure channel can be replayed
-by whoever has the readers' keys, and by nobody else.
+by whoever has the readers' keys, and by no one else.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ class Reports:
     def understand(self, code: int, data: bytes, at: float) -> list[DeviceEvent]:
         """The events of one report that arrived at ``at``. Raises ``MessageError`` for a status that is malformed.
 
-        A malformed read is no error here but an event: somebody stands at the door.
+        A malformed read is no error here but an event: a person stands at the door.
         """
         match code:
             case Reply.RAW:

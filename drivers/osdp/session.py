@@ -4,7 +4,7 @@ Sans-I/O, and the bus decides when it is this reader's turn: ``frame_to_send`` g
 of ``reply`` and ``no_reply`` tells how it went. The steps are the table of ``drivers.osdp.states``.
 
 A frame that got no good answer is sent again as it was, sequence number included (5.9), so that the reader can
-repeat its answer instead of doing the thing twice. A NAK in clear ends the session and starts it anew.
+repeat its answer instead of doing the thing twice. A NAK in clear ends the session and starts it again.
 In PROBE nothing is believed: a reader is heard only when its key is proved.
 """
 
@@ -25,7 +25,7 @@ from drivers.osdp.states import DEFAULT_KEY_ALARM, HANDSHAKE_BLOCKS, NO_KEY, Ses
 from drivers.osdp.timing import ATTEMPTS, BUSY_PAUSE, RESTART_AFTER
 
 BUSY_ATTEMPTS = 8
-"""How often in a row a reader may be busy in its handshake until the session is begun anew."""
+"""How often in a row a reader may be busy in its handshake until the session is begun again."""
 
 _SECURITY_NAKS = (NakCode.NO_SECURE_CHANNEL, NakCode.SECURITY_NOT_MET)
 

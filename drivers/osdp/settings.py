@@ -52,7 +52,7 @@ class OsdpReader:
         if self.secure_channel == "off" and not self.allow_cleartext:
             raise ValueError(
                 'secure_channel = "off" lets anyone on the wire open the door; '
-                "use a key, or say allow_cleartext = true beside it"
+                "use a key, or add allow_cleartext = true"
             )
         if self.allow_cleartext and self.secure_channel != "off":
             raise ValueError('allow_cleartext = true goes only with secure_channel = "off"; take one of them away')

@@ -40,12 +40,12 @@ SLOW_LOOK = 1.5
 REFUSED_PAUSE = 1.5
 """Seconds until the key of a reader that was refused is tried again."""
 ATTEMPTS = 8
-"""How often a frame is sent until the session is begun anew: the reader may have lost it and keep silent. So its
+"""How often a frame is sent until the session is begun again: the reader may have lost it and keep silent. So its
 answer, with a card in it, can be had again for nearly two seconds, and such a reader is back within two."""
 IMMEDIATE_ATTEMPTS = 4
 """How many of them follow each other without a pause: noise is short, an unplugged reader is not."""
 RESTART_AFTER = 1.6
-"""Seconds after which the session is begun anew though fewer attempts were made: turns are rare on a long bus."""
+"""Seconds after which the session is begun again though fewer attempts were made: turns are rare on a long bus."""
 
 
 @dataclass(slots=True)
@@ -155,7 +155,7 @@ class RetryTimer:
         return True
 
     def stranger(self) -> None:
-        """Somebody else is there: what was before does not count."""
+        """Another device answers: reset the back-off."""
         self._refused_until = float("-inf")
 
     def in_service(self, now: float) -> None:
@@ -163,13 +163,13 @@ class RetryTimer:
         self.due, self._back_off = now, BACK_OFF[0]
 
     def look_now(self, now: float) -> None:
-        """It was heard when nobody waited any more: there and slow, so it gets its full time."""
+        """It was heard after its time: there and slow, so it gets its full time."""
         self._full_at, self._slowest = float("-inf"), None
         if self.absent:
             self.due = now
 
     def forget(self) -> None:
-        """Everything starts anew at once: the bus itself was away."""
+        """Everything starts again at once: the bus itself was away."""
         self.absent = False
         self._full_at = self._refused_until = self.due = float("-inf")
         self._back_off = BACK_OFF[0]

@@ -102,7 +102,7 @@ class Turns(Generic[M]):
         return self._lights >= sum(1 for session in self.sessions if self._light(session))
 
     def heavy_turn_over(self) -> None:
-        """Somebody else had the line: a round begins."""
+        """Another user of the line had it: a round begins."""
         self._lights = 0
 
     def choose(self, now: float) -> M | None:

@@ -30,7 +30,7 @@ PATIENCE = 20.0
 """Seconds to wait for what takes milliseconds: a loaded machine is no failure."""
 
 LOCK = Point("main", "out1")
-ADA, KEN, NOBODY = 1001, 2001, 4711
+ADA, KEN, NO_ONE = 1001, 2001, 4711
 """Card numbers: Ada may at any time, Ken by a rule that depends on the date, nobody holds the third."""
 
 SITE = """

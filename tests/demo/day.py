@@ -25,7 +25,7 @@ from tests.demo.cabinet import BIN, ROOT, Cabinet
 from tests.demo.peer import Peer, UnexpectedError
 from tests.demo.wire import read_to_relay
 
-ADA, GRACE, KEN, NOBODY = 1001, 1002, 2001, 4711
+ADA, GRACE, KEN, NO_ONE = 1001, 1002, 2001, 4711
 """Card numbers: two of the staff, one of the night's cleaning crew, and a card that nobody has."""
 
 WIDE = 120
@@ -125,7 +125,7 @@ class Day:
         self.say("an identity provider fills the SCIM server", "3 people, 2 groups, 3 cards")
         self.begin()
         self.granted(ADA, "Ada, of the staff, badges")
-        self.denied(NOBODY, "a card that nobody holds", "unknown_credential")
+        self.denied(NO_ONE, "a card that nobody holds", "unknown_credential")
         self.denied(KEN, "Ken, of the night's cleaning crew, at noon", "outside_schedule")
         self.granted(GRACE, "Grace, of the staff, badges")
         with cabinet.client() as client:

@@ -94,7 +94,7 @@ def follow(process: subprocess.Popen[str], line: str) -> None:
             assert following.stdout is not None
             shown = [following.stdout.readline()]
             typed = datetime.now(UTC)
-            process.stdin.write(f"{day.NOBODY}\n")
+            process.stdin.write(f"{day.NO_ONE}\n")
             process.stdin.flush()
             while not denied_since(typed, shown[-1]):
                 shown.append(following.stdout.readline())

@@ -30,7 +30,7 @@ LATE = 1.0
 ON_ITS_WAY = 0.3
 """Seconds after a kill in which a frame that was written before it may still reach the board."""
 
-ADA, NOBODY = 1001, 4711
+ADA, NO_ONE = 1001, 4711
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Life:
         stop = threading.Event()
 
         def badge() -> None:
-            for number in iter(lambda: self.chance.choice((ADA, NOBODY, ADA)), None):
+            for number in iter(lambda: self.chance.choice((ADA, NO_ONE, ADA)), None):
                 self.cabinet.badge(number)
                 self.cabinet.contact(closed=self.chance.random() < 0.5)
                 if stop.wait(0.15):

@@ -15,7 +15,7 @@ from daemon.decision.staleness import age
 from daemon.decision.wording import access_paths
 from daemon.doors.controller.setup import DoorSetup
 
-SOMEBODY = Person("")
+ANY_PERSON = Person("")
 """Stands for any member of a group; no directory has an empty id."""
 
 
@@ -23,7 +23,7 @@ SOMEBODY = Person("")
 class AccessQuestion:
     """Whose access to which door; at least one is given, and not both a person and a group.
 
-    Every path is told, or with ``passing`` those that let somebody pass at the instant of ``conditions``.
+    Every path is reported, or with ``passing`` those that let a person pass at the instant of ``conditions``.
     ``members``: each path with the people who may take it.
     """
 
@@ -110,17 +110,17 @@ class AccessLister:
                 yield path.report
 
     def _of_group(self, path: _Path) -> Iterator[list[Item]]:
-        """A path and its people; with ``passing`` it is told if it lets any member pass, be it one of many."""
-        member = assume_card(SOMEBODY, (_membership(path.group),), self._freshness)
-        told = self._passes(path, SOMEBODY, member)
-        if told:
+        """Yield a path and its people; with ``passing``, only if at least one member can pass."""
+        member = assume_card(ANY_PERSON, (_membership(path.group),), self._freshness)
+        reported = self._passes(path, ANY_PERSON, member)
+        if reported:
             yield [path.report]
         if not self._question.members:
             return
         for people in self._explainer.members(path.group.group.id):
             passing = [one for one in people if self._passes(path, one)]
-            if passing and not told:
-                told = True
+            if passing and not reported:
+                reported = True
                 yield [path.report]
             yield [_passenger(path, person) for person in passing]
 
@@ -148,8 +148,8 @@ def _of_nobody(setup: DoorSetup, groups: tuple[GroupSummary, ...]) -> Iterator[P
     known = frozenset().union(*(group.references for group in groups))
     for level in setup.rules.levels:
         for reference in sorted(level.groups - known):
-            nobody = Membership(reference, reference, frozenset({reference}))
-            for path in access_paths(setup.name, (level,), (nobody,)):
+            membership = Membership(reference, reference, frozenset({reference}))
+            for path in access_paths(setup.name, (level,), (membership,)):
                 yield PathReport(path.door, path.group, None, path.level, path.when, level.essential, 0)
 
 

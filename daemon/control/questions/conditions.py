@@ -1,8 +1,8 @@
 """What the doors are like at the instant that is asked about: as they are now, or as the clock would have them.
 
 For the present it is a copy of what the controller knows, so that a long answer can be worked out in another
-thread. For any other instant nobody knows what will be ordered and who will be where: the mode is what the
-schedules say, nobody is in any area, no interlock is in use, and the clock is believed, since it is the one who
+thread. For any other instant it is not known what will be ordered and who will be where: the mode is what the
+schedules say, no one is in any area, no interlock is in use, and the clock is believed, since it is the one who
 asks that says the time. Pure.
 """
 
@@ -21,7 +21,9 @@ from daemon.doors.door.modes import ModeState, effective
 ELSEWHEN = "the door has the mode of its schedule; overrides, lockdown and where people are now are left out"
 FUTURE = "the cache ages until then, as if no sync succeeded any more"
 PAST = "with the directory and the site file of today; before its last complete sync the cache counts as fresh"
-NOT_RUNNING = "the doors process does not run: orders and positions are the last it kept; interlocks are left out"
+NOT_RUNNING = (
+    "the doors process does not run: using the last stored overrides and positions; interlocks not evaluated"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class QueryContext:
 def conditions_of(controller: Controller, now: Moment, at: datetime | None, *, running: bool) -> QueryContext:
     """The present, or with ``at`` another instant. To be called where the controller belongs.
 
-    Not ``running``: the controller only took up what the journal has kept, and has seen no device.
+    Not ``running``: the controller only took up what the journal has stored, and has seen no device.
     """
     if at is None:
         notes = () if running else (NOT_RUNNING,)

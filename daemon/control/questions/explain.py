@@ -46,7 +46,7 @@ ABOUT = timedelta(minutes=1)
 """How far from the instant that was asked for the journal is looked into."""
 
 MOST_HAPPENED = 1000
-"""Records of that time: more than a reader can bring forth."""
+"""Records of that time: the upper bound for one question."""
 
 _RANK = (Outcome.DENY, Outcome.NEED_SECOND_PERSON, Outcome.NEED_PIN, Outcome.GRANT)
 

@@ -14,11 +14,12 @@ SHOWN = 10
 """Candidates that are listed where a text means several."""
 
 PROBED = 2000
-"""People who are compared with a name that nobody bears: enough for a slip, bounded for a large directory."""
+"""People who are compared with a name that no one has: enough for a slip, bounded for a large directory."""
 
 
 def find_person(lookup: Lookup, text: str) -> Person:
-    """The person of this SCIM id, else userName, externalId or name, else the only one whose these contain it.
+    """The person of this SCIM id, else of this userName, externalId or name, else the only person for whom one of
+    these contains the text.
 
     ``RequestError`` lists several candidates, or the nearest name where there is none.
     """
@@ -42,7 +43,7 @@ def find_person(lookup: Lookup, text: str) -> Person:
         shown = [*same, *alike][:SHOWN]
         more = f", and {count - len(shown)} more" if count > len(shown) else ""
         raise RequestError(f'{count} people match "{text}": {", ".join(map(described, shown))}{more}; say an id')
-    raise RequestError(f'the cache has nobody like "{text}"; {_nearest_person(lookup, text)}')
+    raise RequestError(f'the cache has no one like "{text}"; {_nearest_person(lookup, text)}')
 
 
 def described(person: Person) -> str:

@@ -37,7 +37,7 @@ from drivers.events import (
 
 JUMP = timedelta(seconds=2)
 """The wall clock moved against the monotonic one by more than this: an event, and every schedule is looked at
-anew. NTP slews by 0.5 ms a second at most, so that a slew between two looks stays below."""
+again. NTP slews by 0.5 ms a second at most, so that a slew between two looks stays below."""
 
 IDENTITY = "identity."
 """Prefix of the names under which the journal keeps who the devices said they are."""
@@ -48,7 +48,7 @@ BOOT = "boot"
 NEVER = datetime.max.replace(tzinfo=UTC)
 """An instant that does not come."""
 
-NOTHING_KEPT: Mapping[str, str] = MappingProxyType({})
+NOTHING_STORED: Mapping[str, str] = MappingProxyType({})
 
 
 class Controller:
@@ -76,29 +76,29 @@ class Controller:
         self,
         now: Moment,
         version: str,
-        kept: Mapping[str, str] = NOTHING_KEPT,
+        stored: Mapping[str, str] = NOTHING_STORED,
         newest: datetime | None = None,
         boot_id: str = "",
         last: Stamp | None = None,
     ) -> Effects:
-        """Every lock off, every mode taken, and the start on record. ``kept`` is what survived, by name.
+        """Every lock off, every mode taken, and the start on record. ``stored`` is what survived, by name.
 
         What cannot be read of it is on record too, and replaced by the safest: a door is in lockdown, a reader
         takes no PINs for a while, a position is forgotten. ``newest``: the last instant known to have passed.
-        ``boot_id`` is the present boot, ``last`` the stamp of the last record: how long what is kept has lasted.
+        ``boot_id`` is the present boot, ``last`` the stamp of the last record: how long what is stored has lasted.
         """
         self._clock = now
-        restart = Restart(now, _reached(now, kept.get(BOOT), boot_id, last))
-        if boot_id != kept.get(BOOT, ""):
+        restart = Restart(now, _reached(now, stored.get(BOOT), boot_id, last))
+        if boot_id != stored.get(BOOT, ""):
             self._out.state[BOOT] = boot_id
-        self._identities = {n.removeprefix(IDENTITY): who for n, who in kept.items() if n.startswith(IDENTITY)}
-        unreadable = self.site_state.start(kept)
+        self._identities = {n.removeprefix(IDENTITY): who for n, who in stored.items() if n.startswith(IDENTITY)}
+        unreadable = self.site_state.start(stored)
         unreadable += [
             d.state_name
             for d in self.doors.values()
-            if not d.start(restart, kept.get(d.state_name), held=d.held_name in kept)
+            if not d.start(restart, stored.get(d.state_name), held=d.held_name in stored)
         ]
-        unreadable += [r.state_name for r in self.readers.values() if not r.start(now, kept.get(r.state_name))]
+        unreadable += [r.state_name for r in self.readers.values() if not r.start(now, stored.get(r.state_name))]
         detail = [("version", version), ("clock", now.quality.value)]
         if unreadable:
             detail.append(("unreadable", ", ".join(unreadable)))
@@ -201,7 +201,7 @@ class Controller:
         return f"interlock with {other}" if other is not None else ""
 
     def knows_where(self, person: str) -> bool:
-        """Whether somebody is in an area, as far as is known; also somebody whom the directory no longer has."""
+        """Whether a person is in an area, as far as is known; also a person whom the directory no longer has."""
         return person in self.site_state.space.positions
 
     def forgive(self, actor: str, person: str, now: Moment) -> Effects:
@@ -318,13 +318,13 @@ class Controller:
                 self._out.events.append(Event(EventName.CACHE_STALE, door=name, level=state.value))
 
 
-def _reached(now: Moment, kept: str | None, boot_id: str, last: Stamp | None) -> float | None:
-    """The monotonic time that has passed for certain, in the boot in which what was kept counts."""
-    if kept is None:
+def _reached(now: Moment, stored: str | None, boot_id: str, last: Stamp | None) -> float | None:
+    """The monotonic time that has passed for certain, in the boot in which what was stored counts."""
+    if stored is None:
         return None
-    if kept == boot_id:
+    if stored == boot_id:
         return now.monotonic
-    return last.at.monotonic if last is not None and last.boot_id == kept else None
+    return last.at.monotonic if last is not None and last.boot_id == stored else None
 
 
 def _jump(seconds: float) -> Event:

@@ -45,7 +45,7 @@ from drivers.events import Colour, InputState, Led, Point, Pulse, SwitchOff, Swi
 MODE_STATE = Durable(ModeState)
 
 UNREADABLE = Order("latchd", "what was ordered before the start could not be read")
-"""Who locks a door down whose kept orders are damaged."""
+"""Who locks a door down whose stored orders are damaged."""
 
 Waiting = tuple[Mode, ModeCause, str]
 """The mode that waits, what it comes from, and the door of the same interlock that it waits for."""
@@ -82,7 +82,7 @@ class DoorController:
 
     @property
     def state_name(self) -> str:
-        """Under which name the orders for this door are kept in the journal."""
+        """Under which name the orders for this door are stored in the journal."""
         return f"mode.{self.setup.name}"
 
     @property
@@ -97,19 +97,19 @@ class DoorController:
 
     # -------------------------------------------------------------- time
 
-    def start(self, restart: Restart, kept: str | None, *, held: bool = False) -> bool:
+    def start(self, restart: Restart, stored: str | None, *, held: bool = False) -> bool:
         """Switch the lock off, whatever it held before, and take the mode of this instant.
 
-        ``held``: a held alarm was reported before, and its end was not. ``kept`` is what the journal holds under
+        ``held``: a held alarm was reported before, and its end was not. ``stored`` is what the journal holds under
         ``state_name``: a lockdown survives power loss. Where it cannot be read (the answer is then false) it may
-        have been a lockdown, so it is one until somebody releases it.
+        have been a lockdown, so it is one until it is cleared.
         """
         self._out.commands.append(SwitchOff(self.setup.lock))
         self.state = machine.start(self.setup.config, self.setup.modes.plan.default, held=held)
         readable, now = True, restart.now
-        if kept is not None:
+        if stored is not None:
             try:
-                self.ordered = MODE_STATE.load(kept)
+                self.ordered = MODE_STATE.load(stored)
                 self.order(restarted(self.ordered, restart), now)
             except ValueError:
                 readable = False
@@ -147,7 +147,7 @@ class DoorController:
             self.step(Timer(), now)
 
     def order(self, ordered: ModeState, now: Moment) -> None:
-        """Somebody ordered a mode, or is the first one in: it holds from now on and survives a restart."""
+        """A mode was ordered, or the first person came in: it holds from now on and survives a restart."""
         if ordered == self.ordered:
             return
         self.ordered = ordered
@@ -208,7 +208,7 @@ class DoorController:
         self._input(point, raw, now)
 
     def device_lost(self, device: str, now: Moment) -> None:
-        """The device stopped answering: what its inputs are must be learnt anew. The lock stays as it is."""
+        """The device stopped answering: what its inputs are must be learnt again. The lock stays as it is."""
         for point, line in self._inputs.items():
             if point.device == device:
                 self._inputs[point] = debounce.lost(line)
@@ -218,7 +218,7 @@ class DoorController:
                     self.step(RexRead(Signal.LOST), now)
 
     def device_back(self, device: str, now: Moment) -> None:
-        """The device answers again: if it carries the lock, say anew what the lock is to be."""
+        """The device answers again: if it carries the lock, order its state again."""
         if self.setup.lock.device == device:
             self.step(LockRestored(), now)
         if device in self.setup.readers:
@@ -270,7 +270,7 @@ class DoorController:
                     self._entered(self, person, reader, now)
 
     def show_rest(self, reader: str) -> None:
-        """Set the reader's resting light: green where nobody needs a card, else red."""
+        """Set the reader's resting light: green where no card is needed, else red."""
         colour = Colour.GREEN if self.state.mode is Mode.UNLOCKED else Colour.RED
         self._out.commands.append(Led(reader, colour))
 

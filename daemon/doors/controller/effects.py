@@ -1,4 +1,4 @@
-"""What the controller asks of the world: device commands, and what is to be kept in the journal. Pure."""
+"""What the controller asks of the world: device commands, and what is to be stored in the journal. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from drivers.events import Command
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What one step asks for. Commands go out first; then events and ``state`` are kept, in one transaction.
+    """What one step asks for. Commands go out first; then events and ``state`` are stored, in one transaction.
 
     ``state`` is what must survive a restart: JSON text by name, ``None`` to forget the name.
     """
@@ -30,7 +30,7 @@ class Collected:
     state: dict[str, str | None] = field(default_factory=dict)
 
     def take(self) -> Effects:
-        """All that was collected, and start anew."""
+        """Return all that was collected, and start again."""
         effects = Effects(tuple(self.commands), tuple(self.events), dict(self.state))
         self.commands.clear()
         self.events.clear()

@@ -51,15 +51,15 @@ class ReaderController:
 
     @property
     def state_name(self) -> str:
-        """Under which name the PIN lockout of this reader is kept in the journal."""
+        """Under which name the PIN lockout of this reader is stored in the journal."""
         return f"lockout.{self.reader}"
 
-    def start(self, now: Moment, kept: str | None) -> bool:
+    def start(self, now: Moment, stored: str | None) -> bool:
         """Take up the PIN lockout that survived; one that cannot be read (false) is the shortest one, from now."""
-        if kept is None:
+        if stored is None:
             return True
         try:
-            lockout = LOCKOUT.load(kept)
+            lockout = LOCKOUT.load(stored)
         except ValueError:
             until = now.utc + timedelta(seconds=self._session.config.lockout_for)
             self._session = replace(self._session, lockout=Lockout(times=1, last=now.utc, until=until))
@@ -145,7 +145,7 @@ class ReaderController:
         self._feedback(decision)
 
     def _first_in(self, decision: Decision, person: str, now: Moment) -> None:
-        """First-person-in: somebody who leaves has not come in."""
+        """First-person-in: a person who leaves has not come in."""
         if not self.exiting:
             self._order(modes.granted, decision, person, now)
 
@@ -153,11 +153,11 @@ class ReaderController:
         ordered = rule(self.door.setup.modes, self.door.ordered, person, decision.references, now)
         self.door.order(ordered, now)
 
-    # -------------------------------------------------------------- what is told
+    # -------------------------------------------------------------- what is reported
 
     def _left_alone(self, first: FirstLeftAlone) -> None:
         waited = describe_duration(self._session.config.two_person)
-        alone = RuleResult("two_person", False, f"nobody else came within {waited}")
+        alone = RuleResult("two_person", False, f"no one else came within {waited}")
         decision = replace(first.decision, trace=(*first.decision.trace[:-1], alone))
         self._out.events.append(access_event(decision, self.door.setup.name, self.reader))
         self.refuse()

@@ -21,9 +21,9 @@ from daemon.doors.door.space import Interlock, Moved, Space, interlocked_by
 
 MOVED = Durable(Moved)
 POSITION = "position."
-"""Prefix of the names under which positions are kept in the journal, followed by the person's id."""
+"""Prefix of the names under which positions are stored in the journal, followed by the person's id."""
 
-NOBODY: frozenset[str] = frozenset()
+NO_ONE: frozenset[str] = frozenset()
 
 Find = Callable[[bytes], Found]
 
@@ -67,10 +67,10 @@ class SiteState:
         self._find = find
         self._out = out
 
-    def start(self, kept: Mapping[str, str]) -> list[str]:
+    def start(self, stored: Mapping[str, str]) -> list[str]:
         """Put people where the journal has them; the names of what cannot be read, which is forgotten."""
         moves, unreadable = [], []
-        for name, text in sorted(kept.items()):
+        for name, text in sorted(stored.items()):
             if name.startswith(POSITION):
                 try:
                     moves.append(MOVED.load(text))
@@ -107,7 +107,7 @@ class SiteState:
     ) -> AccessState:
         """Return the state of the door and of the site around it; the rest is what the reader's session knows."""
         area = door.setup.rules.from_area if exiting else door.setup.rules.to_area
-        coming = self._coming(area) if area is not None and area.occupancy else NOBODY
+        coming = self._coming(area) if area is not None and area.occupancy else NO_ONE
         return AccessState(
             door.state.mode,
             door.state.cause,
@@ -147,7 +147,7 @@ class SiteState:
     # -------------------------------------------------------------- where people are
 
     def entered(self, door: DoorController, person: str, reader: str | None, now: Moment) -> None:
-        """Somebody went through a door: by its exit reader back, else onwards."""
+        """A person went through a door: by its exit reader back, else onwards."""
         area = door.area_behind(reader)
         if door.setup.rules.from_area is not None or door.setup.rules.to_area is not None:
             self._keep(self.space.enter(person, area.name if area is not None else None, now.utc))

@@ -58,7 +58,7 @@ def deadline(state: Input) -> float | None:
 
 
 def lost(state: Input) -> Input:
-    """The device stopped answering: what the input is must be learnt anew."""
+    """The device stopped answering: what the input is must be learnt again."""
     return replace(state, settled=None, candidate=None)
 
 

@@ -38,7 +38,7 @@ def since(now: Moment, elapsed: float = 0.0) -> Since:
 class Restart:
     """What a start knows of the time before it.
 
-    ``reached``: a monotonic time that has passed for certain, in the boot in which what was kept counts. That is
+    ``reached``: a monotonic time that has passed for certain, in the boot in which what was stored counts. That is
     the present one after a restart of the process, else the last in the journal; ``None``: nothing is proved.
     """
 

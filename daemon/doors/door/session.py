@@ -89,7 +89,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class FirstLeftAlone:
-    """Nobody came to the first of two people in time: denied. ``decision`` is what was answered when they came."""
+    """No one came to the first of two people in time: denied. ``decision`` is what was answered when they came."""
 
     decision: Decision
 

@@ -151,7 +151,7 @@ class ReaderLink:
 
 @dataclass(frozen=True, slots=True)
 class LockRestored:
-    """The device that carries the lock output answers again: what it holds is not known, so say it anew."""
+    """The device that carries the lock output answers again: what it holds is not known, so order it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ DoorEvent = (
 
 @dataclass(frozen=True, slots=True)
 class Unlock:
-    """Switch the lock output on: for ``seconds`` from now (restarts), or ``None`` until told otherwise."""
+    """Switch the lock output on: for ``seconds`` from now (restarts), or ``None`` until ordered otherwise."""
 
     seconds: float | None
 
@@ -267,5 +267,5 @@ class DoorState:
 
     @property
     def free(self) -> bool:
-        """Whether opening needs nobody's leave: unlocked mode, or a fire alarm."""
+        """Whether the door may be opened without a credential: unlocked mode, or a fire alarm."""
         return self.mode is Mode.UNLOCKED or self.cause is ModeCause.FIRE

@@ -17,7 +17,7 @@ from cache.model import EventName
 
 
 class LockState(StrEnum):
-    """What the lock output is told."""
+    """What the lock output is ordered to do."""
 
     LOCKED = "locked"
     STRIKE = "strike"
@@ -39,7 +39,7 @@ class DoorPosition(StrEnum):
 
 
 class Access(StrEnum):
-    """Whether somebody who was let through has gone through."""
+    """Whether a person who was granted has gone through."""
 
     NONE = "none"
     PENDING = "pending"
@@ -139,7 +139,7 @@ TRIGGER_TEXT: Mapping[Trigger, str] = {
 
 
 class Do(StrEnum):
-    """What a row does beside recording events."""
+    """What a row does in addition to recording events."""
 
     RELEASE = "release"
     HOLD = "hold"
@@ -151,7 +151,7 @@ class Do(StrEnum):
 
 DO_TEXT: Mapping[Do, str] = {
     Do.RELEASE: "output on for the time that is left",
-    Do.HOLD: "output on until told otherwise",
+    Do.HOLD: "output on until ordered otherwise",
     Do.RELOCK: "output off",
     Do.TIME_OPENING: "start the held-open time",
     Do.STOP_TIMING: "stop the held-open time",

@@ -256,10 +256,10 @@ def test_a_name_binds_at_first_sight_and_an_id_that_is_written_as_one() -> None:
     groups = [Group("g1", "Staff", "e1"), Group("g2", "Vault")]
     after, result = bound(groups, {}, "Staff", "id:g2", "Absent", "g1")
     assert after == {"Staff": "g1", "id:g2": "g2"}
-    nobody = "it gives access to nobody"
+    no_one = "it gives access to no one"
     assert result.warnings == (
-        f'no access group is called "Absent": {nobody}',
-        f'no access group is called "g1": {nobody}; it is the id of "Staff": to mean that group, write "id:g1"',
+        f'no access group is called "Absent": {no_one}',
+        f'no access group is called "g1": {no_one}; it is the id of "Staff": to mean that group, write "id:g1"',
     )
 
 

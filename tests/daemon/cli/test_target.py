@@ -15,7 +15,7 @@ from daemon.config.bounds import DOORS_SOCKET, SYNC_SOCKET
 from daemon.errors import ConfigError, RequestError
 from tests.daemon.simulated import Bench
 
-NOBODY = 65534
+NO_ONE = 65534
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def forbidden(file: Path) -> Iterator[Path]:
     file.parent.chmod(0)
     root = os.geteuid() == 0
     if root:
-        os.seteuid(NOBODY)
+        os.seteuid(NO_ONE)
     try:
         yield file
     finally:

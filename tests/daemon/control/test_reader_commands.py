@@ -256,7 +256,7 @@ def test_what_cannot_be_meant_is_refused(controller: Controller) -> None:
     controller.start()
     assert 'did you mean "lobby-in"' in controller.refused("reader", "enrol", "loby-in")
     assert 'needs key = "sealed"' in controller.refused("reader", "enrol", "yard-in")
-    assert "no key is kept" in controller.refused("reader", "revoke", "yard-in", "--yes")
+    assert "no key is stored" in controller.refused("reader", "revoke", "yard-in", "--yes")
     assert 'no bus "nowhere"' in controller.refused("reader", "scan", "nowhere")
     assert "speeds are" in controller.refused("reader", "scan", "wire", "--speed", "1200")
     assert "is offline" in controller.refused("reader", "move", "yard-in", "3", "9600")
@@ -279,6 +279,6 @@ def test_a_scan_finds_a_reader_at_another_speed_and_address(controller: Controll
         "default_key": True,
         "garbled": False,
     }
-    assert "1 found" in controller.do("reader", "scan", "wire", *words)
+    assert "found 1 reader" in controller.do("reader", "scan", "wire", *words)
     assert controller.online()
     assert controller.events("reader.offline") == before

@@ -38,7 +38,7 @@ LOCKED_OUT = replace(PIN_DOOR, pin_locked_until=NOW.utc + timedelta(seconds=90))
 
 def test_an_unknown_card() -> None:
     decision = ask(())
-    assert said(decision) == (Outcome.DENY, Reason.UNKNOWN_CREDENTIAL, "nobody in the cache holds this card")
+    assert said(decision) == (Outcome.DENY, Reason.UNKNOWN_CREDENTIAL, "no one in the cache holds this card")
     assert decision.person is None
     assert [rule.rule for rule in decision.trace] == ["cache", "credential"]
 
@@ -214,7 +214,7 @@ def test_a_pin_alone(
 
 
 def test_a_pin_alone_leaves_words_too() -> None:
-    assert ask((), card=False, pin=ALONE).trace[-1].text == "nobody in the cache has this PIN alone"
+    assert ask((), card=False, pin=ALONE).trace[-1].text == "no one in the cache has this PIN alone"
     assert ask((), card=False, pin=None).trace[-1].text == "the PIN was not finished in time"
     text = ask((PIN_HOLDER,), state=PIN_DOOR, card=False, pin=ALONE).trace[-1].text
     assert text == "a PIN alone is not enough here: card first, then PIN"

@@ -15,7 +15,7 @@ import pytest
 from cache.journal.journal import Journal
 from cache.model import ClockQuality, Event, EventName, Moment, Reason, Stamp
 from daemon.doors.loop import TICK, clock
-from tests.daemon.simulated import ADA, KEN, NOBODY, Bench, Running, running, until
+from tests.daemon.simulated import ADA, KEN, NO_ONE, Bench, Running, running, until
 
 GRANTED, DENIED = EventName.ACCESS_GRANTED, EventName.ACCESS_DENIED
 
@@ -60,7 +60,7 @@ def test_a_badge_releases_the_lock_in_the_same_turn_and_is_durable_soon(bench: B
 
 def test_a_card_that_nobody_holds_moves_nothing(bench: Bench) -> None:
     async def story(now: Running) -> None:
-        assert not now.badge(NOBODY)
+        assert not now.badge(NO_ONE)
         await until("durable", lambda: bench.events(DENIED))
 
     play(bench, story)
@@ -99,9 +99,9 @@ def test_a_new_generation_is_noticed_and_told_once(bench: Bench) -> None:
 
     async def story(now: Running) -> None:
         await until("the first", lambda: bench.events(EventName.SYNC_APPLIED))
-        assert not now.badge(NOBODY)
-        bench.fill({"new": NOBODY})
-        assert now.badge(NOBODY), "a decision rests on what is committed, noticed or not"
+        assert not now.badge(NO_ONE)
+        bench.fill({"new": NO_ONE})
+        assert now.badge(NO_ONE), "a decision rests on what is committed, noticed or not"
         await until("the second", lambda: len(bench.events(EventName.SYNC_APPLIED)) == 2)
 
     play(bench, story)
@@ -200,11 +200,11 @@ def test_listeners_hear_of_commits_until_they_stop(bench: Bench) -> None:
 
     async def story(now: Running) -> None:
         stop = now.doors.listen(lambda: heard.append(1))
-        now.badge(NOBODY)
+        now.badge(NO_ONE)
         await until("heard", lambda: heard)
         stop()
         count = len(heard)
-        now.badge(NOBODY)
+        now.badge(NO_ONE)
         await until("durable", lambda: len(bench.events(DENIED)) == 2)
         assert len(heard) == count
 

@@ -40,8 +40,8 @@ class Desk:
         return self.news.read(self.lookup)
 
     def restart(self) -> None:
-        """As after a restart of the doors process: only what was kept is known."""
-        self.news = SyncEventSource(self.news.kept)
+        """As after a restart of the doors process: only what was stored is known."""
+        self.news = SyncEventSource(self.news.stored)
 
 
 @pytest.fixture

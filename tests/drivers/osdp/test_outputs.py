@@ -66,7 +66,7 @@ def test_a_relay_that_stays_on_is_an_alarm_and_told_again() -> None:
     model.answers[Cmd.OSTAT] = (Reply.OSTATR, ON)
     bench.bus.send("r0", Pulse(OUT, 2.0), bench.now)
     (alarm,) = of(DeviceAlarm, bench.run(6.0))
-    assert alarm.what == "out0 is on, though it was told to be off"
+    assert alarm.what == "out0 is on, expected off"
     assert [data[1] for _, data in model.done] == [OutputControl.PULSE_ON, OutputControl.OFF]
     bench.run(60.0)
     assert len(model.done) == 4, "and not without end"
@@ -79,7 +79,7 @@ def test_a_held_relay_that_lost_its_power_for_a_moment_is_an_alarm_and_told_agai
     bench.run(1.0)
     model.on_until.clear()
     (alarm,) = of(DeviceAlarm, bench.run(31.0))
-    assert alarm.what == "out0 is off, though it was told to be on"
+    assert alarm.what == "out0 is off, expected on"
     assert [data[1] for _, data in model.done] == [OutputControl.ON, OutputControl.ON]
 
 
@@ -88,7 +88,7 @@ def test_a_pulse_that_did_not_come_is_an_alarm_and_not_sent_late() -> None:
     bench = settled(model)
     model.answers[Cmd.OSTAT] = (Reply.OSTATR, OFF)
     bench.bus.send("r0", Pulse(OUT, 5.0), bench.now)
-    assert "told to be on" in of(DeviceAlarm, bench.run(5.0))[0].what
+    assert "expected on" in of(DeviceAlarm, bench.run(5.0))[0].what
     assert len(model.done) == 1
 
 

@@ -34,7 +34,7 @@ TRIES = 8
 SECOND_PROCESSOR = Path("/sys/devices/system/cpu/cpu1/online")
 DECIDED = ("access.granted", "access.denied", "read.error")
 
-IN_GROUP_0, IN_GROUP_1, NOBODY = 0, 15, 999
+IN_GROUP_0, IN_GROUP_1, NO_ONE = 0, 15, 999
 """Card numbers (tests/peers/scim_canned.py): of somebody who may pass, somebody who may not, and nobody."""
 
 

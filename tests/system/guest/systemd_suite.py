@@ -19,7 +19,7 @@ from controller import (
     DOORS,
     IN_GROUP_0,
     IN_GROUP_1,
-    NOBODY,
+    NO_ONE,
     PATIENCE,
     SYNC,
     SYNC_CONTROL,
@@ -96,7 +96,7 @@ def cards(door: Door) -> None:
     found = f"{event['name']} {event['group']}"
     check("a card at a Wiegand reader does it", released and found == "access.granted Group 0", found)
     check("the strike locks by itself", door.locks(), f"{time.monotonic() - began:.1f} s later")
-    for number, reason in ((IN_GROUP_1, "no_access_here"), (NOBODY, "unknown_credential")):
+    for number, reason in ((IN_GROUP_1, "no_access_here"), (NO_ONE, "unknown_credential")):
         released, event = door.badge(number)
         holds = not released and (event["name"], event["reason"]) == ("access.denied", reason)
         check(f"denied: {reason}", holds, f"{event['name']} {event['reason']}")

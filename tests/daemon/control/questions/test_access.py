@@ -99,7 +99,7 @@ def test_now_means_what_operators_ordered_too(served: Served) -> None:
         ({"person": "u1", "group": "g1"}, "cannot be asked together"),
         ({"door": "lobbi"}, 'did you mean "lobby"'),
         ({"group": "Securty"}, 'did you mean "Security"'),
-        ({"person": "nobody at all"}, "the cache has nobody like"),
+        ({"person": "nobody at all"}, "the cache has no one like"),
         ({"door": "lobby", "at": "noon"}, "with its offset"),
     ],
 )

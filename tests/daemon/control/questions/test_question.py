@@ -130,7 +130,7 @@ def test_a_group_has_a_line_for_each_member(ask: Ask) -> None:
         ({"reader": "lobby-in", "person": "u1", "card": "H10301:57:1"}, "say whose"),
         ({"reader": "lobby-in", "person": "Grace"}, '2 people match "Grace": Grace Hopper .*; say an id'),
         ({"reader": "lobby-in", "person": "Ada Lovelase"}, "did you mean Ada Lovelace ada@example.com"),
-        ({"reader": "lobby-in", "person": "%"}, 'the cache has nobody like "%"'),
+        ({"reader": "lobby-in", "person": "%"}, 'the cache has no one like "%"'),
         ({"reader": "lobby-in", "person": " "}, "say who"),
         ({"reader": "lobby-in", "card": "H10301:57"}, "--card: "),
         ({"reader": "lobby-in", "person": "u1", "at": "2026-11-24T08:00:00"}, "with its offset"),

@@ -147,7 +147,7 @@ def test_the_first_of_two_who_is_left_alone_is_denied_with_the_whole_path(bench:
     assert (event.person, event.reason) == ("vic", Reason.SECOND_PERSON_REQUIRED)
     assert (event.group, event.level, event.generation) == ("Vault", "Everybody", 7)
     assert [rule.rule for rule in event.trace][-2:] == ["access", "two_person"]
-    assert event.trace[-1].text == "nobody else came within 10 s"
+    assert event.trace[-1].text == "no one else came within 10 s"
     assert not bench.released("vault")
 
 
