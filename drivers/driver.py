@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NewType, Protocol, runtime_checkable
 
 from drivers.cards.formats import CardFormats, built_in_formats
-from drivers.events import Command, DeviceEvent
+from drivers.events import Command, DeviceEvent, Point
 from drivers.recording import RecordingSupport
 
 SecretReference = NewType("SecretReference", str)
@@ -104,6 +104,7 @@ class Context:
     """What a driver is given from outside: where events go, the monotonic clock in seconds, and secrets.
 
     ``card_formats`` are the formats that a reader's ``formats`` key may name, those of the site file included.
+    ``in_use`` are the inputs and outputs that the site file names; ``None``: not known, it may be any.
     """
 
     emit: Emit
@@ -112,6 +113,7 @@ class Context:
     card_formats: CardFormats = field(default_factory=built_in_formats)
     keys: KeyRing = field(default_factory=NoKeys)
     tap: BusObserver = field(default_factory=NoObserver)
+    in_use: frozenset[Point] | None = None
 
 
 class Driver(Protocol):
@@ -204,6 +206,12 @@ def ends_by_itself(settings: Any) -> str:
     return ""
 
 
+def serves_all(settings: Any, devices: Mapping[str, Any]) -> Iterable[str]:
+    """For buses that can serve whatever their settings allow."""
+    del settings, devices
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class DriverType:
     """A driver as the registry knows it: its name, the settings it reads from the site file, its factory.
@@ -214,6 +222,7 @@ class DriverType:
     ``lines`` tells which outputs and inputs a device has, so that the site file is checked before a
     device is opened: ``lines(settings) -> (outputs, inputs)``. ``unattended(settings)`` says in words what
     becomes of a strike on that device when the daemon is killed in the middle of it; nothing: it ends by itself.
+    ``refuses(bus settings, devices)`` says with numbers why the devices of a bus cannot be served together.
     """
 
     name: str
@@ -225,3 +234,4 @@ class DriverType:
     simulated: bool = False
     recording: RecordingSupport | None = None
     unattended: Callable[[Any], str] = ends_by_itself
+    refuses: Callable[[Any, Mapping[str, Any]], Iterable[str]] = serves_all

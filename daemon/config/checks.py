@@ -27,6 +27,7 @@ def check(tables: SiteTables, devices: Devices) -> Iterator[Fault]:
     yield from _simulation(tables, devices)
     yield from _doors(tables, devices)
     yield from _claims(tables)
+    yield from _buses(devices)
     yield from check_policy(tables, tables.door)
     yield from _card_formats(tables, devices)
     for index, interlock in enumerate(tables.interlock):
@@ -87,6 +88,19 @@ def inputs_of(door: DoorTable) -> Iterator[tuple[str, Point]]:
     for key, table in (("contact", door.contact), ("rex", door.rex), ("fire", door.fire)):
         if table is not None:
             yield key, table.input
+
+
+def points_in_use(tables: SiteTables) -> frozenset[Point]:
+    """The inputs and outputs that doors name."""
+    doors = tables.door.values()
+    return frozenset(door.lock for door in doors) | {point for door in doors for _, point in inputs_of(door)}
+
+
+def _buses(devices: Devices) -> Iterator[Fault]:
+    """What a bus cannot serve, in its driver's own words and numbers."""
+    for bus in devices.buses:
+        for why in bus.type.refuses(bus.settings, bus.devices):
+            yield Fault(("bus", bus.name), why)
 
 
 def _claims(tables: SiteTables) -> Iterator[Fault]:

@@ -19,6 +19,7 @@ from cache.journal.journal import Entry, Journal, Retention
 from cache.journal.writer import JournalWriter
 from cache.model import Moment, Record
 from daemon import notify
+from daemon.config.checks import points_in_use
 from daemon.config.paths import Paths
 from daemon.config.secrets import SITE_KEY_BYTES, decode_key, read_secret
 from daemon.config.site import Site
@@ -55,7 +56,14 @@ class Doors:
         site_key = decode_key(read_secret(site.tables.site.key), SITE_KEY_BYTES)
         self.core = DoorsCore(controller_rules(site, site_key), self.lookup, remembered, self, clock.boot_id())
         self.reader_keys = ReaderKeys(self.paths.reader_keys, site_key)
-        context = Context(self._emit, time.monotonic, read_secret, site.formats, self.reader_keys)
+        context = Context(
+            self._emit,
+            time.monotonic,
+            read_secret,
+            site.formats,
+            self.reader_keys,
+            in_use=points_in_use(site.tables),
+        )
         self.hardware = Hardware(site.devices.buses, context)
         self.writer = JournalWriter(self._journal, self._committed, self._journal_alarm)
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -12,20 +12,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from drivers.driver import DriverUsageError
-from drivers.events import Command, DeviceEvent
+from drivers.events import Command, DeviceAlarm, DeviceEvent
+from drivers.osdp.capacity import CHARACTER_BITS, TURN_ROUND_CHARACTERS
+from drivers.osdp.echo import ECHO_FOUND, Echo
 from drivers.osdp.frame import MARK, MAX_FRAME, SHORTEST_FRAME, Damage, Frame, FrameReader
 from drivers.osdp.scan import Scan
 from drivers.osdp.session import Session
 from drivers.osdp.states import Trouble
 from drivers.osdp.turns import Turns
 
-CHARACTER_BITS = 10
-"""8N1 on the wire: start bit, eight data bits, stop bit (5.2)."""
-TURN_ROUND_CHARACTERS = 2
-"""Idle characters before the panel speaks again, so that the reader's transmitter is off (5.7)."""
 TIMER_GRAIN = 0.001
 """Seconds. The event loop wakes on whole milliseconds, up to one too late and never too early: it is asked for
 one less. Shorter pauses need no timer: a UART hands over the end of a burst only after a pause of its own."""
+LONG_IS_OVER = 0.8
+"""Share of the limit below which a bus that was too long is no more so."""
 INTER_CHARACTER = 0.05
 """Seconds of silence that end a frame in its middle. The standard's 20 ms (5.7), and on top what a USB adapter
 (16 ms) and a busy machine may hold back."""
@@ -38,7 +38,10 @@ SCAN_WAIT = 0.5
 class Bus:
     """All readers of one RS-485 pair. Bounded: one frame out, one frame in, one outbox for each reader."""
 
-    def __init__(self, sessions: Sequence[Session], baudrate: int, *, mark: bool = False) -> None:
+    def __init__(
+        self, sessions: Sequence[Session], baudrate: int, *, mark: bool = False, echo: bool = False
+    ) -> None:
+        """``echo``: the adapter is known to hear what it sends; else that is found out."""
         self._turns = Turns(list(sessions))
         self.pace = self._turns.pace
         for session in sessions:
@@ -51,6 +54,7 @@ class Bus:
         self._character = CHARACTER_BITS / baudrate
         self._mark = MARK if mark else b""
         self._frames = FrameReader()
+        self._echo = Echo(known=echo)
         self._active: Session | Scan | None = None
         self._sent_at = self._heard_at = 0.0
         self._scan: Scan | None = None
@@ -58,6 +62,7 @@ class Bus:
         self._reply_by = 0.0
         self._reply_at_the_latest = 0.0
         self._trouble = Trouble.SILENT
+        self._said_long = False
         self._free_at = float("-inf")
 
     @property
@@ -102,6 +107,7 @@ class Bus:
         self._active, self._sent_at, self._heard_at = turn, now, now + len(frame) * self._character
         self._trouble = Trouble.SILENT
         self._frames.clear()
+        self._echo.sent(frame)
         self._reply_by = self._heard_at + delay + LATENCY
         self._reply_at_the_latest = self._reply_by + MAX_FRAME * self._character + INTER_CHARACTER
         return frame
@@ -118,6 +124,7 @@ class Bus:
         events = [
             event for session in self.sessions if session is not self._active for event in session.expired(now)
         ]
+        events += self._too_long(now)
         if self._active is None or now < self._reply_by:
             return events
         active, self._active = self._active, None
@@ -132,6 +139,10 @@ class Bus:
     def receive(self, data: bytes, now: float) -> list[DeviceEvent]:
         """Bytes arrived, the last of them at ``now``. Never raises: what is no answer is noise."""
         events: list[DeviceEvent] = []
+        data = self._echo.without(data)
+        if self._echo.news and isinstance(self._active, Session):
+            self._echo.news = False
+            events.append(DeviceAlarm(self._active.name, now, ECHO_FOUND))
         for found in self._frames.feed(data):
             if isinstance(found, Damage):
                 self._trouble = Trouble.GARBLED
@@ -139,6 +150,8 @@ class Bus:
                 events += self._received(found, now)
         if self._active is None:
             self._free_at = now + max(0.0, TURN_ROUND_CHARACTERS * self._character - TIMER_GRAIN)
+        elif not data:
+            pass  # our own echo: the answer is still to come
         elif self._frames.pending:
             self._trouble = Trouble.GARBLED  # true if nothing more comes
             self._reply_by = min(now + INTER_CHARACTER, self._reply_at_the_latest)
@@ -177,10 +190,29 @@ class Bus:
             active.reply(frame)
             self._rest_from_scan(now)
             return []
+        if isinstance(active, Session) and frame.reply and active.other_check(frame):
+            self._trouble = Trouble.CHECK
         late = self._by_address.get(frame.address) if frame.reply else None
         if late is not None and late is not active:
             late.patience.look_now(now)
         return []
+
+    def _too_long(self, now: float) -> list[DeviceEvent]:
+        """An alarm when a round takes longer than reads may wait, and again once that is over and comes back."""
+        limit = min((session.service.reports.freshness.configured for session in self.sessions), default=0.0)
+        if self.pace.round <= limit:
+            self._said_long = self._said_long and self.pace.round > limit * LONG_IS_OVER
+            return []
+        if self._said_long:
+            return []
+        self._said_long = True
+        slowest = max(self.sessions, key=lambda session: session.patience.slowest)
+        what = (
+            f"the bus is too long: a round of {len(self.sessions)} readers at {self.baudrate} baud takes"
+            f" {self.pace.round:.1f} s, reads may wait {limit:g} s; slowest answer {slowest.name}"
+            f" {slowest.patience.slowest * 1000:.0f} ms"
+        )
+        return [DeviceAlarm(slowest.name, now, what)]
 
     def _ended(self, session: Session, now: float, *, good: bool) -> None:
         self._turns.ended(session, now, self._heard_at - self._sent_at, self._character, good=good)

@@ -9,6 +9,7 @@ from functools import partial
 
 from drivers.driver import SEALED, Context, DriverType, DriverUsageError
 from drivers.osdp.bus import Bus
+from drivers.osdp.capacity import refusals
 from drivers.osdp.link import OsdpLink
 from drivers.osdp.replay import DefaultKeyFilter, cleartext, panel_randoms, replay
 from drivers.osdp.secure import BLOCK, SCBK_D
@@ -36,7 +37,15 @@ def _keys(name: str, reader: OsdpReader, context: Context) -> Sequence[bytes]:
 
 def _session(name: str, reader: OsdpReader, context: Context, *, crc: bool) -> Session:
     proved = partial(context.keys.proved, name)
-    return Session(name, reader, _keys(name, reader, context), secrets.token_bytes, crc=crc, proved=proved)
+    formats = context.card_formats.select(reader.formats)
+    keys, in_use = _keys(name, reader, context), _in_use(name, context)
+    return Session(name, reader, keys, secrets.token_bytes, crc=crc, proved=proved, formats=formats, in_use=in_use)
+
+
+def _in_use(name: str, context: Context) -> frozenset[str] | None:
+    if context.in_use is None:
+        return None
+    return frozenset(point.line for point in context.in_use if point.device == name)
 
 
 def _refuse_shared_addresses(readers: Mapping[str, OsdpReader]) -> None:
@@ -54,7 +63,7 @@ def _create(settings: OsdpBus, devices: Mapping[str, OsdpReader], context: Conte
     _refuse_shared_addresses(devices)
     crc = settings.check == "crc"
     sessions = [_session(name, reader, context, crc=crc) for name, reader in devices.items()]
-    return OsdpLink(settings, Bus(sessions, settings.baudrate, mark=settings.mark), context)
+    return OsdpLink(settings, Bus(sessions, settings.baudrate, mark=settings.mark, echo=settings.echo), context)
 
 
 def _replay(
@@ -62,9 +71,18 @@ def _replay(
 ) -> Iterator[Replayed]:
     crc, entropy = settings.check == "crc", panel_randoms(recording)
     sessions = [
-        Session(name, reader, _keys(name, reader, context), entropy, crc=crc) for name, reader in devices.items()
+        Session(
+            name,
+            reader,
+            _keys(name, reader, context),
+            entropy,
+            crc=crc,
+            formats=context.card_formats.select(reader.formats),
+            in_use=_in_use(name, context),
+        )
+        for name, reader in devices.items()
     ]
-    return replay(recording, Bus(sessions, settings.baudrate, mark=settings.mark))
+    return replay(recording, Bus(sessions, settings.baudrate, mark=settings.mark, echo=settings.echo))
 
 
 DRIVER = DriverType(
@@ -73,6 +91,7 @@ DRIVER = DriverType(
     reader_settings=OsdpReader,
     board_settings=None,
     lines=lines,
+    refuses=refusals,
     create=_create,
     recording=RecordingSupport(_replay, cleartext, DefaultKeyFilter),
 )

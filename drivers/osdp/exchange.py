@@ -37,6 +37,11 @@ class Exchange:
         self.channel: SecureChannel | None = None
         self.flight: InFlight | None = None
 
+    @property
+    def continued(self) -> bool:
+        """Whether the last command of this session was answered: the next one goes on with it."""
+        return self._sequence != _FIRST_SEQUENCE
+
     def restart(self) -> None:
         """The next frame begins a new session."""
         self._sequence, self.channel, self.flight = _FIRST_SEQUENCE, None, None
@@ -55,7 +60,7 @@ class Exchange:
         A NAK for a wrong sequence and BUSY bear another number than the command (5.9, 7.19).
         """
         flight = self.flight
-        if flight is None or not frame.reply or frame.address != self._address:
+        if flight is None or not frame.reply or frame.address != self._address or frame.crc is not self._crc:
             return False
         if frame.sequence == flight.sequence:
             return True
@@ -74,8 +79,15 @@ class Exchange:
             raise SecureError("not the security block of this step")
         return frame.data
 
-    def done(self) -> None:
-        """What is in flight was answered: the next frame bears the next number, 1 to 3 in turn."""
+    def other_check(self, frame: Frame) -> bool:
+        """Whether ``frame`` is the answer but for its check characters, which are of the other kind (5.9)."""
+        return self.flight is not None and frame.address == self._address and frame.crc is not self._crc
+
+    def done(self, *, holds: bool = False) -> None:
+        """What is in flight was answered: the next frame bears the next number, 1 to 3 in turn.
+
+        ``holds``: the reader stays at this one after its own NAK.
+        """
         assert self.flight is not None
-        self._sequence = self.flight.sequence % 3 + 1
+        self._sequence = self.flight.sequence if holds else self.flight.sequence % 3 + 1
         self.flight = None

@@ -5,19 +5,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
+from drivers.cards.layout import CardFormat
 from drivers.driver import DriverUsageError
 from drivers.events import Command
+from drivers.osdp import messages
 from drivers.osdp.exchange import Exchange
+from drivers.osdp.frame import Frame
 from drivers.osdp.handshake import Handshake, KeyChange
-from drivers.osdp.messages import Identity
+from drivers.osdp.messages import Cmd, Identity
 from drivers.osdp.polling import Polling
+from drivers.osdp.profiles import Quirks, profile_named
 from drivers.osdp.queue import Outbox
 from drivers.osdp.reports import Reports
 from drivers.osdp.settings import OsdpReader
 from drivers.osdp.states import SessionState, Trouble
 from drivers.osdp.timing import Pace, RetryTimer
+
+POLL_AFTER = 2
+"""How often a reader that was never heard does not say who it is until it is polled before it is asked."""
 
 
 class Member:
@@ -32,14 +39,23 @@ class Member:
         *,
         crc: bool = True,
         proved: Callable[[bytes], None] = lambda key: None,
+        formats: Sequence[CardFormat] = (),
+        in_use: Collection[str] | None = None,
     ) -> None:
-        """``keys`` and ``proved`` are as ``Handshake`` has them; not looked at with ``secure_channel = "off"``."""
+        """``keys`` and ``proved`` are as ``Handshake`` has them; not looked at with ``secure_channel = "off"``.
+
+        ``formats``: a card of a length that they know must satisfy one of them. ``in_use``: the inputs and outputs
+        that the site file names; all that the settings have when it is not known.
+        """
         self.name = name
         self.address = settings.address
         self.online: bool | None = None
         self.step = SessionState.PROBE
-        self.patience = RetryTimer()
+        self.quirks = Quirks(profile_named(settings.profile))
+        self.patience = RetryTimer(max(settings.reply_time, self.quirks.profile.reply_time))
         self.outbox = Outbox(settings.outputs)
+        for code in self.quirks.profile.lacks:
+            self.outbox.refuse(code)
         self.why_offline = "not asked yet"
         self.identity: Identity | None = None
         self.retries = 0
@@ -49,8 +65,9 @@ class Member:
         """Whether its last turn was a poll without news."""
         self._pace = Pace()
         self._busy = 0
-        reports = Reports(name, settings.inputs, settings.queued_limit)
-        self.service = Polling(name, settings.inputs, reports, self.outbox)
+        bits = messages.CardBits(settings.card_bits)
+        reports = Reports(name, settings.inputs, settings.queued_limit, formats, bits)
+        self.service = Polling(name, settings.inputs, reports, self.outbox, self.quirks, in_use)
         self._exchange = Exchange(settings.address, crc=crc)
         self._clear = settings.secure_channel == "off"
         installs = settings.secure_channel == "install"
@@ -60,10 +77,26 @@ class Member:
         self._claimed: Identity | None = None
         self._heard: float | None = None
         self._trouble = Trouble.SILENT
+        self._probe = Cmd.ID
+        """What the reader was last asked while it is looked for."""
+        self._polled_before = False
+        """Whether a poll was answered just before that."""
+        self._unanswered = 0
+        """How often in a row it did not say who it is, since it was never heard."""
+        self._refused_last = False
+        """Whether its last answer in this session was a NAK."""
 
     def join(self, pace: Pace) -> None:
         """Go by the pace of the bus that the reader is on."""
         self._pace = self.service.pace = self.service.reports.freshness.pace = pace
+
+    def accepts(self, frame: Frame) -> bool:
+        """Whether ``frame`` is an answer to what is in flight."""
+        return self._exchange.accepts(frame)
+
+    def other_check(self, frame: Frame) -> bool:
+        """Whether ``frame`` is an answer but for the kind of its check characters."""
+        return self._exchange.other_check(frame)
 
     @property
     def answers(self) -> bool:
@@ -76,6 +109,18 @@ class Member:
         """Whether a relay command waits that its next turn would send."""
         serves = self.step is SessionState.SERVE and self._exchange.flight is None
         return serves and self.online is True and self.outbox.urgent
+
+    def _next_probe(self) -> tuple[Cmd, bytes]:
+        """ID; for some readers after a poll, and so for one that was never heard every other time (libosdp#77).
+
+        The answer to the poll is believed as little as the identity; ID follows in the same session.
+        """
+        polled = self._polled_before = self._probe is Cmd.POLL and self._exchange.continued
+        if not polled:
+            self._exchange.restart()
+        polls = self.quirks.poll_first or (self._unanswered >= POLL_AFTER and self._probe is Cmd.ID)
+        self._probe = Cmd.POLL if polls and not polled else Cmd.ID
+        return self._probe, b"" if self._probe is Cmd.POLL else messages.STANDARD_REPORT
 
     @property
     def handshaking(self) -> bool:
@@ -128,7 +173,8 @@ class Member:
             return self.why_offline + weak
         renewed = "secure channel" if self.secure else "secure channel is being renewed"
         channel = "clear text" if self._clear else renewed
-        return f"{channel}, {self.service.polls} polls, {self.retries} retries, {self.identity}{weak}"
+        shed = f", {self.outbox.shed} lights and sounds left out" if self.outbox.shed else ""
+        return f"{channel}, {self.service.polls} polls, {self.retries} retries{shed}, {self.identity}{weak}"
 
     def send(self, command: Command, now: float) -> None:
         """Queue a command. For a reader that is offline a relay command is dropped: it would come too late."""

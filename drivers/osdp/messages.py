@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 from drivers.events import Colour
 
@@ -233,15 +233,31 @@ def parse_capabilities(data: bytes) -> dict[int, tuple[int, int]]:
     return {data[at]: (data[at + 1], data[at + 2]) for at in range(0, len(data), 3)}
 
 
-def parse_card(data: bytes) -> Card:
-    """RAW: reader, format, number of bits (2, low first), then the bits, left-justified."""
+class CardBits(StrEnum):
+    """How a reader puts the bits of a card: most significant first and left-justified, as it must (7.11), or
+    not."""
+
+    STANDARD = "standard"
+    RIGHT = "right-justified"
+    REVERSED = "reversed"
+    BYTES_REVERSED = "bytes-reversed"
+
+
+def parse_card(data: bytes, order: CardBits = CardBits.STANDARD) -> Card:
+    """RAW: reader, format, number of bits (2, low first), then the bits in their ``order``."""
     if len(data) < 4:
         raise MessageError(f"RAW has {len(data)} bytes, expected at least 4")
     length = int.from_bytes(data[2:4], "little")
     bits = data[4:]
     if not 1 <= length <= MAX_RAW_BITS or len(bits) != (length + 7) // 8:
         raise MessageError(f"RAW announces {length} bits and brings {len(bits)} bytes")
-    return Card(reader=data[0], length=length, value=int.from_bytes(bits, "big") >> (-length % 8))
+    if order is CardBits.BYTES_REVERSED:
+        bits = bits[::-1]
+    value = int.from_bytes(bits, "big")
+    value = value & ((1 << length) - 1) if order is CardBits.RIGHT else value >> (-length % 8)
+    if order is CardBits.REVERSED:
+        value = int(f"{value:0{length}b}"[::-1], 2)
+    return Card(reader=data[0], length=length, value=value)
 
 
 def parse_keys(data: bytes) -> tuple[int, str]:

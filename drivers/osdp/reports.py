@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from drivers.cards.formats import ParityError, decode
+from drivers.cards.layout import CardFormat
 from drivers.events import (
     CardRead,
     DeviceAlarm,
@@ -20,7 +22,7 @@ from drivers.events import (
     ReadFault,
     TamperChanged,
 )
-from drivers.osdp.messages import MessageError, Reply, parse_card, parse_keys, parse_local_status
+from drivers.osdp.messages import CardBits, MessageError, Reply, parse_card, parse_keys, parse_local_status
 from drivers.osdp.timing import Pace
 
 _INPUT_STATES = {0: InputState.OFF, 1: InputState.ON}
@@ -46,7 +48,7 @@ class ReadFreshness:
 
     def __init__(self, limit: float, pace: Pace | None = None) -> None:
         self.pace = pace or Pace()
-        self._limit = limit
+        self.configured = limit
         self._empty: float | None = None
         self._not_before = self._polled = float("-inf")
         self._continuous = False
@@ -60,7 +62,7 @@ class ReadFreshness:
     @property
     def limit(self) -> float:
         """Seconds that a read may have waited now."""
-        return self.pace.read_limit(self._limit, polled=self._continuous)
+        return self.pace.read_limit(self.configured, polled=self._continuous)
 
     def queue_empty(self, asked: float) -> None:
         """The reader had nothing to report when it was asked."""
@@ -70,7 +72,7 @@ class ReadFreshness:
 
     def polled(self, at: float) -> None:
         """The reader answered a poll with something at ``at``."""
-        if at - self._polled > self.pace.read_limit(self._limit, polled=False):
+        if at - self._polled > self.pace.read_limit(self.configured, polled=False):
             self._continuous = False
         self._polled = at
 
@@ -92,9 +94,18 @@ class ReadFreshness:
 class Reports:
     """What one reader says of the world."""
 
-    def __init__(self, name: str, inputs: int, limit: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        inputs: int,
+        limit: float,
+        formats: Sequence[CardFormat] = (),
+        bits: CardBits = CardBits.STANDARD,
+    ) -> None:
         self._name = name
         self._count = inputs
+        self._bits = bits
+        self._formats = formats
         self.freshness = ReadFreshness(limit)
         self._inputs: dict[int, InputState] = {}
         self._case_open = self._head_tampered = self._tamper = False
@@ -103,6 +114,10 @@ class Reports:
     def forget_inputs(self) -> None:
         """After a reconnection every input is reported once, changed or not."""
         self._inputs.clear()
+
+    def knows(self, line: str) -> bool:
+        """Whether the state of an input is known."""
+        return int(line[2:]) in self._inputs
 
     def understand(self, code: int, data: bytes, at: float) -> list[DeviceEvent]:
         """The events of one report that arrived at ``at``. Raises ``MessageError`` for a status that is malformed.
@@ -129,13 +144,17 @@ class Reports:
 
     def _card(self, data: bytes, at: float) -> DeviceEvent:
         try:
-            card = parse_card(data)
+            card = parse_card(data, self._bits)
         except MessageError as error:
             return self._bad_read(str(error), at)
         if card.reader != 0:
             return self._bad_read(f"from reader number {card.reader} of the device; latchd serves number 0", at)
         if objection := self.freshness.objection(at):
             return ReadError(self._name, ReadFault.QUEUED, at, card.length, card.value, objection)
+        try:
+            decode(card.length, card.value, self._formats)
+        except ParityError as error:
+            return ReadError(self._name, ReadFault.PARITY_ERROR, at, card.length, card.value, str(error))
         return CardRead(self._name, card.length, card.value, at)
 
     def _keys(self, data: bytes, at: float) -> DeviceEvent:

@@ -17,8 +17,8 @@ from drivers.events import DeviceAlarm, DeviceEvent, DeviceOffline, DeviceOnline
 from drivers.osdp import messages
 from drivers.osdp.exchange import InFlight
 from drivers.osdp.frame import Frame
-from drivers.osdp.member import Member
-from drivers.osdp.messages import Cmd, NakCode, Reply
+from drivers.osdp.member import POLL_AFTER, Member
+from drivers.osdp.messages import Cmd, Identity, NakCode, Reply
 from drivers.osdp.queue import KEY_SLOT, Outgoing
 from drivers.osdp.secure import SecureError
 from drivers.osdp.states import DEFAULT_KEY_ALARM, HANDSHAKE_BLOCKS, NO_KEY, SessionState, Trouble
@@ -67,10 +67,6 @@ class Session(Member):
         assert self._exchange.flight is not None
         return self._exchange.flight.frame, self.patience.reply_delay(now)
 
-    def accepts(self, frame: Frame) -> bool:
-        """Whether ``frame`` is an answer to what is in flight."""
-        return self._exchange.accepts(frame)
-
     def reply(self, frame: Frame, now: float) -> list[DeviceEvent]:
         """The answer arrived, its last byte at ``now``."""
         flight = self._exchange.flight
@@ -91,6 +87,7 @@ class Session(Member):
             in_clear = self._exchange.channel is not None and not frame.block
             return self._refused(data[0] if data else 0, now, flight, in_clear=in_clear)
         self._exchange.done()
+        self._refused_last = False
         self.patience.due = now
         if self.step is SessionState.SERVE:
             self._heard = now
@@ -118,7 +115,7 @@ class Session(Member):
         outgoing: Outgoing | None = None
         match self.step:
             case SessionState.PROBE:
-                self._exchange.restart()
+                code, data = self._next_probe()
             case SessionState.DEFAULT_KEY:
                 code, (data, block) = Cmd.CHLNG, self._keys.challenge(default_key=True)
             case SessionState.CHALLENGE:
@@ -157,12 +154,20 @@ class Session(Member):
                 assert flight.outgoing is not None
                 if flight.outgoing.code is Cmd.KEYSET:
                     return self._restart(now)  # the session ends with its key, 6.15: prove the new one
-                return self.service.answered(flight.outgoing, flight.first_sent, code, data, now)
+                return [
+                    *self._proved_by_poll(flight.outgoing.code, now),
+                    *self.service.answered(flight.outgoing, flight.first_sent, code, data, now),
+                ]
 
     def _probed(self, code: int, data: bytes, now: float) -> list[DeviceEvent]:
         self.patience.found()
+        if self._probe is Cmd.POLL:
+            return []
+        if self._unanswered >= POLL_AFTER and self._polled_before:
+            self.quirks.learn("poll_first")
+        self._unanswered = 0
         if self._clear:
-            return self._identified(code, data, now)
+            return [] if self.patience.still_refused(now) else self._identified(code, data, now)
         identity = messages.identity(code, data)
         if identity is None:
             return self.no_reply(Trouble.GARBLED, now)
@@ -220,16 +225,32 @@ class Session(Member):
             self.step = SessionState.ENROL
             return []
         known, self.identity = self.identity, identity
-        if self.online is True and known is not None and known.device == identity.device:
+        same = known is not None and known.device == identity.device
+        if self.online is True and same:
             return self._serve(now)
+        self.service.forget_device(same=same or known is None)
+        if self._clear:  # it is online when it has answered a poll: it may yet demand a channel
+            self.online = False
+            return self._serve(now)
+        return [*self._came_online(identity, now), *self._serve(now)]
+
+    def _came_online(self, identity: Identity, now: float) -> list[DeviceEvent]:
         self.online, self.why_offline, self._heard = True, "", now
-        self.service.forget_device()
-        online = DeviceOnline(self.name, now, str(identity), secure=not self._clear, unique=identity.unique)
-        return [online, *self._serve(now)]
+        return [DeviceOnline(self.name, now, str(identity), secure=not self._clear, unique=identity.unique)]
+
+    def _proved_by_poll(self, code: Cmd, now: float) -> list[DeviceEvent]:
+        """A reader in clear text is online once it has answered a poll; what was learned of any is reported."""
+        events: list[DeviceEvent] = []
+        if self.online is not True and code is Cmd.POLL and self.identity is not None:
+            events += self._came_online(self.identity, now)
+            self.patience.in_service(now)
+        if self.quirks.news and self.online is True:
+            events += [DeviceAlarm(self.name, now, f"quirk: {what}") for what in self.quirks.report()]
+        return events
 
     def _serve(self, now: float) -> list[DeviceEvent]:
         self.step, self._served, self.fresh = SessionState.SERVE, True, False
-        self.patience.in_service(now)
+        self.patience.in_service(now, proved=not self._clear or self.online is True)
         self.service.begin()
         return []
 
@@ -239,11 +260,18 @@ class Session(Member):
         """NAK, 7.2."""
         if nak == NakCode.CHECK:  # the command was damaged on its way: the session is as it was
             return self.no_reply(Trouble.GARBLED, now)
+        if nak == NakCode.SEQUENCE and self._refused_last:
+            self.quirks.learn("holds_sequence")
+        if self.step is SessionState.PROBE and self._probe is Cmd.POLL and nak != NakCode.SEQUENCE:
+            self._exchange.done()
+            self.patience.due = now
+            return []
         if in_clear or nak == NakCode.SEQUENCE:
             return self._restart(now) + self._silence(now)
         if self.step in (SessionState.PROBE, SessionState.IDENTIFY):
             return self.no_reply(Trouble.GARBLED, now)
-        self._exchange.done()
+        self._exchange.done(holds=self.quirks.holds_sequence)
+        self._refused_last = True
         self.patience.due = now
         match self.step:
             case SessionState.DEFAULT_KEY:
@@ -251,10 +279,7 @@ class Session(Member):
             case SessionState.CHALLENGE if self._keys.another_key():
                 return self._restart(now)
             case SessionState.SERVE if flight.outgoing is not None and nak not in _SECURITY_NAKS:
-                self._heard = now
-                if flight.outgoing.slot == KEY_SLOT:
-                    self._keys.refused()
-                return self.service.refused(flight.outgoing, nak, now)
+                return self._refused_in_service(flight.outgoing, nak, now)
             case SessionState.SERVE:
                 return self._reject("the reader demands a secure channel; give it a key", now)
             case SessionState.ENROL:
@@ -264,21 +289,36 @@ class Session(Member):
             "the reader refuses the secure channel: it does not know it, or not with this key", now
         )
 
+    def _refused_in_service(self, outgoing: Outgoing, nak: int, now: float) -> list[DeviceEvent]:
+        if outgoing.code is Cmd.POLL:  # no sign of life: no card would ever come
+            self._trouble = Trouble.REFUSES
+            if self.online is not True:
+                return self._reject(str(Trouble.REFUSES), now)
+            self.patience.due = now + BUSY_PAUSE
+            return self.service.refused(outgoing, nak, now) + self._silence(now)
+        self._heard = now
+        if outgoing.slot == KEY_SLOT:
+            self._keys.refused()
+        return self.service.refused(outgoing, nak, now)
+
     def no_reply(self, trouble: Trouble, now: float) -> list[DeviceEvent]:
         """No good answer: the same frame again, at once and then with pauses, and at last from the start."""
         flight = self._exchange.flight
         self._trouble, self.retries = trouble, self.retries + 1
         self.fresh = self.idle = False
+        events: list[DeviceEvent] = []
         if flight is None or self.step is SessionState.PROBE:
+            if self.identity is None and self._probe is Cmd.ID:
+                self._unanswered += 1
             self._exchange.restart()
             self.step = SessionState.PROBE
             self.patience.not_found(now, offline=self.online is False, silent=trouble is Trouble.SILENT)
         else:
             flight.attempts += 1
             if flight.attempts >= ATTEMPTS or now - flight.first_sent > RESTART_AFTER:
-                self._restart(now)
+                events = self._restart(now)
             self.patience.missed(flight.attempts, now, silent=trouble is Trouble.SILENT)
-        return self._silence(now)
+        return events + self._silence(now)
 
     def _is_busy(self, now: float) -> list[DeviceEvent]:
         """BUSY, 7.19: asked again soon, but not for ever with a frame that it may never take."""
@@ -292,18 +332,30 @@ class Session(Member):
         return self._silence(now)
 
     def expired(self, now: float) -> list[DeviceEvent]:
-        """Alarms for relay commands that could not be sent in time."""
-        return self.service.expired(now)
+        """Alarms for relay commands that could not be sent, or were not confirmed, in time.
+
+        One that is in flight ends its session: whatever the reader does with a frame of another number, it does
+        not obey this one any more. Not asked while its turn is on the wire.
+        """
+        flight, events = self._exchange.flight, self.service.expired(now)
+        if flight is None or flight.outgoing is None or flight.outgoing.expires >= now:
+            return events
+        late, flight.outgoing = flight.outgoing, None
+        self._restart(now)
+        what = f"command for {late.slot} was not confirmed in time and is not sent again"
+        return [*events, DeviceAlarm(self.name, now, what)]
 
     def _restart(self, now: float) -> list[DeviceEvent]:
         """Begin a new session with sequence number 0. What was not confirmed is sent again in it."""
         flight = self._exchange.flight
-        if flight is not None and flight.outgoing is not None and flight.outgoing.queued:
-            self.outbox.put_back(flight.outgoing)
+        ended = flight.outgoing if flight is not None else None
+        if ended is not None and ended.queued:
+            self.outbox.put_back(ended)
         self._exchange.restart()
+        self._refused_last = False
         self.step = SessionState.PROBE
         self.patience.due = now
-        return []
+        return self.service.ended_by(ended, now) if ended is not None else []
 
     def _silence(self, now: float) -> list[DeviceEvent]:
         """Offline, once the reader was not heard for long enough."""
@@ -325,8 +377,16 @@ class Session(Member):
 
     def _go_offline(self, now: float, why: str) -> list[DeviceEvent]:
         known = self.online is False and self.why_offline == why
+        flight = self._exchange.flight
+        in_flight = flight.outgoing if flight is not None else None
         self._exchange.restart()
         self.step = SessionState.PROBE
         self.online, self.why_offline = False, why
-        self.outbox.forget_relays()
-        return [] if known else [DeviceOffline(self.name, now, why)]
+        dropped = self.outbox.forget_relays()
+        if in_flight is not None and in_flight.pulse:
+            dropped.append(in_flight)
+        alarms: list[DeviceEvent] = [
+            DeviceAlarm(self.name, now, f"command for {late.slot} is dropped: the reader is offline")
+            for late in dropped
+        ]
+        return alarms if known else [*alarms, DeviceOffline(self.name, now, why)]

@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from drivers.driver import SEALED, SecretReference
 from drivers.osdp.frame import HIGHEST_ADDRESS
+from drivers.osdp.profiles import STANDARD, profile_named
 from drivers.settings import STRICT, Duration
 
 BAUDRATES = (9600, 19200, 38400, 57600, 115200, 230400)
@@ -31,6 +32,8 @@ class OsdpBus:
     record: str | None = None
     """The file to which everything on this bus is recorded."""
     record_cleartext: bool = False
+    echo: bool = False
+    """The adapter hears what it sends; found out by itself, but known from the first frame this way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -46,9 +49,17 @@ class OsdpReader:
     inputs: Annotated[int, Field(ge=0, le=MAX_LINES)] = 2
     queued_limit: Annotated[Duration, Field(ge=0.5, le=60.0)] = 2.0
     """A read that may have waited in the reader for longer is refused, such as one from an outage."""
+    profile: str = STANDARD
+    """What is known of its kind; see ``drivers.osdp.profiles``."""
+    reply_time: Annotated[Duration, Field(ge=0.2, le=1.0)] = 0.2
+    """How long it may take to begin an answer."""
+    formats: tuple[str, ...] = ()
+    """A card of a length that they know must satisfy one of them."""
+    card_bits: Literal["standard", "right-justified", "reversed", "bytes-reversed"] = "standard"
 
     @model_validator(mode="after")
     def _agree(self) -> OsdpReader:
+        profile_named(self.profile)
         if self.secure_channel == "off" and not self.allow_cleartext:
             raise ValueError(
                 'secure_channel = "off" lets anyone on the wire open the door; '

@@ -1,7 +1,7 @@
 """The steps of a session, and the words for how it fails (SIA OSDP 2.2, 5 and D).
 
 step         command       wanted      then
-PROBE        ID            PDID        OFF: SERVE; otherwise DEFAULT_KEY once, then CHALLENGE
+PROBE        ID (or POLL)  PDID        OFF: SERVE; otherwise DEFAULT_KEY once, then CHALLENGE
 DEFAULT_KEY  CHLNG         CCRYPT      CHALLENGE, or offline without any key; an alarm if it is proved
 CHALLENGE    CHLNG         CCRYPT      CRYPTOGRAM if the key is proved, otherwise offline
 CRYPTOGRAM   SCRYPT        RMAC_I      IDENTIFY, or SERVE when it is still the same online reader
@@ -34,7 +34,9 @@ class Trouble(StrEnum):
 
     SILENT = "no answer: check wiring, power, address and baud rate"
     GARBLED = "answers arrive garbled: noise, two readers on one address, or another baud rate"
+    CHECK = 'answers end with the other kind of check characters: compare "check" in the site file'
     FOREIGN = "answers do not belong to the secure channel"
+    REFUSES = "the reader refuses to be polled"
     BUSY = "the reader says that it is busy"
 
 

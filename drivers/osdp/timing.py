@@ -90,7 +90,8 @@ class RetryTimer:
     full length only once when it is missed, and then every half a minute; its other turns are short looks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reply_time: float = REPLY_DELAY) -> None:
+        self._reply_time = reply_time
         self.due = float("-inf")
         self.absent = False
         """Offline and silent: its turns are only looks for it, short ones with a full-length one now and then."""
@@ -106,7 +107,7 @@ class RetryTimer:
         """Seconds that the answer may take to begin."""
         self._short = now < self._full_at
         if not self._short:
-            return REPLY_DELAY
+            return self._reply_time
         return QUICK_DELAY if self._slowest is None else min(QUICK_DELAY, max(SHORTEST_DELAY, 2 * self._slowest))
 
     def answered(self, delay: float) -> None:
@@ -158,9 +159,11 @@ class RetryTimer:
         """Another device answers: reset the back-off."""
         self._refused_until = float("-inf")
 
-    def in_service(self, now: float) -> None:
-        """All is well: ready for its turn, and the pauses begin small the next time."""
-        self.due, self._back_off = now, BACK_OFF[0]
+    def in_service(self, now: float, *, proved: bool = True) -> None:
+        """All is well: ready for its turn, and once it is ``proved`` the pauses begin small the next time."""
+        self.due = now
+        if proved:
+            self._back_off = BACK_OFF[0]
 
     def look_now(self, now: float) -> None:
         """It was heard after its time: there and slow, so it gets its full time."""
@@ -173,6 +176,11 @@ class RetryTimer:
         self.absent = False
         self._full_at = self._refused_until = self.due = float("-inf")
         self._back_off = BACK_OFF[0]
+
+    @property
+    def slowest(self) -> float:
+        """Seconds of its slowest answer lately."""
+        return self._slowest or 0.0
 
     @property
     def _quick(self) -> bool:

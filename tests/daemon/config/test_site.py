@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cache.model import ALWAYS, Interval
+from daemon.config.checks import points_in_use
 from daemon.config.load import SiteFileError, load_site, read_site
 from daemon.errors import ConfigError
 from drivers.events import Point
@@ -139,6 +140,18 @@ def test_each_kind_of_fault(old: str, new: str, key: str, words: str) -> None:
     found = faults(GOOD.replace(old, new))
     assert key in found, found
     assert words in found[key][1]
+
+
+def test_a_bus_that_cannot_serve_its_readers_is_refused_with_its_numbers() -> None:
+    readers = "".join(f'[reader.r{n}]\nbus = "long"\naddress = {n}\nkey = "env:K"\n' for n in range(126))
+    bus = '[bus.long]\ndriver = "osdp"\nport = "/dev/ttyS9"\n'
+    assert "126 readers at 9600 baud takes 4.57 s" in faults(GOOD + bus + readers)["bus.long"][1]
+    assert read_site(GOOD + bus + "baudrate = 38400\n" + readers, "site.toml", None)
+
+
+def test_the_points_in_use_are_those_that_doors_name() -> None:
+    site = read_site(GOOD, "site.toml", None)
+    assert {str(point) for point in points_in_use(site.tables)} == {"main.out1", "main.in1", "main.in2"}
 
 
 def test_secrets_are_found_before_a_device_is_opened_and_never_shown() -> None:

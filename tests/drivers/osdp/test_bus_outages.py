@@ -89,7 +89,7 @@ def test_what_a_reader_has_kept_comes_before_our_questions() -> None:
     bench.sent.clear()
     assert len(of(CardRead, bench.run(1.0))) == 3
     in_service = [frame[7] for _, frame in bench.sent if frame[4] & 8 and frame[6] >= Scs.COMMAND]
-    assert in_service[1:6] == [Cmd.POLL] * 4 + [Cmd.LSTAT], "the first one ended the session that the reader lost"
+    assert in_service[1:6] == [Cmd.POLL] * 4 + [Cmd.ISTAT], "the first one ended the session that the reader lost"
 
 
 def test_a_reader_that_never_runs_out_of_reports_is_asked_all_the_same() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from drivers.driver import ScanPlan
-from drivers.events import CardRead, Point, Pulse, SwitchOff
+from drivers.events import Buzz, CardRead, Colour, DeviceEvent, Led, Point, Pulse, SwitchOff
 from drivers.osdp.frame import Frame, encode
 from drivers.osdp.messages import Cmd, NakCode, Reply
 from drivers.osdp.scan import Scan
@@ -71,6 +71,26 @@ def test_no_honest_card_is_refused_because_the_bus_is_long_or_busy(
     assert cards.refused == 0
     assert len(cards.waits) == len(cards.presented)
     assert cards.p99 < max(2.0, 2 * line.bus.pace.round)
+
+
+def test_lights_and_sounds_make_room_for_cards() -> None:
+    models = [ModelReader(address=address, key=KEY) for address in range(12)]
+    line = up(line_of(models), 12, 20.0)
+    receive = line.bus.receive
+
+    def feedback(data: bytes, now: float) -> list[DeviceEvent]:
+        events = receive(data, now)
+        for card in of(CardRead, events):
+            line.bus.send(card.reader, Led(card.reader, Colour.GREEN, 3.0), now)
+            line.bus.send(card.reader, Buzz(card.reader, 1, 0.2), now)
+        return events
+
+    line.bus.receive = feedback  # type: ignore[method-assign]
+    cards = play(line, models, 10.0, 1.0)
+    assert cards.refused == 0
+    assert len(cards.waits) == len(cards.presented)
+    assert sum(session.outbox.shed for session in line.bus.sessions) > 10
+    assert "lights and sounds left out" in line.bus.sessions[0].status_text()
 
 
 @pytest.mark.soak

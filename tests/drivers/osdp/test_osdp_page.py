@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from daemon.cli.reader import reader
+from drivers.driver import SecretReference
 from drivers.osdp import commissioning, polling, queue, states, timing
 from drivers.osdp.bus import INTER_CHARACTER
+from drivers.osdp.capacity import refusals, round_time
 from drivers.osdp.link import REOPEN_PAUSE
+from drivers.osdp.profiles import LEARNED, profiles
 from drivers.osdp.reports import CARDS_APART
 from drivers.osdp.settings import BAUDRATES, OsdpBus, OsdpReader
 from drivers.osdp.turns import REST
@@ -24,7 +27,9 @@ def table(heading: str) -> dict[str, str]:
     """The rows below a table's first cell, keys in backquotes taken apart."""
     (body,) = re.findall(rf"^\| {re.escape(heading)} \|.*\n\|[-|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in body.splitlines()]
-    return {name: " | ".join(rest) for first, *rest in rows for name in (re.findall(r"`(\w+)`", first) or [first])}
+    return {
+        name: " | ".join(rest) for first, *rest in rows for name in (re.findall(r"`([\w.-]+)`", first) or [first])
+    }
 
 
 @pytest.mark.parametrize(("heading", "kind"), [("`[bus.NAME]`", OsdpBus), ("`[reader.NAME]`", OsdpReader)])
@@ -81,7 +86,7 @@ def seconds(value: float) -> str:
         ),
         ("questions in a new session", [f"after {polling.POLLS_FIRST} polls"]),
         ("port gone", [seconds(pause) for pause in REOPEN_PAUSE]),
-        ("relay command not sent", [seconds(queue.RELAY_PATIENCE)]),
+        ("relay command not sent, or sent and not confirmed", [seconds(queue.RELAY_PATIENCE)]),
         (
             "inputs; outputs, local status, reader head",
             [seconds(polling.INPUT_INTERVAL), seconds(polling.STATUS_INTERVAL), seconds(timing.QUESTION_ROUND)],
@@ -100,6 +105,34 @@ def test_the_rule_for_reads_that_waited_has_the_numbers_of_the_code() -> None:
         f"never less than {timing.ROUNDS_QUEUED:g} rounds ({timing.ROUNDS_MISSED:g} since the last poll)" in PAGE
     )
     assert f"rests {REST:.0f} times as long".replace("2 times", "twice") in PAGE
+
+
+def test_the_rounds_are_those_that_check_config_reckons_with() -> None:
+    rows = table("readers with a secure channel")
+    speeds = (9600, 19200, 38400, 115200)
+    key = SecretReference("env:K")
+
+    def readers(count: int) -> dict[str, OsdpReader]:
+        return {f"r{n}": OsdpReader(address=n, key=key) for n in range(count)}
+
+    for count in (8, 32, 126):
+        told = [f"{round_time(speed, readers(count)):.2f} s" for speed in speeds]
+        assert rows[f"a round of {count} takes"] == " | ".join(told)
+    fit = [
+        max(n for n in range(1, 127) if not list(refusals(OsdpBus(port="x", baudrate=speed), readers(n))))
+        for speed in speeds
+    ]
+    assert rows[["that fit with the default ", "queued_limit", ""][1]] == " | ".join(map(str, fit))
+
+
+def test_the_profiles_are_those_of_the_file() -> None:
+    assert set(table("profile")) == set(profiles())
+
+
+def test_what_is_found_by_itself_is_in_the_words_of_the_report() -> None:
+    rows = table("found by itself")
+    assert set(LEARNED.values()) <= set(rows)
+    assert f"{polling.ENDS} times in a row" in PAGE
 
 
 def test_the_words_for_the_technician_are_those_of_the_code() -> None:

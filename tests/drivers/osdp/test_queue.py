@@ -79,6 +79,39 @@ def test_the_resting_light_comes_again_with_every_session() -> None:
     assert again.queued
 
 
+def test_under_load_lights_and_sounds_are_left_out_and_counted_but_the_resting_light_waits() -> None:
+    outbox = filled(Led("r0", Colour.BLUE), Led("r0", Colour.GREEN, 2.0), Buzz("r0"), Pulse(OUTPUTS[0], 5.0))
+    assert outbox.take(100.0, busy=True).slot == "out0"  # type: ignore[union-attr]  # it is there
+    assert outbox.take(100.0, busy=True) is None
+    assert outbox.shed == 2
+    assert [outgoing.slot for outgoing in emptied(outbox)] == ["resting led"]
+
+
+def test_a_pulse_that_goes_back_is_shorter_by_what_has_passed_and_never_longer_than_its_time() -> None:
+    outbox = filled(Pulse(OUTPUTS[0], 5.0))
+    (pulse,) = emptied(outbox)
+    outbox.put_back(pulse)
+    assert outbox.take(100.8).data == bytes([0, OutputControl.PULSE_ON, 42, 0])  # type: ignore[union-attr]
+    outbox.put_back(pulse)
+    assert outbox.take(105.0) is None
+
+
+def test_on_and_off_never_come_too_late() -> None:
+    outbox = filled(SwitchOn(OUTPUTS[0]), SwitchOff(OUTPUTS[1]))
+    assert outbox.expired(1e9) == []
+
+
+def test_what_a_device_refuses_is_not_queued_until_it_is_another() -> None:
+    outbox = filled(Led("r0", Colour.BLUE))
+    outbox.refuse(Cmd.LED)
+    outbox.restore()
+    outbox.put(Led("r0", Colour.RED, 1.0), 100.0)
+    assert outbox.empty
+    outbox.accept_all(())
+    outbox.restore()
+    assert not outbox.empty
+
+
 def test_at_the_end_every_output_that_was_switched_on_is_switched_off() -> None:
     outbox = filled(Pulse(OUTPUTS[0], 5.0), SwitchOn(OUTPUTS[1]))
     emptied(outbox)
