@@ -57,6 +57,8 @@ SHELLS = {
     "daemon.simulate.record",
     "daemon.simulate.runner",
     "daemon.simulate.world",
+    "daemon.sync.connections",
+    "daemon.sync.driving",
     "daemon.sync.http",
     "daemon.sync.oauth",
     "daemon.sync.outcome",

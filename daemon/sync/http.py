@@ -25,6 +25,7 @@ import urllib3
 
 from daemon.scim.exchange import OutageError, OutageKind, Request, Response
 from daemon.scim.settings import ScimSettings
+from daemon.sync.connections import Connections
 
 CONNECT_TIMEOUT = 10.0
 SILENCE = 60.0
@@ -41,6 +42,9 @@ ATTEMPTS = 4
 
 PATIENCE = 60.0
 """The longest Retry-After in seconds that is waited for within a sync; a longer one ends it until then."""
+
+LONGEST_RETRY = 3600.0
+"""Seconds of Retry-After that are believed at most."""
 
 SYSTEM_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 """What Debian's update-ca-certificates keeps; without it the certificates that come with requests are trusted."""
@@ -75,11 +79,12 @@ class ScimHttp:
     wait: Callable[[float], bool]
     session: requests.Session = field(default_factory=requests.Session)
     chance: random.Random = field(default_factory=random.Random)
+    connections: Connections = field(default_factory=Connections)
     _used: str | None = None
 
     def __post_init__(self) -> None:
         """Prepare the session: own CA, client certificate, and nothing from the environment (no .netrc)."""
-        prepare(self.session, self.settings)
+        prepare(self.session, self.settings, self.connections)
 
     def __enter__(self) -> Self:
         """The session."""
@@ -131,11 +136,18 @@ class ScimHttp:
         url = f"{self.settings.url}/{request.path}"
         parameters: Any = list(request.parameters)
         for _ in range(MAX_REDIRECTS + 1):
-            with guarded(str(request)), self._open(url, parameters, deadline) as answer:
+            seconds = min(REQUEST_DEADLINE, deadline.left())
+            with (
+                guarded(str(request), self.connections),
+                self.connections.answering(seconds),
+                self._open(url, parameters, deadline) as answer,
+            ):
                 if answer.is_redirect or answer.is_permanent_redirect:
                     url, parameters = self._redirected(request, url, answer.headers["Location"]), None
                     continue
-                body = read_body(answer, self.settings.max_body, min(REQUEST_DEADLINE, deadline.left()))
+                body = read_body(answer, self.settings.max_body, seconds)
+                if self.connections.was_cut:  # what was cut in a header or a chunk looks like a whole answer
+                    raise OutageError(OutageKind.TIMEOUT, f"{request}: the answer takes too long")
                 return answer.status_code, answer.headers, body
         raise OutageError(OutageKind.REDIRECTED, f"{request}: redirected more than {MAX_REDIRECTS} times")
 
@@ -168,10 +180,10 @@ class ScimHttp:
 # ------------------------------------------------------------------ parts, also for the token
 
 
-def prepare(session: requests.Session, settings: ScimSettings) -> None:
+def prepare(session: requests.Session, settings: ScimSettings, connections: Connections) -> None:
     """TLS as the site file says; proxies, .netrc and CA bundles of the environment are not used.
 
-    ``OutageError`` names a file that cannot be read.
+    The session opens its connections in ``connections``. ``OutageError`` names a file that cannot be read.
     """
     for key in ("ca_file", "client_cert", "client_key"):
         path = getattr(settings, key)
@@ -181,6 +193,7 @@ def prepare(session: requests.Session, settings: ScimSettings) -> None:
         except OSError as error:
             text = f"scim.{key}: {path} cannot be read: {error.strerror}"
             raise OutageError(OutageKind.LOCAL, text) from None
+    connections.mount(session)
     session.trust_env = False
     session.verify = settings.ca_file or (SYSTEM_CERTIFICATES if Path(SYSTEM_CERTIFICATES).exists() else True)
     if settings.client_cert is not None and settings.client_key is not None:
@@ -190,8 +203,8 @@ def prepare(session: requests.Session, settings: ScimSettings) -> None:
 class guarded:  # noqa: N801  # a context manager, used like a function
     """Turn what requests and urllib3 raise into an ``OutageError`` in our own words."""
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, what: str, connections: Connections) -> None:
+        self._what, self._connections = what, connections
 
     def __enter__(self) -> None:
         """Nothing to prepare."""
@@ -200,6 +213,8 @@ class guarded:  # noqa: N801  # a context manager, used like a function
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Explain the fault."""
+        if isinstance(fault, Exception) and self._connections.was_cut and not isinstance(fault, OutageError):
+            raise OutageError(OutageKind.TIMEOUT, f"{self._what}: the answer takes too long") from None
         if isinstance(fault, requests.exceptions.SSLError | ssl.SSLError):
             text = (
                 f"{self._what}: TLS failed{_certificate(fault)}; check scim.ca_file and the server's certificate"
@@ -272,7 +287,10 @@ def parse(body: bytes) -> Any:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds of ``Retry-After`` (RFC 9110 §10.2.3), given as seconds or as a date; 0 to a day."""
+    """Seconds of ``Retry-After`` (RFC 9110 §10.2.3), given as seconds or as a date; 0 to an hour.
+
+    Whoever asks for more is asked again all the same: one wrong header must not end syncing for a day.
+    """
     value = headers.get("Retry-After", "").strip()
     if not value:
         return None
@@ -284,7 +302,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         except ValueError:
             return None
         seconds = ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
-    return min(max(seconds, 0.0), 86400.0)
+    return min(max(seconds, 0.0), LONGEST_RETRY)
 
 
 def busy(request: Request, status: int, after: float | None) -> OutageError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote_plus
 
 import requests
@@ -13,6 +13,7 @@ import requests
 from daemon.errors import ConfigError
 from daemon.scim.exchange import OutageError, OutageKind
 from daemon.scim.settings import OAuthSettings, ScimSettings
+from daemon.sync.connections import Connections
 from daemon.sync.http import guarded, parse, prepare, read_body
 from drivers.driver import SecretReference
 
@@ -59,6 +60,7 @@ class ClientCredentials:
     oauth: OAuthSettings
     secret: SecretReader
     clock: Callable[[], float] = time.monotonic
+    connections: Connections = field(default_factory=Connections)
     _token: str | None = None
     _until: float = 0.0
 
@@ -93,17 +95,21 @@ class ClientCredentials:
 
     def _post(self, form: dict[str, str], basic: tuple[str, str] | None) -> tuple[int, object]:
         with (
-            guarded("the token server"),
+            guarded("the token server", self.connections),
+            self.connections.answering(TIMEOUT),
             requests.Session() as session,
             self._sent(session, form, basic) as answer,
         ):
-            return answer.status_code, parse(read_body(answer, MAX_ANSWER, TIMEOUT))
+            body = read_body(answer, MAX_ANSWER, TIMEOUT)
+            if self.connections.was_cut:
+                raise OutageError(OutageKind.TIMEOUT, "the token server: the answer takes too long")
+            return answer.status_code, parse(body)
 
     def _sent(
         self, session: requests.Session, form: dict[str, str], basic: tuple[str, str] | None
     ) -> requests.Response:
         """The answer to a form, with the same TLS as for the SCIM server itself; a redirect is not followed."""
-        prepare(session, self.settings)
+        prepare(session, self.settings, self.connections)
         return session.post(
             self.oauth.token_url,
             data=form,
@@ -118,8 +124,10 @@ class ClientCredentials:
 TokenSource = StaticToken | ClientCredentials
 
 
-def token_source(settings: ScimSettings, secret: SecretReader) -> TokenSource:
-    """The tokens of a site file."""
+def token_source(
+    settings: ScimSettings, secret: SecretReader, connections: Connections | None = None
+) -> TokenSource:
+    """The tokens of a site file, asked for over ``connections``."""
     if settings.oauth is not None:
-        return ClientCredentials(settings, settings.oauth, secret)
+        return ClientCredentials(settings, settings.oauth, secret, connections=connections or Connections())
     return StaticToken(secret, settings.token)

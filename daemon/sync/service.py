@@ -9,9 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +33,8 @@ from daemon.scim.memory import Memory
 from daemon.scim.probe import read_user
 from daemon.scim.report import FetchReport
 from daemon.scim.settings import ScimSettings
+from daemon.sync.connections import Connections
+from daemon.sync.driving import drive, within
 from daemon.sync.http import Deadline, ScimHttp
 from daemon.sync.oauth import SecretReader, TokenSource, token_source
 from daemon.sync.outcome import HeldBack, SyncOutcome, SyncResult, SyncStatus
@@ -64,6 +68,15 @@ class SyncService:
     """Factor on the pauses between attempts of one request; tests have none."""
 
     _busy: threading.Lock = field(default_factory=threading.Lock)
+    """Held by the one sync that runs, however long its server takes."""
+
+    _cache: threading.RLock = field(default_factory=threading.RLock)
+    """Held by whoever uses the cache, which is never for long: operators do not wait for a server."""
+
+    _orders: int = 0
+    """How many orders of operators changed the cache: a sync that began before one does not apply."""
+
+    _connections: Connections = field(default_factory=Connections)
     _stop: threading.Event = field(default_factory=threading.Event)
     _progress: tuple[str, int] | None = None
     _report: FetchReport | None = None
@@ -74,7 +87,7 @@ class SyncService:
 
     def __post_init__(self) -> None:
         """One source of tokens for all syncs: a token that is still good is not asked for again."""
-        self._token = token_source(self.settings, self.secret)
+        self._token = token_source(self.settings, self.secret, self._connections)
         brake = self.brake or brake_of(None, self.settings.limits)
         self._updates = CacheUpdates(
             self.settings, self.store, self.mapper, self.references, brake=brake, doors=self.doors
@@ -107,17 +120,21 @@ class SyncService:
         return outcome
 
     def _run(self, dry_run: bool, progress: Progress | None) -> SyncOutcome:
-        on_hold = self._updates.on_hold()
+        with self._cache:
+            orders, on_hold = self._orders, self._updates.on_hold()
         if on_hold is not None and not dry_run:
             return on_hold
         snapshot, old, evidence = self._fetch(progress)
-        now = self.clock()
-        prepared = self._updates.prepare(snapshot, old, evidence, now)
-        self._report = prepared.report
-        return self._updates.preview(prepared) if dry_run else self._updates.apply(prepared, now)
+        with self._cache:
+            if orders != self._orders:
+                text = "an operator changed the cache meanwhile: the sync was dropped, and the next one is due"
+                return SyncOutcome(SyncResult.BUSY, text, generation=self.store.generation)
+            now = self.clock()
+            prepared = self._updates.prepare(snapshot, old, evidence, now)
+            self._report = prepared.report
+            return self._updates.preview(prepared) if dry_run else self._updates.apply(prepared, now)
 
     def _fetch(self, progress: Progress | None) -> tuple[Snapshot, Directory, Evidence]:
-        mapper, names = self._updates.card_mapper(), self._updates.configured_names()
 
         def tell(what: str, count: int) -> None:
             self._progress = (what, count)
@@ -125,21 +142,28 @@ class SyncService:
                 progress(what, count)
 
         deadline = Deadline(time.monotonic() + self.settings.timeout)
-        before = self.store.sync_state()
-        seen_at = before.synced_at if before.road and before.road != NO_ROAD else None
-        with ScimHttp(self.settings, self._token, self._wait) as http:
-            memory, foreign = self._updates.memory(), self._updates.foreign()
+        with self._cache:
+            before, foreign = self.store.sync_state(), self._updates.foreign()
+            mapper, names = self._updates.card_mapper(), self._updates.configured_names()
+            memory = Memory() if foreign else self._updates.memory()
             known_as = {} if foreign else self.store.group_names()
-            reading = read_directory(self.settings, mapper, names, tell, Memory() if foreign else memory, known_as)
-            snapshot = drive(reading, http, deadline)
-            # What equals a part of what was read is shared with it: the memory of one directory, not of two.
-            old = self.store.load(snapshot.directory())
+        seen_at = before.synced_at if before.road and before.road != NO_ROAD else None
+        with ScimHttp(self.settings, self._token, self._wait, connections=self._connections) as http:
+            reading = read_directory(self.settings, mapper, names, tell, memory, known_as)
+            snapshot = self._driven(reading, http, deadline)
+            with self._cache:
+                # What equals a part of what was read is shared with it: the memory of one directory, not of two.
+                old = self.store.load(snapshot.directory())
+                held = self.store.quarantine()
             if foreign:  # no answer of this directory says anything about the ids of the other one
                 return snapshot, old, Evidence()
             tell("what is missing", 0)
-            held = self.store.quarantine()
             waiting = frozenset() if held is None else held.delta.people_removed
-            return snapshot, old, drive(confirm(snapshot, old, seen_at, waiting), http, deadline)
+            return snapshot, old, self._driven(confirm(snapshot, old, seen_at, waiting), http, deadline)
+
+    def _driven(self, fetch: Fetch[T], http: ScimHttp, deadline: Deadline) -> T:
+        work = partial(drive, fetch, http, deadline)
+        return within(work, deadline, self._connections, self._stop.is_set)
 
     # -------------------------------------------------------------- when it fails
 
@@ -147,39 +171,46 @@ class SyncService:
         """Put the failure on record, unless nothing was to be changed or we were asked to stop."""
         if dry_run or self._stop.is_set():
             return outage(error, str(error), self.store.generation)
-        return self._updates.failed(error, self.clock())
+        with self._cache:
+            return self._updates.failed(error, self.clock())
 
     # -------------------------------------------------------------- what an operator does
 
     def accept(self, token: str, actor: str) -> int:
-        """As ``CacheUpdates.accept``, once no sync runs."""
-        with self._busy:
+        """As ``CacheUpdates.accept``; a sync that is reading meanwhile does not apply."""
+        with self._order():
             return self._updates.accept(token, actor, self.clock())
 
     def reject(self, token: str) -> None:
-        """As ``CacheUpdates.reject``, once no sync runs."""
-        with self._busy:
+        """As ``CacheUpdates.reject``; a sync that is reading meanwhile does not apply."""
+        with self._order():
             self._updates.reject(token)
 
     def undo(self, actor: str) -> int:
-        """As ``CacheUpdates.undo``, once no sync runs."""
-        with self._busy:
+        """As ``CacheUpdates.undo``; a sync that is reading meanwhile does not apply."""
+        with self._order():
             return self._updates.undo(actor, self.clock())
 
     def rollback(self, generation: int, actor: str) -> int:
-        """As ``CacheUpdates.rollback``, once no sync runs."""
-        with self._busy:
+        """As ``CacheUpdates.rollback``; a sync that is reading meanwhile does not apply."""
+        with self._order():
             return self._updates.rollback(generation, actor, self.clock())
 
     def resume(self) -> None:
-        """As ``CacheUpdates.resume``, once no sync runs."""
-        with self._busy:
+        """As ``CacheUpdates.resume``; a sync that is reading meanwhile does not apply."""
+        with self._order():
             self._updates.resume()
 
     def disconnect(self, actor: str, reason: str) -> int:
-        """As ``CacheUpdates.disconnect``, once no sync runs."""
-        with self._busy:
+        """As ``CacheUpdates.disconnect``; a sync that is reading meanwhile does not apply."""
+        with self._order():
             return self._updates.disconnect(actor, reason, self.clock())
+
+    @contextmanager
+    def _order(self) -> Iterator[None]:
+        with self._cache:
+            self._orders += 1
+            yield
 
     # -------------------------------------------------------------- what can be read
 
@@ -252,19 +283,3 @@ def _internal(error: Exception) -> OutageError:
     text = f"internal error ({type(error).__name__}{place}): please report it"
     log.error("%s", text)
     return OutageError(OutageKind.INTERNAL, text)
-
-
-def drive(fetch: Fetch[T], http: ScimHttp, deadline: Deadline) -> T:
-    """Carry a conversation of the pure part to its end: requests out, answers or outages in."""
-    try:
-        request = next(fetch)
-        while True:
-            try:
-                response = http.get(request, deadline)
-            except OutageError as error:
-                request = fetch.throw(error)
-            else:
-                request = fetch.send(response)
-    except StopIteration as end:
-        result: T = end.value
-        return result
