@@ -17,14 +17,14 @@ import termios
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Protocol, Self
 
 import serial
 from serial.rs485 import RS485Settings
 
 from drivers.driver import BusObserver, NoObserver, PortError
-
-Parity = Literal["N", "E", "O"]
+from drivers.remote import Parity, parse_remote
+from drivers.tcpport import connect_line
 
 _READ_SIZE = 4096
 _PTY_MAJORS = range(136, 144)
@@ -160,6 +160,27 @@ def open_port(
     return Port(path, tty, bits / baudrate, tap or NoObserver())
 
 
+class BusPort(Protocol):
+    """What a bus needs of its line: a tty, or a serial line behind a device server."""
+
+    char_time: float
+
+    def fileno(self) -> int:
+        """The descriptor, for the event loop."""
+
+    def read(self) -> bytes:
+        """What has arrived, ``b""`` when nothing has. Raises ``PortError`` when it is gone."""
+
+    def write(self, data: bytes) -> int:
+        """Hand over as much of ``data`` as is taken now; how much. Raises ``PortError`` when it is gone."""
+
+    def set_baudrate(self, baudrate: int) -> None:
+        """Another speed from now on. Raises ``PortError``."""
+
+    def close(self) -> None:
+        """Let go of it at once."""
+
+
 async def open_beside(
     path: str,
     baudrate: int,
@@ -168,11 +189,15 @@ async def open_beside(
     stopbits: int = 1,
     rs485: bool = False,
     tap: BusObserver | None = None,
-) -> Port:
+) -> BusPort:
     """``open_port`` in a thread of its own: setting up a USB adapter takes long, and so does finding who holds it.
 
-    A port that is open only after the caller was cancelled is closed again.
+    A ``path`` such as ``tcp://192.0.2.10:4001`` is a line behind a device server (drivers/remote.py). A port that
+    is open only after the caller was cancelled is closed again.
     """
+    remote = parse_remote(path)
+    if remote is not None:
+        return await connect_line(path, remote, baudrate, parity, stopbits, tap or NoObserver())
     thread = ThreadPoolExecutor(1, "open-port")
     opening = asyncio.get_running_loop().run_in_executor(
         thread, lambda: open_port(path, baudrate, parity=parity, stopbits=stopbits, rs485=rs485, tap=tap)

@@ -72,7 +72,7 @@ SHELLS = {
     "drivers.gpio.wiegand",
     "drivers.modbus.driver",
     "drivers.modbus.link",
-    "drivers.modbus.tcp",
+    "drivers.tcpport",
     "drivers.osdp.commissioning",
     "drivers.osdp.driver",
     "drivers.osdp.link",

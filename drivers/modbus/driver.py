@@ -17,11 +17,12 @@ from drivers.modbus.link import ModbusDriver, OpenPort
 from drivers.modbus.profile import OnLoss, Profile
 from drivers.modbus.replay import replay
 from drivers.modbus.store import load_profile, sized
-from drivers.modbus.tcp import connect
 from drivers.modbus.transactions import Line, Timing
 from drivers.recording import RecordingSupport
+from drivers.remote import check_port, parse_remote
 from drivers.serialport import open_beside
 from drivers.settings import STRICT, Duration
+from drivers.tcpport import connect
 
 Count = Annotated[int, Field(ge=1, le=64)]
 
@@ -46,7 +47,8 @@ class ModbusBus:
     record: str | None = None
 
     def __post_init__(self) -> None:
-        """Times must make sense together."""
+        """The port must be one, and times must make sense together."""
+        check_port(self.port, rs485=self.rs485)
         _check_times(self.poll, self.reply_timeout, self.slowest_reply)
 
 
@@ -121,7 +123,8 @@ def _rtu_bus(bus: ModbusBus, devices: Mapping[str, Any]) -> Bus:
     # Serial Line V1.02, 2.5.1.1: 3.5 characters of 11 bits, fixed above 19200 baud.
     gap = 3.5 * 11 / bus.baudrate if bus.baudrate <= 19200 else 0.00175
     timing = Timing(char_time, bus.reply_timeout, bus.slowest_reply, gap)
-    return Bus(Line(RtuFraming(), timing, echo=bus.echo), _boards(devices, bus.poll))
+    line = Line(RtuFraming(), timing, echo=bus.echo, buffered=parse_remote(bus.port) is not None)
+    return Bus(line, _boards(devices, bus.poll))
 
 
 def _create_rtu(bus: ModbusBus, devices: Mapping[str, Any], context: Context) -> Driver:

@@ -79,8 +79,14 @@ _LONGEST_RUBBISH = 600
 class Line:
     """At most one request is on its way; ``receive`` and ``handle_deadline`` tell when it is done."""
 
-    def __init__(self, framing: Framing, timing: Timing, *, echo: bool = False) -> None:
-        """With ``echo``, the adapter hears itself and every frame sent comes back first."""
+    def __init__(
+        self, framing: Framing, timing: Timing, *, echo: bool = False, buffered: bool | None = None
+    ) -> None:
+        """With ``echo``, the adapter hears itself and every frame sent comes back first.
+
+        ``buffered``: what is sent may lie in buffers on its way and be carried out much later, as over TCP.
+        """
+        self.buffered = framing.stream if buffered is None else buffered
         self.timing = timing
         self.broken = False
         """The connection must be closed and opened again."""
@@ -118,11 +124,6 @@ class Line:
     def proves(self, request: Request, now: float) -> bool:
         """Whether a good answer to ``request`` could be no late reply."""
         return not any(ghost.could_pass_for(request) for ghost in self._living(request.unit, now))
-
-    @property
-    def buffered(self) -> bool:
-        """Whether what is sent may lie in buffers on its way and be carried out much later: Modbus/TCP."""
-        return self._framing.stream
 
     def send(self, request: Request, now: float, *, wait: float | None = None) -> None:
         """Begin a request; ``bytes_to_send`` has its frame. The line must be idle and ``may_send`` true.

@@ -16,7 +16,7 @@ from drivers.events import Buzz, Command, DeviceAlarm, DeviceEvent, Led
 from drivers.osdp.bus import Bus
 from drivers.osdp.commissioning import Commissioning
 from drivers.osdp.settings import OsdpBus
-from drivers.serialport import Port, open_beside
+from drivers.serialport import BusPort, open_beside
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class OsdpLink:
         self._settings = settings
         self._context = context
         self._bus = bus
-        self._port: Port | None = None
+        self._port: BusPort | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._wake = 0.0
         self._lost: asyncio.Future[str] | None = None
@@ -65,7 +65,7 @@ class OsdpLink:
         finally:
             self._stop()
 
-    async def _serve(self, port: Port) -> str:
+    async def _serve(self, port: BusPort) -> str:
         """Run the bus on an open port; why it was lost."""
         loop = asyncio.get_running_loop()
         self._port = port

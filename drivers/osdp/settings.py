@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 from drivers.driver import SEALED, SecretReference
 from drivers.osdp.frame import HIGHEST_ADDRESS
 from drivers.osdp.profiles import STANDARD, profile_named
+from drivers.remote import check_port
 from drivers.settings import STRICT, Duration
 
 BAUDRATES = (9600, 19200, 38400, 57600, 115200, 230400)
@@ -34,6 +35,11 @@ class OsdpBus:
     record_cleartext: bool = False
     echo: bool = False
     """The adapter hears what it sends; found out by itself, but known from the first frame this way."""
+
+    @model_validator(mode="after")
+    def _port(self) -> OsdpBus:
+        check_port(self.port, rs485=self.rs485)
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

@@ -213,6 +213,31 @@ def rtu_rig(
         yield rig, wire
 
 
+class DeviceServer(Process):
+    """A serial line behind TCP: pyserial's own server side of RFC 2217, or bytes as they are."""
+
+    def __init__(self, line: Path, scheme: str) -> None:
+        super().__init__(sys.executable, str(PEERS / "device_server.py"), "--line", str(line), "--scheme", scheme)
+        self.wait_for(lambda: self.lines)
+        self.url = f"{scheme}://127.0.0.1:{self.lines[0].split()[1]}"
+
+
+@contextlib.contextmanager
+def device_server_rig(directory: Path, scheme: str) -> Iterator[tuple[ModbusRig, DeviceServer]]:
+    """One board on a paced bus that ends at a device server."""
+    with contextlib.ExitStack() as stack:
+        wire = Wire(directory, "cp", "board")
+        stack.callback(wire.close)
+        board = BoardProcess("--port", str(directory / "board"), "--kind", "waveshare-8ch")
+        stack.callback(board.close)
+        server = DeviceServer(directory / "cp", scheme)
+        stack.callback(server.close)
+        rig = ModbusRig(board)
+        bus = ModbusBus(port=server.url, baudrate=115200)
+        rig.driver = RTU.create(bus, {"main": ModbusBoard(profile="waveshare-8ch", unit=1)}, rig.context())
+        yield rig, server
+
+
 def build_libmodbus_board(directory: Path) -> Path:
     """Compile it. Needs Debian's gcc, pkg-config and libmodbus-dev."""
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libmodbus"], capture_output=True, text=True)

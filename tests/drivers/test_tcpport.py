@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from drivers.driver import NoObserver, PortError
-from drivers.modbus.tcp import TcpPort, connect
+from drivers.tcpport import TcpPort, connect
 
 
 @contextlib.contextmanager
