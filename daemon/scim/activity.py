@@ -30,12 +30,15 @@ class Activity:
     """Whether anyone's is written out as true, and as false, in this reading."""
     silent: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    """Whose documents say that they are not active."""
 
     def take(self, person_id: str, value: object) -> bool:
         """Return what one document says, and remember when it says nothing; ``settled`` has the last word."""
         if self.silent or self.unreadable:
             self.silent.discard(person_id)
             self.unreadable.discard(person_id)
+        self.refused.discard(person_id)
         if value is None:
             self.silent.add(person_id)
             return True
@@ -44,6 +47,8 @@ class Activity:
         except MalformedError:
             self.unreadable.add(person_id)
             return False
+        if not active:
+            self.refused.add(person_id)
         self.said, self.denied = self.said or active, self.denied or not active
         return active
 

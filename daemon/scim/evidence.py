@@ -17,8 +17,8 @@ from cache.model import Directory
 from cache.reconcile.reconcile import Evidence, missing
 from daemon.scim.evidence_members import ended_memberships
 from daemon.scim.exchange import Fetch, OutageError, OutageKind
-from daemon.scim.fetch import Snapshot
 from daemon.scim.probe import Probe
+from daemon.scim.snapshot import Snapshot
 
 
 def confirm(
@@ -73,7 +73,7 @@ def _unproven(probe: Probe, found: _Found, waiting: frozenset[str]) -> tuple[str
         if count:
             words.append(f"{count} {what} are missing and could not be looked into")
     if snapshot.blind:
-        words.append("no group shows a member by any road")
+        words.append("no group shows a member by any source")
     if snapshot.people.activity.vanished:
         words.append("no one's active is sent any more")
     return tuple(words)

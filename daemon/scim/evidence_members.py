@@ -14,9 +14,10 @@ from datetime import datetime
 
 from cache.reconcile.reconcile import missing
 from daemon.scim.exchange import Fetch
-from daemon.scim.fetch import Snapshot, filtered_members, missed_groups
 from daemon.scim.memory import contradiction
 from daemon.scim.probe import Probe
+from daemon.scim.snapshot import Snapshot
+from daemon.scim.sources import filtered_members, missed_groups
 
 ASKED_SINGLY = 20
 """Members that are nobody known, up to which each is asked for by itself."""
@@ -175,6 +176,6 @@ def _last_of_all(probe: Probe, lost: Mapping[str, frozenset[str]], seen_at: date
     if len(concerned) == 1 and seen_at and all(at is not None and at > seen_at for at in modified):
         return (yield from _by_groups(probe, lost))
     probe.snapshot.warnings.append(
-        f"{sum(map(len, lost.values()))} memberships are kept as they are for want of a road"
+        f"{sum(map(len, lost.values()))} memberships stay as they are: no source shows any"
     )
     return {}

@@ -62,6 +62,8 @@ class OutageError(Exception):
         super().__init__(text)
         self.kind = kind
         self.retry_after = retry_after
+        self.leavers: frozenset[str] = frozenset()
+        """People who were read as not active, when all users were read before something else failed."""
 
 
 Fetch = Generator[Request, Response, T]

@@ -96,6 +96,12 @@ class Groups:
         read = self.all[group_id]
         self.all[group_id] = replace(read, members=tuple(dict.fromkeys((*read.members, *members))))
 
+    def spoil(self, group_id: str) -> None:
+        """Members of this group could not be read: nothing is known of who is no longer in it."""
+        read = self.all.get(group_id)
+        if read is not None:
+            self.all[group_id] = replace(read, members_readable=False)
+
     def forget(self, group_id: str) -> None:
         """A group that is gone after all."""
         self.all.pop(group_id, None)
@@ -115,6 +121,15 @@ class Groups:
             for member in (read.members if read is not None else ())
             if member.is_group is not False and not self._is_person(member, people)
         ]
+
+    def strangers(self, people: People) -> set[str]:
+        """What the chosen groups hold that is no group and was not read as a person."""
+        return {
+            member.value
+            for group_id in self.chosen
+            for member in self.all[group_id].members
+            if not member.is_group and member.value not in self.all and not self._is_person(member, people)
+        }
 
     def unknown(self, group_ids: Collection[str], people: People) -> set[str]:
         """What groups and those in them hold that was read neither as a person nor as a group."""
@@ -145,7 +160,7 @@ class Groups:
         self.warnings += tally.words(people, self.all)
         unreadable = sum(not self.all[group_id].members_readable for group_id in self.chosen)
         if unreadable:
-            self.warnings.append(f"members of {unreadable} groups are not a list: those in them stay as they are")
+            self.warnings.append(f"members of {unreadable} groups cannot be read: those in them stay as they are")
         self.warnings += self.chooser.unused({id_: group.name for id_, group in groups.items()})
         return groups
 

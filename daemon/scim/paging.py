@@ -1,222 +1,143 @@
-"""Reading a whole list, by index (RFC 7644 §3.4.2.4) or by cursor (RFC 9865), from a server that may err. Pure.
+"""Reading a whole list, by index (RFC 7644 §3.4.2.4) or by cursor, from a server that may err. Pure.
 
 docs/scim.md, rules 1 (sizes) and 2.
 
-A page counts only if it is a ListResponse that answers the question asked and brings something new. After the
-reported end one more page is asked for, because totals are capped on some servers. A page size that is refused
-is halved, and at last left out. Whatever cannot be made whole is an ``OutageError``: never half a list.
+After the reported end one more page is asked for, because totals are capped on some servers. A list in which
+rows are missing is read again, in the order of ids, and all readings count together; it is whole when nothing is
+missing, or when two readings differ, so that it changes meanwhile, and nearly nothing is. A page size that is
+refused is halved, and at last left out. Whatever cannot be made whole is an ``OutageError``: never half a list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from daemon.scim.exchange import Fetch, OutageError, OutageKind, Request, Response, refuse
-from daemon.scim.resource import MalformedError, get, identifier, text
+from daemon.scim.cursor import by_cursor, follow
+from daemon.scim.exchange import Fetch, OutageError, OutageKind
+from daemon.scim.listing import MAX_PAGES, REFUSALS, Listing, Page, doubled, near, next_page, read_page
+from daemon.scim.resource import MalformedError, identifier
 
-LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:listresponse"
+MAX_PASSES = 6
+"""How often a list is read in which rows are missing, as long as each time brings some."""
 
-_REFUSALS = (400, 404, 413, 414, 422, 500, 501)
-"""Statuses by which servers refuse a page size, or a cursor."""
-
-_SMALLEST_PAGE = 5
-_EMPTY_PAGES = 20
-"""Pages in a row without anything new that a cursor may pass through (RFC 9865 §2.1 allows empty ones)."""
-
-_MAX_PAGES = 100_000
-MAX_RESOURCES = 1_000_000
-"""More than any directory that a door controller is for; a list without an end would else fill the memory."""
-
-_MENTIONED = 5
-"""Skipped resources of one list that are mentioned one by one."""
-
-_CHURN = 0.02
-"""The part of a list that may have moved out of sight while it was read by index; evidence sorts it out."""
-
-Take = Callable[[str, Mapping[str, Any]], None]
+_BARREN = 3
+"""Pages in a row without anything new, before the reported end, that end a reading."""
 
 
-@dataclass(slots=True)
-class Listing:
-    """One list to read: where, with which parameters, and what takes its resources.
-
-    An id that comes again is taken again: between two pages it may have changed, and the later one is the newer.
-    """
-
-    path: str
-    take: Take
-    size: int
-    parameters: tuple[tuple[str, str], ...] = ()
-    counted: bool = True
-    seen: set[str] = field(default_factory=set)
-    rows: int = 0
-    nameless: int = 0
-    skipped: int = 0
-    warnings: list[str] = field(default_factory=list)
-
-    def request(self, *position: tuple[str, str]) -> Request:
-        count = (("count", str(self.size)),) if self.counted else ()
-        return Request(self.path, (*self.parameters, *position, *count))
-
-    def shrink(self) -> bool:
-        """Ask for less next time; ``False`` when there is nothing less to ask for."""
-        if not self.counted:
-            return False
-        if self.size > _SMALLEST_PAGE:
-            self.size = max(_SMALLEST_PAGE, self.size // 2)
-        else:
-            self.counted = False
-        return True
-
-    @property
-    def have(self) -> int:
-        """How many resources were read, those included that were skipped."""
-        return len(self.seen) + self.nameless
-
-    def restart(self) -> None:
-        """Begin again: what was taken stays taken, but the list has to be whole in one pass."""
-        self.seen.clear()
-        self.nameless = self.rows = 0
-
-    def accept(self, resources: list[Any]) -> int:
-        """Take what is new of a page; returns how many distinct resources it holds."""
-        here: set[str] = set()
-        nameless = 0
-        for resource in resources:
-            try:
-                found = identifier(resource if isinstance(resource, Mapping) else {})
-            except MalformedError as error:
-                nameless += 1
-                self._skip(error)
-                continue
-            self._take(found, resource)
-            here.add(found)
-        if self.have > MAX_RESOURCES:
-            raise OutageError(
-                OutageKind.TOO_LARGE, f"/{self.path}: more than {MAX_RESOURCES:,} resources are too many"
-            )
-        self.rows += len(resources)
-        self.nameless += nameless
-        return len(here) + nameless
-
-    def _take(self, found: str, resource: Mapping[str, Any]) -> None:
-        self.seen.add(found)
-        try:
-            self.take(found, resource)
-        except MalformedError as error:
-            self._skip(error)
-
-    def _skip(self, error: MalformedError) -> None:
-        self.skipped += 1
-        if self.skipped <= _MENTIONED:
-            self.warnings.append(f"/{self.path}: one resource was skipped: {error}")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A valid ListResponse."""
-
-    resources: list[Any]
-    total: int | None
-    start: int | None
-    next_cursor: str | None
-
-
-def read_page(request: Request, response: Response) -> Page:
-    """The page that ``response`` is. ``OutageError`` if it is none."""
-    document = response.document
-    if response.status != 200 or not isinstance(document, Mapping):
-        raise refuse(request, response)
-    schemas = get(document, "schemas")
-    names = [schemas] if isinstance(schemas, str) else schemas if isinstance(schemas, list) else []
-    if not any(isinstance(name, str) and name.casefold() == LIST_RESPONSE for name in names):
-        raise refuse(request, response)
-    resources = get(document, "Resources")
-    if resources is None:
-        resources = []
-    if not isinstance(resources, list):
-        raise refuse(request, response)
-    cursor = get(document, "nextCursor")
-    return Page(
-        resources,
-        _count(get(document, "totalResults")),
-        _count(get(document, "startIndex")),
-        cursor if isinstance(cursor, str) and cursor else None,
-    )
-
-
-def _count(value: object) -> int | None:
-    number = text(value)
-    return (
-        int(number) if number is not None and number.isascii() and number.isdigit() and len(number) < 12 else None
-    )
-
-
-def read_list(listing: Listing, cursor: bool) -> Fetch[None]:
+def read_list(listing: Listing, paging: str = "index") -> Fetch[None]:
     """Read the whole list; by cursor if the server has them and they hold what they promise, else by index."""
-    if cursor:
-        whole = yield from _by_cursor(listing)
+    if paging == "cursor":
+        size, counted = listing.size, listing.counted
+        whole = yield from by_cursor(listing)
         if whole:
             return
         listing.restart()
+        listing.size, listing.counted = size, counted
         listing.warnings.append(f"/{listing.path}: the server's cursors do not work, read by index instead")
     yield from _by_index(listing)
 
 
-# ------------------------------------------------------------------ index
+@dataclass(slots=True)
+class _Pass:
+    """One reading from the first row to the last."""
+
+    seen: set[str] = field(default_factory=set)
+    total: int = 0
+    first: str = ""
+    """The id of the first row, and how many rows the first page had."""
+    first_rows: int = 0
+    round: bool = False
+    """Whether a page past the end brought rows again: the index is ignored, or wraps round."""
+    stuck: bool = False
+    cursor: str = ""
+    """A cursor that came without being asked for."""
 
 
 def _by_index(listing: Listing) -> Fetch[None]:
-    start, total = 1, 0
-    for _ in range(_MAX_PAGES):
-        known, nameless = len(listing.seen), listing.nameless
-        page = yield from _index_page(listing, start, beyond=listing.have > 0 and start > total)
-        if page is None:
+    before: set[str] = set()
+    reading = _Pass()
+    for turn in range(MAX_PASSES):
+        known, listing.nameless, listing.ordered = len(listing.seen), 0, turn > 0
+        reading = yield from _read(listing, _Pass(set() if turn else listing.seen))
+        if reading.cursor:
+            yield from _by_unasked_cursor(listing, reading)
+            return
+        if "total" not in listing.trust or listing.have >= reading.total:
+            yield from _round(listing, reading)
+            if turn:
+                listing.warnings.append(f"/{listing.path}: the list changed while it was read, and was read again")
+            return
+        if turn and len(listing.seen) == known:
             break
-        held = listing.accept(page.resources)
+        before = before or set(reading.seen)
+    listing.ordered = False
+    yield from _from_zero(listing, reading)
+    _judge(listing, reading, changed=before != reading.seen)
+
+
+def _read(listing: Listing, reading: _Pass) -> Fetch[_Pass]:
+    """Read from the first row on until a page brings nothing, or nothing new past the reported end."""
+    start, barren = 1, 0
+    for _ in range(MAX_PAGES):
+        beyond = bool(reading.seen or listing.nameless) and start > reading.total
+        page = yield from _index_page(listing, start, beyond)
+        if page is None:
+            return reading
+        nameless, known = listing.nameless, len(reading.seen)
+        held, here = listing.accept(page.resources)
+        reading.seen |= here
+        if page.total is not None:
+            reading.total = page.total
+        if start == 1:
+            reading.first, reading.first_rows = _first(page), len(page.resources)
+            if page.next_cursor is not None:
+                reading.cursor = page.next_cursor
+                return reading
+        if not held:
+            return reading
         # A page of nothing but malformed resources is one step on, too; its total says where that ends.
         unnamed = listing.nameless - nameless == held and start <= (page.total or 0)
-        new = held if unnamed else len(listing.seen) - known
-        if page.total is not None:
-            total = page.total
-        if not held or not new:
-            if held and start <= total and start + held <= total:
-                raise OutageError(
-                    OutageKind.INCOMPLETE,
-                    f"/{listing.path}: the page at startIndex={start} brings nothing new though {total} are "
-                    "reported: the server does not page",
-                )
-            break
+        barren = 0 if unnamed or len(reading.seen) > known else barren + 1
+        if barren and start > reading.total:
+            reading.round = True
+            return reading
+        if barren == _BARREN:
+            reading.stuck = True
+            return reading
         start += held
-    else:
-        raise OutageError(OutageKind.INCOMPLETE, f"/{listing.path}: the list does not end")
-    _check_count(listing, total)
+    raise OutageError(OutageKind.INCOMPLETE, f"/{listing.path}: the list does not end")
+
+
+def _first(page: Page) -> str:
+    try:
+        return identifier(page.resources[0])
+    except (IndexError, MalformedError, AttributeError):
+        return ""
 
 
 def _index_page(listing: Listing, start: int, beyond: bool) -> Fetch[Page | None]:
     """The page at ``start``; ``None`` when a page ``beyond`` the reported end is refused, which is an end too."""
     while True:
         request = listing.request(("startIndex", str(start)))
-        response = yield from _page(listing, request)
+        response = yield from next_page(listing, request)
         if response is None:
             continue
-        if response.status in _REFUSALS:
+        if response.status in REFUSALS:
             if beyond:
                 return None
+            if listing.ordered:
+                listing.ordered = False
+                continue
             if listing.shrink():
                 continue
-        page = read_page(request, response)
-        if page.total is None:
+        page = read_page(request, response, listing.trust)
+        if page.total is None and page.next_cursor is None and "total" in listing.trust:
             raise OutageError(OutageKind.NOT_SCIM, f"{request}: totalResults is missing or no number")
-        if (
-            page.start is not None
-            and page.start != start
-            and page.resources
-            and not beyond
-            and start <= page.total
-        ):
+        if page.start is None or not page.resources or beyond or start > (page.total or 0):
+            return page
+        if start == 1 and page.start == 0:
+            listing.base = 0  # this server counts from 0 when it says where it is
+        if "echo" in listing.trust and page.start != start - 1 + listing.base:
             raise OutageError(
                 OutageKind.INCOMPLETE,
                 f"{request}: the server answered for startIndex={page.start}: it does not page",
@@ -224,81 +145,66 @@ def _index_page(listing: Listing, start: int, beyond: bool) -> Fetch[Page | None
         return page
 
 
-def _page(listing: Listing, request: Request) -> Fetch[Response | None]:
-    """One answer; ``None`` when it was larger than may be read, and a smaller one can be asked for."""
-    try:
-        return (yield request)
-    except OutageError as error:
-        if error.kind is OutageKind.TOO_LARGE and listing.shrink():
-            return None
-        raise
+def _by_unasked_cursor(listing: Listing, reading: _Pass) -> Fetch[None]:
+    """Follow the cursor that the first page brought although an index was asked for."""
+    listing.cursors = True
+    whole = yield from follow(listing, reading.cursor, reading.total or None)
+    if not whole:
+        raise OutageError(
+            OutageKind.INCOMPLETE, f"/{listing.path}: the server pages by cursor, and its cursors do not work"
+        )
 
 
-def _check_count(listing: Listing, total: int) -> None:
-    """Whether what was read can be the whole list, given what the server said there is."""
-    have = listing.have
-    slack = max(2, int(total * _CHURN))
-    if have + slack >= total or listing.rows >= total:
-        if have < total:
-            listing.warnings.append(
-                f"/{listing.path}: {total} reported, {have} read: the list changed while it was read"
-            )
+def _round(listing: Listing, reading: _Pass) -> Fetch[None]:
+    """Tell a list that wraps round past its end from one whose index is ignored: that one may have more rows."""
+    if not reading.round or listing.have < 2:
         return
-    if abs(total - 2 * have) <= int(total * _CHURN):
+    request = listing.request(("startIndex", "2"))
+    response = yield from next_page(listing, request)
+    if response is None or response.status in REFUSALS:
+        return
+    page = read_page(request, response, listing.trust)
+    if not page.resources or _first(page) != reading.first:
+        return
+    if listing.counted and reading.first_rows >= listing.size:
+        raise OutageError(
+            OutageKind.INCOMPLETE,
+            f"/{listing.path}: the server does not page and gives a full page of {reading.first_rows}: there may "
+            "be more; set scim.page_size above the number of all of them",
+        )
+    listing.one_page = True
+
+
+def _from_zero(listing: Listing, reading: _Pass) -> Fetch[None]:
+    """Ask for the row before the first one: some servers count from 0."""
+    request = listing.request(("startIndex", "0"))
+    response = yield from next_page(listing, request)
+    if response is None or response.status != 200:
+        return
+    known = len(listing.seen)
+    _, here = listing.accept(read_page(request, response, listing.trust).resources)
+    reading.seen |= here
+    if len(listing.seen) > known:
+        listing.warnings.append(f"/{listing.path}: the server counts rows from 0, against RFC 7644 §3.4.2.4")
+
+
+def _judge(listing: Listing, reading: _Pass, changed: bool) -> None:
+    """Whether what was read can be the whole list, given what the server says there is and that it may change."""
+    have, total = listing.have, reading.total
+    if have >= total:
+        return
+    if doubled(listing, total):
         listing.warnings.append(
             f"/{listing.path}: the server reports twice as many as there are ({total} for {have})"
         )
         return
-    raise OutageError(OutageKind.INCOMPLETE, f"/{listing.path}: the server reports {total} and delivers {have}")
-
-
-# ------------------------------------------------------------------ cursor
-
-
-def _by_cursor(listing: Listing) -> Fetch[bool]:
-    """Read by cursor. ``False``: the server does not do it after all, or lost its place twice."""
-    for _ in range(2):
-        listing.restart()
-        finished = yield from _follow(listing)
-        if finished is not None:
-            return finished
-    return False
-
-
-def _follow(listing: Listing) -> Fetch[bool | None]:
-    """Follow cursors from the beginning: ``True`` whole, ``False`` no cursors here, ``None`` one expired."""
-    cursor, used, empty, total = "", set[str](), 0, None
-    for _ in range(_MAX_PAGES):
-        request = listing.request(("cursor", cursor))
-        response = yield from _page(listing, request)
-        if response is None:
-            continue
-        if response.status in _REFUSALS:
-            if cursor:
-                return None
-            if listing.shrink():
-                continue
-            return False
-        page = read_page(request, response)
-        known = listing.have
-        listing.accept(page.resources)
-        total = page.total if page.total is not None else total
-        if page.next_cursor is None:
-            return _cursor_end(listing, total)
-        empty = 0 if listing.have > known else empty + 1
-        if page.next_cursor in used or empty > _EMPTY_PAGES:
-            return False
-        used.add(page.next_cursor)
-        cursor = page.next_cursor
-    return False
-
-
-def _cursor_end(listing: Listing, total: int | None) -> bool:
-    """Whether a list that ended without another cursor is whole; a total is optional here (RFC 9865 §2.1)."""
-    if total is None:
-        return True
-    try:
-        _check_count(listing, total)
-    except OutageError:
-        return False
-    return True
+    if changed and near(listing, total):
+        listing.warnings.append(
+            f"/{listing.path}: {total} reported, {have} read: the list changed while it was read"
+        )
+        return
+    if reading.stuck:
+        text = f"pages bring nothing new though {total} are reported: the server does not page"
+    else:
+        text = f"the server reports {total} and delivers {have}; if it counts what it hides, see scim.trust"
+    raise OutageError(OutageKind.INCOMPLETE, f"/{listing.path}: {text}")

@@ -6,20 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
-from urllib.parse import quote
 
 from cache.model import Directory
-from daemon.scim.exchange import Fetch, OutageError, OutageKind, Request, Response
-from daemon.scim.fetch import GROUP_ATTRIBUTES, Snapshot
-from daemon.scim.resource import MalformedError, identifier
+from daemon.scim.exchange import Fetch, OutageError, OutageKind, Response
+from daemon.scim.resource import MalformedError
+from daemon.scim.single import GONE, is_resource, single
+from daemon.scim.snapshot import Snapshot
+from daemon.scim.sources import GROUP_ATTRIBUTES
 
 MAX_PROBES = 1000
 """Single requests of one sync; the rest waits for the next one, which is only ever the case beyond the brake."""
 
 WITNESSES = 3
 """How many of those who were just read are asked for by id: one may have been deleted meanwhile."""
-
-GONE = (404, 410)
 
 
 @dataclass(slots=True)
@@ -47,7 +46,7 @@ class Probe:
         self.left -= 1
         self.snapshot.changed()
         wanted = (GROUP_ATTRIBUTES,) if kind == "Groups" and self.snapshot.road == "attributes" else ()
-        response = yield Request(f"{kind}/{quote(id_, safe='')}", wanted)
+        response = yield single(kind, id_, *wanted)
         if response.status == 401:
             raise OutageError(OutageKind.UNAUTHORIZED, "the server does not accept our token (401) any more")
         return response
@@ -97,20 +96,10 @@ class Probe:
 
 def read_user(person_id: str) -> Fetch[Mapping[str, Any] | None]:
     """Return one person's document; ``None``: there is none. Raise ``OutageError`` for any other answer."""
-    response = yield Request(f"Users/{quote(person_id, safe='')}")
+    response = yield single("Users", person_id)
     if response.status in GONE:
         return None
     if not is_resource(response, person_id):
         raise OutageError(OutageKind.NOT_SCIM, f"status {response.status}, and not the document of this person")
     document: Mapping[str, Any] = response.document
     return document
-
-
-def is_resource(response: Response, wanted: str) -> bool:
-    """Whether the answer is the resource of this id, and no other document with status 200."""
-    if response.status != 200 or not isinstance(response.document, Mapping):
-        return False
-    try:
-        return identifier(response.document) == wanted
-    except MalformedError:
-        return False

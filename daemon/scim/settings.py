@@ -18,7 +18,7 @@ from drivers.settings import STRICT, Duration
 LATCHD_URN = "urn:ietf:params:scim:schemas:extension:latchd:2.0:User"
 ENTERPRISE_URN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
-Road = Literal["auto", "members", "attributes", "user_groups", "filter"]
+Road = Literal["auto", "members", "attributes", "user_groups", "filter", "single"]
 """How memberships are read: from the groups, from the groups when asked for by ``attributes=``, from the
 ``groups`` of each user, or by a filter on Users. ``auto`` finds it by itself."""
 
@@ -180,6 +180,8 @@ class ScimSettings:
     ids: tuple[str, ...] | None = None
     road: Road = "auto"
     members: Literal["auto", "id", "userName"] = "auto"
+    paging: Literal["auto", "index", "cursor"] = "auto"
+    trust: tuple[Literal["total", "echo", "schemas"], ...] = ("total", "echo", "schemas")
     store_names: bool = True
     require_first_approval: bool = False
     on_disconnect: Literal["quarantine", "delete"] = "quarantine"

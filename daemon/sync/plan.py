@@ -31,10 +31,10 @@ from daemon.doors.sync_events import DISCONNECTED
 from daemon.scim.card_file import SideFile, SideFileError, parse_side_file
 from daemon.scim.cards import CardMapper
 from daemon.scim.exchange import OutageError, OutageKind
-from daemon.scim.fetch import Snapshot
 from daemon.scim.memory import Memory, unpack
 from daemon.scim.report import FetchReport
 from daemon.scim.settings import ScimSettings
+from daemon.scim.snapshot import Snapshot
 from daemon.sync.outcome import SyncOutcome, SyncResult, failure_words
 
 MAX_SIDE_FILE = 64 * 1024 * 1024

@@ -28,11 +28,12 @@ from daemon.scim.card_explain import CardExplanation, explain_cards
 from daemon.scim.cards import CardMapper
 from daemon.scim.evidence import confirm
 from daemon.scim.exchange import Fetch, OutageError, OutageKind
-from daemon.scim.fetch import NO_ROAD, Snapshot, read_directory
+from daemon.scim.fetch import read_directory
 from daemon.scim.memory import Memory
 from daemon.scim.probe import read_user
 from daemon.scim.report import FetchReport
 from daemon.scim.settings import ScimSettings
+from daemon.scim.snapshot import NO_ROAD, Snapshot
 from daemon.sync.connections import Connections
 from daemon.sync.driving import drive, within
 from daemon.sync.http import Deadline, ScimHttp
@@ -81,6 +82,8 @@ class SyncService:
     _progress: tuple[str, int] | None = None
     _report: FetchReport | None = None
     _last: SyncOutcome | None = None
+    _compares: bool = True
+    """Whether the next sync looks into what lists do not show, as the first of a process does."""
     _token: TokenSource = field(init=False)
     _updates: CacheUpdates = field(init=False)
     next_at: datetime | None = None
@@ -149,8 +152,9 @@ class SyncService:
             known_as = {} if foreign else self.store.group_names()
         seen_at = before.synced_at if before.road and before.road != NO_ROAD else None
         with ScimHttp(self.settings, self._token, self._wait, connections=self._connections) as http:
-            reading = read_directory(self.settings, mapper, names, tell, memory, known_as)
+            reading = read_directory(self.settings, mapper, names, tell, memory, known_as, first=self._compares)
             snapshot = self._driven(reading, http, deadline)
+            self._compares = False
             with self._cache:
                 # What equals a part of what was read is shared with it: the memory of one directory, not of two.
                 old = self.store.load(snapshot.directory())

@@ -14,8 +14,9 @@ from cache.reconcile.limits import Brake
 from cache.reconcile.reconcile import Policy, plan
 from daemon.scim.evidence import confirm
 from daemon.scim.exchange import Fetch, OutageError, Request, Response
-from daemon.scim.fetch import Snapshot, read_directory
+from daemon.scim.fetch import read_directory
 from daemon.scim.settings import ScimSettings
+from daemon.scim.snapshot import Snapshot
 from tests.peers.scim_faults.engine import LIST, Mode, answer
 from tests.peers.scim_server import group_document, user_document
 from tests.peers.scim_site import card, card_mapper

@@ -11,8 +11,9 @@ from cache.model import Directory
 from cache.reconcile.reconcile import Evidence, changes
 from daemon.scim.evidence import confirm
 from daemon.scim.exchange import Request, Response
-from daemon.scim.fetch import Snapshot, read_directory
+from daemon.scim.fetch import read_directory
 from daemon.scim.memory import Memory
+from daemon.scim.snapshot import Snapshot
 from tests.peers.scim_memory import MemoryScim, converse
 from tests.peers.scim_site import card_mapper, scim_settings
 
@@ -61,11 +62,14 @@ class Site:
 def hide(*ids: str) -> Change:
     """Lists do not show these; one by one they are there."""
 
+    hidden: dict[str, set[str]] = {}
+
     def change(path: str, query: Mapping[str, str], status: int, document: Any) -> tuple[int, Any]:
         if "Resources" in document:
-            shown = [row for row in document["Resources"] if row["id"] not in ids]
-            document["totalResults"] -= len(document["Resources"]) - len(shown)
-            document["Resources"] = shown
+            known = hidden.setdefault(path, set())
+            known.update(row["id"] for row in document["Resources"] if row["id"] in ids)
+            document["Resources"] = [row for row in document["Resources"] if row["id"] not in ids]
+            document["totalResults"] -= len(known)
         return status, document
 
     return change

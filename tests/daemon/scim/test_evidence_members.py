@@ -106,7 +106,7 @@ def test_members_whom_no_road_shows_are_kept(site: Site) -> None:
 
     site.change = change
     assert site.sync(old) == old
-    assert "2 memberships are kept as they are" in site.warnings
+    assert "2 memberships stay as they are" in site.warnings
     assert site.confirm(old).unproven
     site.keys = {"road": "members"}
     assert not any(group.members for group in site.sync(old).groups.values()), "the site file says so"

@@ -11,8 +11,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from daemon.scim.exchange import OutageError, OutageKind, Request, Response
-from daemon.scim.fetch import NO_ROAD, Snapshot, directory_of, read_directory
+from daemon.scim.fetch import directory_of, read_directory
 from daemon.scim.resource import MalformedError
+from daemon.scim.snapshot import NO_ROAD, Snapshot
 from tests.daemon.scim.test_resource import anything
 from tests.peers.scim_faults.engine import LIST, Change, Mode, answer
 from tests.peers.scim_faults.members import (
@@ -134,7 +135,7 @@ def test_cursors_are_used_where_the_server_announces_them(config: Any, paging: s
 
     snapshot = office.fetch(announce)
     assert (snapshot.paging, office.members(snapshot)) == (paging, {office.ada})
-    assert any("cursor" in asked or "startIndex" not in asked for asked in office.asked[1:]) == (
+    assert any("cursor" in asked or "startIndex" not in asked for asked in office.asked[1:] if "?" in asked) == (
         paging == "cursor"
     )
 

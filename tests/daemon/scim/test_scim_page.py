@@ -13,9 +13,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from daemon.scim.exchange import OutageKind
-from daemon.scim.fetch import NO_ROAD
 from daemon.scim.report import FetchReport
 from daemon.scim.settings import Road, ScimSettings
+from daemon.scim.snapshot import NO_ROAD
 from daemon.sync.outcome import EXIT_CODES, SyncOutcome, SyncResult
 
 ROOT = Path(__file__).parents[3]

@@ -1,0 +1,381 @@
+"""Where memberships are read: from groups, users, a filter or single resources; the first that shows anyone. Pure.
+
+docs/scim.md, "The roads to memberships". Nothing here says what an absence means.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from daemon.scim.attributes import user_attributes
+from daemon.scim.exchange import Fetch, OutageError, OutageKind, Request
+from daemon.scim.listing import Listing, Take, read_page
+from daemon.scim.paging import read_list
+from daemon.scim.people import People
+from daemon.scim.resource import MalformedError
+from daemon.scim.settings import ScimSettings
+from daemon.scim.single import is_resource, single
+from daemon.scim.snapshot import Snapshot
+
+GROUP_PAGE = 20
+"""Groups on one page at most: their members come whole, however many they are."""
+
+GROUP_ATTRIBUTES = ("attributes", "displayName,externalId,members")
+_GROUP_HEADS = ("excludedAttributes", "members")
+
+NO_ONE = "00000000-0000-4000-8000-6c6174636864"
+"""No group's id: a server that finds users in it does not understand the filter."""
+
+MAX_SINGLE = 200
+"""Groups, or users, that are asked for one by one where only single resources are whole."""
+
+_COMPARED_GROUPS, _COMPARED_USERS = 20, 5
+"""How many of those that were listed are compared with their single form when a process begins."""
+
+_STRAYS = 20
+"""How many members that are no one are asked for by their id."""
+
+_CLOSED = (OutageKind.NOT_SCIM, OutageKind.INCOMPLETE, OutageKind.SERVER_ERROR, OutageKind.FORBIDDEN)
+"""How a road may turn out to be closed without the server being out."""
+
+_SPLIT = (*_CLOSED, OutageKind.TOO_LARGE)
+"""How a list of groups may fail because of one group in it."""
+
+Progress = Callable[[str, int], None]
+"""Told what is being read and how many of it are there so far."""
+
+
+def silent(what: str, count: int) -> None:
+    """Report nothing."""
+    del what, count
+
+
+def _ignore(id_: str, resource: Mapping[str, object]) -> None:
+    del id_, resource
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads users and groups into a snapshot. ``first``: lists are compared with single resources."""
+
+    settings: ScimSettings
+    snapshot: Snapshot
+    progress: Progress
+    first: bool = True
+
+    # -------------------------------------------------------------- users
+
+    def users(self) -> Fetch[None]:
+        """All users, with the attributes that some servers give only when they are asked for."""
+        if self.snapshot.memory.user_attributes and (yield from self._with_attributes()):
+            return
+        yield from self._list("Users", self.snapshot.people.take, self.settings.page_size)
+        if self.first and (yield from self._users_lack()) and not (yield from self._with_attributes()):
+            yield from self._single_users()
+
+    def _with_attributes(self) -> Fetch[bool]:
+        """Users by ``attributes=``; whether the server does that."""
+        try:
+            wanted = (("attributes", ",".join(user_attributes(self.settings))),)
+            yield from self._list("Users", self.snapshot.people.take, self.settings.page_size, wanted)
+        except OutageError as error:
+            if error.kind not in _CLOSED:
+                raise
+            self.snapshot.user_attributes = False
+            return False
+        self.snapshot.user_attributes = not (yield from self._users_lack())
+        return self.snapshot.user_attributes
+
+    def _users_lack(self) -> Fetch[bool]:
+        """Whether single users have something that is used and that the list does not show."""
+        people = self.snapshot.people
+        scratch = People(people.mapper, people.store_names)
+        for id_ in list(islice(people.people, _COMPARED_USERS)):
+            response = yield single("Users", id_)
+            if not is_resource(response, id_):
+                return False
+            scratch.take(id_, response.document)
+            cards = id_ in scratch.cards and id_ not in people.cards
+            active = id_ in people.activity.silent and id_ not in scratch.activity.silent
+            groups = id_ in scratch.groups_of and id_ not in people.groups_of
+            if cards or active or groups:
+                return True
+        return False
+
+    def _single_users(self) -> Fetch[None]:
+        """Users one by one, as the last way."""
+        people = self.snapshot.people
+        if len(people.people) > MAX_SINGLE:
+            self.snapshot.warnings.append(
+                f"single users have attributes that the list does not show, also by attributes=, and "
+                f"{len(people.people)} are too many to be asked for one by one: what is missing is not used"
+            )
+            return
+        for id_ in list(people.people):
+            response = yield single("Users", id_)
+            if is_resource(response, id_):
+                people.take(id_, response.document)
+
+    # -------------------------------------------------------------- groups
+
+    def memberships(self) -> Fetch[None]:
+        """All groups, and who is in them, by the road that the site file names or the first that shows anyone."""
+        road, groups, people = self.settings.road, self.snapshot.groups, self.snapshot.people
+        if road != "auto":
+            self.snapshot.road = road
+        size = min(GROUP_PAGE, self.settings.page_size)
+        if (yield from self._groups(size)) and road in ("auto", "members", "attributes"):
+            self.snapshot.road = "single"
+            return
+        if road == "auto" and groups.readable(people):
+            self.snapshot.road = "members"
+            yield from self._compared()
+        if road == "attributes" or (road == "auto" and groups.all and not groups.readable(people)):
+            yield from self._by_attributes(size)
+        yield from self._other_roads()
+
+    def _groups(self, size: int) -> Fetch[bool]:
+        """All groups; one by one (``True``) when the list fails because of one of them."""
+        groups = self.snapshot.groups
+        try:
+            yield from self._list("Groups", groups.take, size)
+        except OutageError as error:
+            if error.kind not in _SPLIT or self.settings.road in ("user_groups", "filter"):
+                raise
+            try:
+                yield from self._list("Groups", groups.take, self.settings.page_size, (_GROUP_HEADS,), "heads")
+            except OutageError:
+                raise error from None
+            self.snapshot.warnings.append(f"groups are read one by one, for the list of them fails: {error}")
+            yield from self._by_single()
+            return True
+        return False
+
+    def _by_attributes(self, size: int) -> Fetch[None]:
+        groups, people = self.snapshot.groups, self.snapshot.people
+        try:
+            yield from self._list("Groups", groups.take_members, size, (GROUP_ATTRIBUTES,), "members")
+        except OutageError as error:
+            if error.kind not in _CLOSED or self.snapshot.road:
+                raise
+        if groups.readable(people):
+            self.snapshot.road = "attributes"
+
+    def _compared(self) -> Fetch[None]:
+        """Read groups one by one if a single one shows a member that the list does not show."""
+        groups = self.snapshot.groups
+        if not self.first and not self.snapshot.memory.single_groups:
+            return
+        for id_ in _some(sorted(groups.chosen), _COMPARED_GROUPS) if self.first else ():
+            listed = {member.value for member in groups.all[id_].members}
+            response = yield single("Groups", id_)
+            if not is_resource(response, id_):
+                return
+            if not self._take(id_, response.document):
+                continue
+            if {member.value for member in groups.all[id_].members} > listed:
+                break
+        else:
+            if self.first:
+                return
+        yield from self._by_single()
+        self.snapshot.road = "single"
+
+    def _other_roads(self) -> Fetch[None]:
+        """What users say of their groups, then a filter, then single groups, if no group shows a member."""
+        road = self.snapshot.road
+        if road in ("members", "attributes") or not self.snapshot.groups.chosen:
+            return
+        if road in ("", "user_groups"):
+            yield from self._by_users()
+        if self.snapshot.road in ("", "filter"):
+            yield from self._by_filter()
+        if self.snapshot.road in ("", "single") and not self.snapshot.single_groups:
+            yield from self._by_single(tentative=not self.snapshot.road)
+            if self.snapshot.groups.readable(self.snapshot.people):
+                self.snapshot.road = "single"
+
+    def _by_users(self) -> Fetch[None]:
+        people = self.snapshot.people
+        if not people.groups_of and people.people and self.first and not self.snapshot.user_attributes:
+            yield from self._with_attributes()
+            self.snapshot.user_attributes = bool(people.groups_of)
+        for person_id in people.groups_of:
+            self.snapshot.add_groups_of(person_id)
+        if self.snapshot.memberships:
+            self.snapshot.road = "user_groups"
+
+    def _by_filter(self) -> Fetch[None]:
+        try:
+            members = yield from self._filtered()
+        except OutageError as error:
+            if error.kind not in _CLOSED or self.snapshot.road:
+                raise
+            return
+        if members:
+            self.snapshot.road = "filter"
+            self.snapshot.memberships = members
+
+    def _filtered(self) -> Fetch[dict[str, set[str]]]:
+        """Members by ``groups.value eq "…"`` on Users, once a filter that can match no one finds no one."""
+        request = Request("Users", (("filter", f'groups.value eq "{NO_ONE}"'), ("count", "1")))
+        page = read_page(request, (yield request), self.snapshot.trust)
+        if page.resources or page.total not in (0, None):
+            raise OutageError(
+                OutageKind.NOT_SCIM,
+                "/Users: the server does not understand a filter on groups.value: set scim.road",
+            )
+        members: dict[str, set[str]] = {}
+        for group_id in sorted(self.snapshot.groups.chosen):
+            found = yield from filtered_members(self.snapshot, group_id)
+            if found:
+                members[group_id] = found
+        return members
+
+    # -------------------------------------------------------------- members that are no one
+
+    def strays(self) -> Fetch[None]:
+        """Ask for a few members that are no one: if they are there after all, the list of users is not whole."""
+        snapshot, people = self.snapshot, self.snapshot.people
+        if not (self.first or snapshot.one_page) or snapshot.road in ("user_groups", "filter"):
+            return
+        todo = _some(sorted(snapshot.groups.strangers(people)), _STRAYS)
+        found = 0
+        for id_ in todo:
+            response = yield single("Users", id_)
+            if is_resource(response, id_):
+                people.take(id_, response.document)
+                found += 1
+        if found and "Users" in snapshot.one_page:
+            raise OutageError(
+                OutageKind.INCOMPLETE,
+                "/Users: the server does not page, and members of groups are missing in what it gives",
+            )
+        if found:
+            snapshot.changed()
+            snapshot.warnings.append(
+                f"{found} of {len(todo)} members that the list of users lacks are there when asked for by id"
+            )
+
+    # -------------------------------------------------------------- single groups
+
+    def _by_single(self, *, tentative: bool = False) -> Fetch[None]:
+        """Each chosen group by itself, with those in it; one that cannot be read keeps who is in it.
+
+        ``tentative``: give up when the first few show no one.
+        """
+        groups = self.snapshot.groups
+        todo, seen, asked = deque(sorted(groups.chosen)), set(groups.chosen), 0
+        limit = MAX_SINGLE if self.settings.road != "single" else max(MAX_SINGLE, len(todo) * 2)
+        while todo and asked < limit:
+            if tentative and asked == _COMPARED_GROUPS and not groups.readable(self.snapshot.people):
+                return
+            id_ = todo.popleft()
+            asked += 1
+            response = yield single("Groups", id_)
+            if not is_resource(response, id_) or not self._take(id_, response.document):
+                if not tentative:
+                    groups.spoil(id_)
+                continue
+            inner = [
+                one for one in groups.inner(id_, self.snapshot.people) if one in groups.all and one not in seen
+            ]
+            seen.update(inner)
+            todo.extend(inner)
+        if todo:
+            self.snapshot.warnings.append(
+                f"{len(todo)} groups are beyond the {limit} that are asked for one by one: "
+                "those in them stay as they are"
+            )
+            for id_ in todo:
+                groups.spoil(id_)
+        self.snapshot.single_groups = not tentative or groups.readable(self.snapshot.people)
+
+    def _take(self, id_: str, document: Mapping[str, object]) -> bool:
+        try:
+            self.snapshot.groups.take(id_, document)
+        except MalformedError as error:
+            self.snapshot.warnings.append(f"/Groups: one resource was skipped: {error}")
+            return False
+        return True
+
+    # -------------------------------------------------------------- lists
+
+    def _list(
+        self,
+        path: str,
+        take: Take,
+        size: int,
+        parameters: tuple[tuple[str, str], ...] = (),
+        form: str = "",
+    ) -> Fetch[None]:
+        count = 0
+
+        def taken(id_: str, resource: Mapping[str, object]) -> None:
+            nonlocal count
+            take(id_, resource)
+            count += 1
+            if count % 100 == 0:
+                self.progress(path, count)
+
+        key = f"{path} {form}".strip()
+        listing = listing_of(self.snapshot, path, taken, size, parameters, key)
+        yield from read_list(listing, self.snapshot.paging)
+        remember_size(self.snapshot, listing, size, key)
+        self.progress(path, count)
+        self.snapshot.warnings.extend(listing.warnings)
+        if listing.cursors and self.settings.paging == "auto":
+            self.snapshot.paging = "cursor"
+        if listing.one_page:
+            self.snapshot.one_page.add(path)
+
+
+def listing_of(
+    snapshot: Snapshot,
+    path: str,
+    take: Take,
+    size: int,
+    parameters: tuple[tuple[str, str], ...] = (),
+    key: str | None = None,
+) -> Listing:
+    """Return a list to read with the page size that the server is known to accept."""
+    known = snapshot.memory.sizes.get(key or path, size)
+    trust = snapshot.trust
+    return Listing(path, take, min(known or size, size), parameters, counted=known > 0, trust=trust)
+
+
+def remember_size(snapshot: Snapshot, listing: Listing, wanted: int, key: str) -> None:
+    """Remember a page size that had to be smaller than was ``wanted``."""
+    if not listing.counted or listing.size < wanted:
+        snapshot.sizes[key] = listing.size if listing.counted else 0
+
+
+def _some(ids: list[str], count: int) -> list[str]:
+    """At most so many, evenly spread."""
+    step = max(1, -(-len(ids) // count))
+    return ids[::step]
+
+
+def missed_groups(snapshot: Snapshot) -> Fetch[None]:
+    """Read the list of groups once more, and take what the first reading missed."""
+
+    def take(id_: str, group: Mapping[str, object]) -> None:
+        if id_ not in snapshot.groups.all:
+            snapshot.groups.take(id_, group)
+
+    parameters = (GROUP_ATTRIBUTES,) if snapshot.road == "attributes" else ()
+    listing = listing_of(snapshot, "Groups", take, min(GROUP_PAGE, snapshot.page_size), parameters)
+    yield from read_list(listing, snapshot.paging)
+
+
+def filtered_members(snapshot: Snapshot, group_id: str) -> Fetch[set[str]]:
+    """The people whom a filter on Users finds in a group. Only of use once ``NO_ONE`` was found in none."""
+    if '"' in group_id or "\\" in group_id:
+        return set()
+    parameters = (("filter", f'groups.value eq "{group_id}"'),)
+    listing = listing_of(snapshot, "Users", _ignore, snapshot.page_size, parameters)
+    yield from read_list(listing, snapshot.paging)
+    return listing.seen & snapshot.people.people.keys()
