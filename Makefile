@@ -47,11 +47,12 @@ soak: venv  ## the attacks that take minutes: noise, churn, a year of badges
 test-system: venv  ## whole machines in QEMU: the units, GPIO, power cuts; SUITES="gpio systemd power"
 	PYTHONPATH=. $(BIN)/python tests/system/run.py $(SUITES)
 
-lint: venv  ## ruff, mypy strict, import-linter
+lint: venv  ## ruff, mypy strict, import-linter, the habits of the house
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.house
 
 format: venv  ## rewrite the files as ruff would have them
 	$(BIN)/ruff check --fix .

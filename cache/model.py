@@ -1,6 +1,6 @@
 """The domain: people, groups, credentials, access levels, schedules, decisions, events.
 
-Frozen values without behaviour beyond their own consistency. Terms are those of GLOSSARY.md.
+Frozen values without behaviour beyond their own consistency. Terms are those of docs/glossary.md.
 Instants are timezone-aware ``datetime`` in UTC; wall-clock minutes count from midnight (0..1440);
 durations are seconds as ``float``; identifiers of people and groups are the SCIM ``id``.
 """
@@ -30,7 +30,7 @@ class CredentialState(StrEnum):
 
 
 class Mode(StrEnum):
-    """What a door does with a request (GLOSSARY.md, Door modes)."""
+    """What a door does with a request (docs/glossary.md, Door modes)."""
 
     LOCKED = "locked"
     CARD_AND_PIN = "card_and_pin"
@@ -40,7 +40,7 @@ class Mode(StrEnum):
 
 
 class ModeCause(StrEnum):
-    """What gives a door its mode, strongest first (GLOSSARY.md, Door modes)."""
+    """What gives a door its mode, strongest first (docs/glossary.md, Door modes)."""
 
     FIRE = "fire"
     EGRESS = "egress"
@@ -69,7 +69,7 @@ class ClockPolicy(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a request was granted or denied: the closed list of GLOSSARY.md."""
+    """Why a request was granted or denied: the closed list of docs/glossary.md."""
 
     GRANTED = "granted"
     GRANTED_DURESS = "granted_duress"
@@ -100,7 +100,7 @@ class Reason(StrEnum):
 
 
 class EventName(StrEnum):
-    """Everything the journal can hold: the closed list of SCENARIOS.md."""
+    """Everything the journal can hold: the closed list of docs/operations.md."""
 
     ACCESS_GRANTED = "access.granted"
     ACCESS_DENIED = "access.denied"
@@ -149,7 +149,7 @@ class EventName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One instant as every clock sees it: contract 8 of DESIGN.md. ``now`` of every stateful part."""
+    """One instant as every clock sees it: contract 8 of docs/design.md. ``now`` of every stateful part."""
 
     utc: datetime
     monotonic: float
@@ -335,7 +335,7 @@ class RuleResult:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer to one request, with everything that explains it (contract 7 of DESIGN.md).
+    """The answer to one request, with everything that explains it (contract 7 of docs/design.md).
 
     ``trace`` holds the rules in the order they were evaluated; the last one decided. It may make its sentences
     only when it is read (daemon/decision/evaluation.py).

@@ -1,4 +1,4 @@
-"""The tables of the site file, key by key: CONFIG.md as dataclasses. Pure.
+"""The tables of the site file, key by key: docs/configuration.md as dataclasses. Pure.
 
 What a single table can know of itself is checked here; what needs two tables is checked in
 ``daemon.config.checks``. Bus, board and reader tables belong to their drivers and are read by

@@ -2,7 +2,7 @@
 
 An interval is meant in wall-clock time of the site's zone. So the question is asked of the wall clock: an
 instant is inside when the date and minute that a clock on the wall shows are inside. From that follows what
-GLOSSARY.md demands: a wall time that does not exist starts at the first instant after the gap, and one that
+docs/glossary.md demands: a wall time that does not exist starts at the first instant after the gap, and one that
 occurs twice is covered both times. docs/access-rules.md has the table.
 
 An interval that crosses midnight belongs to the date on which it starts, in every respect: a special day

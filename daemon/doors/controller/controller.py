@@ -2,7 +2,7 @@
 the scenario runner.
 
 One badge read is: frame -> key -> one read-only lookup -> ``decide`` -> ``machine.step`` -> relay command,
-in one call of ``handle`` without a wait or a write (contract 1 of DESIGN.md).
+in one call of ``handle`` without a wait or a write (contract 1 of docs/design.md).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ What the clock says comes from daemon/decision/schedule.py; what people ordered 
 durable and survives restart and power cut. ``effective`` puts them together; ask it again at ``look_again``,
 after every change of the ``ModeState``, of the fire input and of the clock's quality.
 
-Decisions of this file beyond GLOSSARY.md:
+Decisions of this file beyond docs/glossary.md:
 
 - A fire alarm never opens a door and never locks one: a lock that is held released stays so until it is over.
   Only blocked mode and lockdown count meanwhile: badges are refused at once, the lock follows after the alarm.

@@ -90,7 +90,7 @@ def test_instants_of_wall_times_that_are_skipped_or_doubled() -> None:
     assert instant_of(datetime(2026, 6, 1, 8), BERLIN, end=True) == datetime(2026, 6, 1, 6, tzinfo=UTC)
 
 
-# ------------------------------------------------------------------ what GLOSSARY.md says, case by case
+# ------------------------------------------------------------------ what docs/glossary.md says, case by case
 
 
 OFFICE = Schedule("office", ((Interval(480, 1080),),) * 5 + ((), ()))

@@ -1,4 +1,4 @@
-"""What real SCIM servers do wrong: one ``Mode`` for each row of SCIM.md's table and each rule."""
+"""What real SCIM servers do wrong: one ``Mode`` for each row of docs/scim.md's table and each rule."""
 
 from __future__ import annotations
 
