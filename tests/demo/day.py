@@ -125,7 +125,7 @@ class Day:
         self.say("an identity provider fills the SCIM server", "3 people, 2 groups, 3 cards")
         self.begin()
         self.granted(ADA, "Ada, of the staff, badges")
-        self.denied(NO_ONE, "a card that nobody holds", "unknown_credential")
+        self.denied(NO_ONE, "a card that no one holds", "unknown_credential")
         self.denied(KEN, "Ken, of the night's cleaning crew, at noon", "outside_schedule")
         self.granted(GRACE, "Grace, of the staff, badges")
         with cabinet.client() as client:

@@ -121,7 +121,7 @@ def test_a_step_that_goes_otherwise_ends_the_demo_with_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def play(self: day.Day) -> None:
-        self.say("a card that nobody holds", "opens the door")
+        self.say("a card that no one holds", "opens the door")
         raise UnexpectedError("the relay moved")
 
     monkeypatch.setattr(day.Day, "play", play)
