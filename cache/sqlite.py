@@ -17,12 +17,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from cache.errors import CacheError, JournalError, LatchdError
+from cache.readonly import ReadConnection, connect
 
 WRITER_WAIT = 5.0
 """Seconds a writer waits for a lock: only a reader that recovers the file after a crash ever holds one."""
-
-READER_WAIT = 0.1
-"""Seconds a reader waits: longer would be felt at the door."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +64,13 @@ def open_writer(path: Path, family: Family) -> sqlite3.Connection:
         return connection
 
 
-def open_reader(path: Path, family: Family) -> sqlite3.Connection:
-    """Open read-only (``mode=ro``); its ``-shm`` file may be written. Raises the family's error."""
+def open_reader(path: Path, family: Family, scratch: Path | None = None) -> ReadConnection:
+    """Open read-only, also in a folder where this user may write nothing (``cache/readonly.py``).
+
+    ``scratch`` is a folder for a copy, where one has to be made. Raises the family's error.
+    """
     with explained(path, family):
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro",
-            uri=True,
-            timeout=READER_WAIT,
-            isolation_level=None,
-            cached_statements=64,
-        )
+        connection = connect(path, scratch)
         try:
             _expect_current(check_identity(connection, path, family), path, family)
         except BaseException:
@@ -188,7 +183,7 @@ def hold(path: Path, family: Family) -> Callable[[], None]:
     """
     lock = path.with_name(path.name + ".lock")
     with explained(lock, family):
-        file = os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660))
+        file = os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o660))
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as fault:

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 TOP_LEVEL_PACKAGES = ("cache", "drivers", "daemon")
 
 SHELLS = {
+    "cache.directory.cache_file",
     "cache.directory.lookup",
     "cache.directory.rows",
     "cache.directory.store",
@@ -22,12 +23,14 @@ SHELLS = {
     "cache.journal.records",
     "cache.journal.reserve",
     "cache.journal.writer",
+    "cache.readonly",
     "cache.sqlite",
     "daemon.cli",
     "daemon.config.checks",
     "daemon.config.devices",
     "daemon.config.gpio",
     "daemon.config.load",
+    "daemon.config.old_layout",
     "daemon.config.paths",
     "daemon.config.secrets",
     "daemon.config.site",

@@ -19,11 +19,13 @@ from typing import Any, NoReturn, Self
 
 from cache.changes import ID_MARK, GroupHead, Quarantine
 from cache.directory import codec
+from cache.directory.cache_file import CacheFile
 from cache.directory.rows import CREDENTIAL, PERSON, Generation, credential_of, person_of, read_generations
 from cache.directory.sync_state import SyncState, last_complete, read_sync_state, sync_state_path
 from cache.errors import CacheError
 from cache.model import Credential, Found, Freshness, Holder, Membership, Person
-from cache.sqlite import CACHE, explain, open_reader
+from cache.readonly import ReadConnection
+from cache.sqlite import CACHE, explain
 
 _GROUPS = """
     LEFT JOIN membership ON membership.person = person.row
@@ -49,6 +51,9 @@ _MEMBERSHIPS = f"""
 
 _NEWEST = "SELECT number, synced_at FROM generation ORDER BY number DESC LIMIT 1"
 
+UNSHARED_TRIES = 3
+"""Times that files are read again whose writer comes at this very moment."""
+
 _NOBODY = Freshness()
 
 SETS = 4096
@@ -67,18 +72,25 @@ class GroupSummary:
 
 
 class Lookup:
-    """cache.db, opened read-only on first use. Belongs to one thread; ``clock`` tells the instant in UTC."""
+    """cache.db, opened read-only on first use. Belongs to one thread; ``clock`` tells the instant in UTC.
 
-    def __init__(self, path: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    ``scratch`` is a folder for a copy, which is needed where the writer was killed with the machine and has not
+    started yet (``cache/readonly.py``). ``before`` is where the file was before an upgrade: it is read until the
+    writer has taken it over.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        scratch: Path | None = None,
+        before: Path | None = None,
+    ) -> None:
         """Nothing is opened yet: the file may not exist."""
-        self.path = path
         self._clock = clock
-        self._connection: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
+        self._file = CacheFile(path, scratch, before)
         self._cache_id = ""
         self._seen: tuple[int, int] | None = None
-        self._opened = 0
-        self._state_file = str(sync_state_path(path))
         self._state_mark: tuple[int, int] | None = None
         self._sync_state = SyncState()
         self._fresh_of: tuple[int, int] | None = None
@@ -87,9 +99,12 @@ class Lookup:
 
     def close(self) -> None:
         """Close the file; a later call opens it again."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._file.close()
+
+    @property
+    def path(self) -> Path:
+        """The file that is read."""
+        return self._file.path
 
     def __enter__(self) -> Self:
         """The lookup itself."""
@@ -110,29 +125,49 @@ class Lookup:
         Raises ``CacheError`` when the cache cannot be read: the caller denies.
         """
         try:
-            connection = self._connection or self._open()
-            rows = [] if connection is None else connection.execute(_FIND, (key,)).fetchall()
-            if connection is None or not rows:
-                return Found((), _NOBODY)
-            number, synced_at = rows[0][:2]
-            if (number, synced_at) != self._fresh_of:
-                self._take_generation(number, synced_at)
-            if rows[0][2] is None:
-                return Found((), self._fresh)
-            for row in rows:
-                if row[13] not in self._sets:
-                    return self._find_anew(connection, key)
-            return Found(
-                tuple(
-                    [
-                        Holder(person_of(row[2:8]), credential_of(key, row[2], row[8:13]), self._sets[row[13]])
-                        for row in rows
-                    ]
-                ),
-                self._fresh,
-            )
+            connection = self._file.connection or self._open()
+            if connection is not None and connection.private:
+                return self._find_unshared(key)
+            return self._found(connection, key)
         except _UNREADABLE as fault:
             self._fail(fault)
+
+    def _find_unshared(self, key: bytes) -> Found:
+        """Find in files that nobody writes, which has to be so before and after it: see ``cache/readonly.py``."""
+        for _ in range(UNSHARED_TRIES):
+            self._file.close_if_written()
+            connection = self._file.connection or self._open()
+            try:
+                found = self._found(connection, key)
+            except sqlite3.DatabaseError:
+                if connection is None or connection.current():
+                    raise
+                continue
+            if connection is None or connection.current():
+                return found
+        raise CacheError(f"{self.path}: its writer is just starting; try again")
+
+    def _found(self, connection: ReadConnection | None, key: bytes) -> Found:
+        rows = [] if connection is None else connection.execute(_FIND, (key,)).fetchall()
+        if connection is None or not rows:
+            return Found((), _NOBODY)
+        number, synced_at = rows[0][:2]
+        if (number, synced_at) != self._fresh_of:
+            self._take_generation(number, synced_at)
+        if rows[0][2] is None:
+            return Found((), self._fresh)
+        for row in rows:
+            if row[13] not in self._sets:
+                return self._find_anew(connection, key)
+        return Found(
+            tuple(
+                [
+                    Holder(person_of(row[2:8]), credential_of(key, row[2], row[8:13]), self._sets[row[13]])
+                    for row in rows
+                ]
+            ),
+            self._fresh,
+        )
 
     def _find_anew(self, connection: sqlite3.Connection, key: bytes) -> Found:
         """Find with the memberships of sets that are not remembered, all in one transaction: of one generation."""
@@ -170,10 +205,10 @@ class Lookup:
         at the age again.
         """
         self._fresh_of = None
-        self._close_if_replaced()
+        self._file.close_if_replaced()
         with self._reading() as connection:
             version = connection.execute("PRAGMA data_version").fetchone()[0] if connection else 0
-        seen = (self._opened, version) if connection else None
+        seen = (self._file.opened, version) if connection else None
         changed = seen != self._seen
         self._seen = seen
         if changed:
@@ -277,7 +312,8 @@ class Lookup:
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
         """The connection, opened if need be; ``None`` while there is no cache. An error closes it."""
         try:
-            yield self._connection or self._open()
+            self._file.close_if_written()
+            yield self._file.connection or self._open()
         except _UNREADABLE as fault:
             self._fail(fault)
 
@@ -290,38 +326,19 @@ class Lookup:
             explain(fault, self.path, CACHE)
         raise CacheError(f"{self.path}: holds a value that is not understood ({fault}); restore a copy") from fault
 
-    def _open(self) -> sqlite3.Connection | None:
-        try:
-            status = self.path.stat()
-        except FileNotFoundError:
-            return None
-        if status.st_size == 0:
-            return None
-        connection = open_reader(self.path, CACHE)
-        self._connection = connection
-        self._file = (status.st_dev, status.st_ino)
-        self._opened += 1
-        self._cache_id = ""
-        self._fresh_of = None
-        self._sets.clear()
+    def _open(self) -> ReadConnection | None:
+        connection = self._file.open()
+        if connection is not None:
+            self._cache_id = ""
+            self._fresh_of = None
+            self._sets.clear()
         return connection
-
-    def _close_if_replaced(self) -> None:
-        if self._connection is None:
-            return
-        try:
-            status = self.path.stat()
-        except OSError:
-            self.close()
-            return
-        if (status.st_dev, status.st_ino) != self._file:
-            self.close()
 
     def _take_generation(self, number: int, synced_at: int) -> None:
         """Find out how old this generation is; what the groups of another one were called is forgotten."""
         state = self._read_state_file()
-        if not self._cache_id and self._connection is not None:
-            row = self._connection.execute("SELECT body FROM state WHERE name = 'cache_id'").fetchone()
+        if not self._cache_id and self._file.connection is not None:
+            row = self._file.connection.execute("SELECT body FROM state WHERE name = 'cache_id'").fetchone()
             self._cache_id = bytes(row[0]).decode() if row else ""
         if number != self._fresh.generation:
             self._sets.clear()
@@ -330,7 +347,7 @@ class Lookup:
 
     def _read_state_file(self) -> SyncState:
         try:
-            status = os.stat(self._state_file)
+            status = os.stat(sync_state_path(self.path))
             mark = (status.st_ino, status.st_mtime_ns)
         except OSError:
             mark = None

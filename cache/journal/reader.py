@@ -14,6 +14,7 @@ from cache.errors import JournalError
 from cache.journal.filter import EVERYTHING, EventFilter
 from cache.journal.records import COLUMNS, faults, newest, record_of, to_microseconds
 from cache.model import Record
+from cache.readonly import ReadConnection
 from cache.sqlite import JOURNAL, explained, open_reader
 
 
@@ -27,12 +28,16 @@ class Verification:
 
 
 class JournalReader:
-    """journal.db, opened read-only on first use. Belongs to one thread. While there is no file, it is empty."""
+    """journal.db, opened read-only on first use. Belongs to one thread. While there is no file, it is empty.
 
-    def __init__(self, path: Path) -> None:
+    ``scratch`` is a folder for a copy, where one has to be made (``cache/readonly.py``).
+    """
+
+    def __init__(self, path: Path, scratch: Path | None = None) -> None:
         """Nothing is opened yet: the file may not exist."""
         self.path = path
-        self._connection: sqlite3.Connection | None = None
+        self._scratch = scratch
+        self._connection: ReadConnection | None = None
 
     def close(self) -> None:
         """Close the file; a later call opens it again."""
@@ -92,6 +97,8 @@ class JournalReader:
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
         try:
             with explained(self.path, JOURNAL):
+                if self._connection is not None and not self._connection.current():
+                    self.close()  # its writer has come
                 yield self._connection or self._open()
         except JournalError:
             self.close()
@@ -106,7 +113,7 @@ class JournalReader:
                 return None
         except FileNotFoundError:
             return None
-        self._connection = open_reader(self.path, JOURNAL)
+        self._connection = open_reader(self.path, JOURNAL, self._scratch)
         return self._connection
 
 

@@ -24,7 +24,7 @@ class Reserve:
                 return
             if not self.roomy():
                 return
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o660)
             try:
                 os.posix_fallocate(handle, 0, RESERVE)
             finally:

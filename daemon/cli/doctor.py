@@ -122,9 +122,16 @@ def _state(site: Site) -> Iterator[Finding]:
         yield Finding("disk", "fault", f"{text}; make room, or events will be lost")
     else:
         yield Finding("disk", "ok", text)
-    mode = directory.stat().st_mode & 0o007
-    if mode:
-        yield Finding("state", "fault", f"{directory} is accessible to other users: chmod o-rwx {directory}")
+    paths = Paths.of(site)
+    for folder in (directory, paths.journal.parent, paths.cache.parent):
+        mode = folder.stat().st_mode
+        if mode & 0o007:
+            yield Finding("state", "fault", f"{folder} is accessible to other users: chmod o-rwx {folder}")
+        if mode & 0o020 and folder != directory:
+            yield Finding("state", "fault", f"the other process may write in {folder}: chmod g-w {folder}")
+    for old in (directory / paths.journal.name, directory / paths.cache.name):
+        if old.exists():
+            yield Finding("state", "note", f"{old} is from before an upgrade and not used any more: rm {old}*")
 
 
 def _cache(site: Site) -> Iterator[Finding]:

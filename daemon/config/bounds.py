@@ -135,8 +135,8 @@ KEEP = Count(1_000_000, 1)
 MAX_SIZE = Count(512_000_000, 1_000_000)
 """Bytes; less than 1 MB could hold no history."""
 STATE_DIRECTORY = "/var/lib/latchd"
-DOORS_SOCKET = "/run/latchd/control.sock"
-SYNC_SOCKET = "/run/latchd/sync.sock"
+DOORS_SOCKET = "/run/latchd/doors/control.sock"
+SYNC_SOCKET = "/run/latchd/sync/control.sock"
 LONGEST_SOCKET = 107
 """Bytes of the path of a Unix socket: unix(7), less the zero at its end."""
 OPERATORS = "latchd-operators"

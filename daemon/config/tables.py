@@ -43,7 +43,7 @@ class SiteTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class StateTable:
-    """``[state]``: the directory of cache.db and journal.db."""
+    """``[state]``: the directory of the folders ``doors`` and ``sync``, in which the databases are."""
 
     directory: str = bounds.STATE_DIRECTORY
 

@@ -12,7 +12,6 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, TypeVar
 
-from cache.directory.lookup import Lookup
 from cache.journal.filter import EventFilter
 from cache.journal.reader import JournalReader
 from cache.model import Event, EventName, Record
@@ -67,7 +66,7 @@ class DoorsCommands:
         self._doors = doors
         self._thread = ThreadPoolExecutor(1, "commands")
         self._journal = JournalReader(doors.paths.journal)
-        self._lookup = Lookup(doors.paths.cache)
+        self._lookup = doors.paths.lookup()
         self._explainer = Explainer(self._lookup, self._journal)
         self._cards = Pace(CARD_EVERY)
 

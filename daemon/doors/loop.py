@@ -14,7 +14,6 @@ from importlib.metadata import version
 from types import TracebackType
 from typing import Self
 
-from cache.directory.lookup import Lookup
 from cache.journal.journal import Entry, Journal, Retention
 from cache.journal.writer import JournalWriter
 from cache.model import Moment, Record
@@ -48,8 +47,8 @@ class Doors:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.paths = Paths.of(site).prepare()
-        self.lookup = Lookup(self.paths.cache)
+        self.paths = Paths.of(site).prepare_doors()
+        self.lookup = self.paths.lookup()
         settings = site.tables.journal
         self._journal = Journal(self.paths.journal, Retention(settings.keep, settings.max_size))
         remembered = Remembered.of(self._journal.state(), self._journal.last())

@@ -1,8 +1,10 @@
 """The keys that the doors process makes for its readers, sealed in one file of the state directory.
 
-The file is encrypted and authenticated (AES-256-GCM) under a key derived from the site key (HKDF-SHA-256), and
-only ever replaced as a whole. A key is durable before its reader hears of it, and is stored with the old one until
-the reader has proved which of the two it holds: so no crash in between can lose a reader.
+The file is encrypted and authenticated (AES-256-GCM) under a key derived (HKDF-SHA-256) from the site key and from
+a random secret that only the doors process can read, in a file beside it: sync has the site key, and a memory card
+that was stolen has the secret. It is only ever replaced as a whole. A key is durable before its reader hears of
+it, and is stored with the old one until the reader has proved which of the two it holds: so no crash in between
+can lose a reader.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import json
 import logging
 import os
 import secrets
+import stat
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,7 +34,10 @@ log = logging.getLogger(__name__)
 
 KEY_BYTES = 16
 """An OSDP secure channel base key: AES-128."""
-_MAGIC = b"latchd reader keys 1\n"
+_MAGIC = b"latchd reader keys 2\n"
+_FIRST_MAGIC = b"latchd reader keys 1\n"
+"""Of files sealed under the site key alone, which sync has too: they are sealed again when they are found."""
+SECRET_BYTES = 32
 _NONCE_BYTES = 12
 _FINGERPRINT_BYTES = 6
 MAX_FILE = 4 * 1024 * 1024
@@ -64,7 +70,7 @@ def fingerprint(key: bytes) -> str:
     return hashlib.sha256(b"latchd reader key" + key).hexdigest()[: 2 * _FINGERPRINT_BYTES]
 
 
-def seal(entries: Entries, site_key: bytes) -> bytes:
+def seal(entries: Entries, key: bytes) -> bytes:
     """The content of the file."""
     plain = {
         reader: {
@@ -76,18 +82,20 @@ def seal(entries: Entries, site_key: bytes) -> bytes:
     }
     nonce = secrets.token_bytes(_NONCE_BYTES)
     text = json.dumps(plain, separators=(",", ":")).encode()
-    return _MAGIC + nonce + _cipher(site_key).encrypt(nonce, text, _MAGIC)
+    return _MAGIC + nonce + _cipher(key, _MAGIC).encrypt(nonce, text, _MAGIC)
 
 
-def unseal(content: bytes, site_key: bytes) -> dict[str, ReaderKey]:
-    """The entries of a file's content. ``ConfigError`` when a single bit of it, or the site key, is another."""
-    if not content.startswith(_MAGIC):
+def unseal(content: bytes, key: bytes, magic: bytes = _MAGIC) -> dict[str, ReaderKey]:
+    """The entries of a file's content. ``ConfigError`` when a single bit of it, or the key, is another."""
+    if not content.startswith(magic):
         raise ConfigError("it is no file of reader keys that this version of latchd knows")
-    nonce, sealed = content[len(_MAGIC) :][:_NONCE_BYTES], content[len(_MAGIC) + _NONCE_BYTES :]
+    nonce, sealed = content[len(magic) :][:_NONCE_BYTES], content[len(magic) + _NONCE_BYTES :]
     try:
-        plain = json.loads(_cipher(site_key).decrypt(nonce, sealed, _MAGIC))
+        plain = json.loads(_cipher(key, magic).decrypt(nonce, sealed, magic))
     except (InvalidTag, ValueError):
-        raise ConfigError("it was damaged or changed, or sealed under another site key") from None
+        raise ConfigError(
+            "it was damaged or changed, or sealed under another site key or another reader-keys.secret"
+        ) from None
     return {
         reader: ReaderKey(
             bytes.fromhex(entry["key"]) if entry["key"] else None,
@@ -98,8 +106,9 @@ def unseal(content: bytes, site_key: bytes) -> dict[str, ReaderKey]:
     }
 
 
-def _cipher(site_key: bytes) -> AESGCM:
-    return AESGCM(HKDF(SHA256(), 32, salt=None, info=b"latchd reader keys").derive(site_key))
+def _cipher(key: bytes, magic: bytes) -> AESGCM:
+    info = b"latchd reader keys" if magic == _FIRST_MAGIC else magic.rstrip()
+    return AESGCM(HKDF(SHA256(), 32, salt=None, info=info).derive(key))
 
 
 class ReaderKeys:
@@ -112,11 +121,15 @@ class ReaderKeys:
     def __init__(self, file: Path, site_key: bytes) -> None:
         self._file = file
         self._site_key = site_key
+        self._secret: bytes | None = None
         self._entries: dict[str, ReaderKey] = {}
         self._thread = ThreadPoolExecutor(1, "reader-keys")
         self.trouble: str | None = None
         try:
-            self._entries = _read(file, site_key)
+            self._secret = _read_secret(secret_path(file))
+            self._entries, sealed_again = _read(file, site_key, self._secret)
+            if not sealed_again:
+                self._thread.submit(self._write_or_log, dict(self._entries))
         except ConfigError as error:
             self.trouble = str(error)
         if self.trouble is not None:
@@ -193,29 +206,67 @@ class ReaderKeys:
 
     def _write(self, entries: Entries) -> None:
         """Replace the file; after a crash at any instant there is the old one or the new one, whole."""
-        fresh = self._file.with_name(self._file.name + ".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(seal(entries, self._site_key))
-            file.flush()
-            os.fsync(descriptor)
-        fresh.replace(self._file)
-        directory = os.open(self._file.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        if self._secret is None:
+            fresh = secrets.token_bytes(SECRET_BYTES)
+            _replace(secret_path(self._file), fresh)
+            self._secret = fresh
+        _replace(self._file, seal(entries, self._site_key + self._secret))
 
 
-def _read(file: Path, site_key: bytes) -> dict[str, ReaderKey]:
+def secret_path(file: Path) -> Path:
+    """Where the secret of the doors process is, beside the file of keys."""
+    return file.with_suffix(".secret")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Replace a file that no one else may read; a link in the way of the new one is not followed."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    fresh.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with file.open("rb") as stream:
-            content = stream.read(MAX_FILE)
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _read(file: Path, site_key: bytes, secret: bytes | None) -> tuple[dict[str, ReaderKey], bool]:
+    """The entries, and whether they are sealed as they should be."""
+    content = _content(file)
+    if content is None:
+        return {}, True
     try:
-        return unseal(content, site_key)
+        if content.startswith(_FIRST_MAGIC):
+            return unseal(content, site_key, _FIRST_MAGIC), False
+        return unseal(content, site_key + (secret or b"")), True
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}; restore it, or remove it and enrol its readers again") from None
+
+
+def _read_secret(path: Path) -> bytes | None:
+    content = _content(path)
+    if content is not None and len(content) != SECRET_BYTES:
+        raise ConfigError(f"{path}: it has {len(content)} bytes and not {SECRET_BYTES}; restore it")
+    return content
+
+
+def _content(file: Path) -> bytes | None:
+    """What is in a regular file; none where there is no file."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ConfigError(f"{file} cannot be read: it is not a regular file")
+            with open(descriptor, "rb", closefd=False) as stream:
+                return stream.read(MAX_FILE)
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from None

@@ -87,8 +87,9 @@ class Bench:
 
     def __post_init__(self) -> None:
         """Write the site file and its key."""
-        (self.directory / "state").mkdir(parents=True, exist_ok=True)
-        (self.directory / "state").chmod(0o770)
+        for folder in ("", "doors", "sync"):
+            (self.state / folder).mkdir(parents=True, exist_ok=True)
+            (self.state / folder).chmod(0o750)
         with open(self.directory / "site-key", "wb", opener=lambda p, f: os.open(p, f, 0o600)) as file:
             file.write(self.key)
         self.file.write_text(self.text.replace("{directory}", str(self.directory)), encoding="utf-8")
@@ -100,7 +101,7 @@ class Bench:
 
     @property
     def state(self) -> Path:
-        """The directory of the databases."""
+        """The directory of the folders of doors and sync."""
         return self.directory / "state"
 
     def site(self) -> Site:
@@ -119,14 +120,14 @@ class Bench:
         )
         names = (Binding("Staff", "g1", None, "Staff"), Binding("Cleaning", "g2", None, "Cleaning"))
         now = datetime.now(UTC)
-        with Store(self.state / "cache.db") as store:
+        with Store(self.state / "sync" / "cache.db") as store:
             number = store.apply(Plan(delta, Rebinding(names)), now)
             store.completed(now, "complete")
         return number
 
     def events(self, *names: EventName) -> list[Record]:
         """What is durable of these names; of all without a name."""
-        with JournalReader(self.state / "journal.db") as journal:
+        with JournalReader(self.state / "doors" / "journal.db") as journal:
             return [record for record in journal.events() if not names or record.event.name in names]
 
 

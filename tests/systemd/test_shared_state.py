@@ -1,110 +1,131 @@
-"""Two users, one folder: what doors and sync share works with the modes that the units and tmpfiles.d give it."""
+"""Two users, two folders: doors reads what sync writes, in a folder where it may write nothing."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
-SYNC, DOORS, GROUP = 61_001, 61_002, 61_000
-"""Numbers that nobody has: a user need not have a name to own a file."""
+from tests.systemd.users import DOORS, GROUP, SYNC, controller, process
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 
-PROCESS = """
-import os, sqlite3, sys
+WRITE = """
 from pathlib import Path
-
-user, group, role, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
-sys.path.insert(0, folder + "/code")
-from cache.sqlite import CACHE, open_reader, open_writer
-
-CACHE.script("cache_v1.sql")  # imports what only root may be able to read, when Python lies in root's home
-
-os.setgroups([])
-os.setgid(group)
-os.setuid(user)
-os.umask(0o007)
-
-path = Path(folder, "state", "cache.db")
-connection = (open_writer if role == "write" else open_reader)(path, CACHE)
-if role == "write":
-    connection.execute("CREATE TABLE IF NOT EXISTS probe (n)")
+from cache.sqlite import CACHE, open_writer
+connection = open_writer(Path(sys.argv[5], "state", "sync", "cache.db"), CACHE)
+connection.execute("CREATE TABLE IF NOT EXISTS probe (n)")
+print("open", flush=True)
+for line in sys.stdin:
     connection.execute("INSERT INTO probe VALUES (1)")
-print(connection.execute("SELECT count(*) FROM probe").fetchone()[0], flush=True)
-sys.stdin.read()
+    print("written", flush=True)
 connection.close()
 """
+
+READ = """
+from pathlib import Path
+from cache.sqlite import CACHE, open_reader
+place = Path(sys.argv[5])
+connection = None
+for line in sys.stdin:
+    if connection is not None and not connection.current():
+        connection.close()
+        connection = None
+    if connection is None:
+        connection = open_reader(place / "state" / "sync" / "cache.db", CACHE, place / "state" / "doors")
+    print(connection.execute("SELECT count(*) FROM probe").fetchone()[0], connection.private, flush=True)
+"""
+
+
+def asked(child: subprocess.Popen[str]) -> str:
+    """Write a line, and what comes back."""
+    assert child.stdin
+    assert child.stdout
+    assert child.stderr
+    child.stdin.write("\n")
+    child.stdin.flush()
+    line = child.stdout.readline()
+    assert line, child.stderr.read()
+    return line.strip()
+
+
+def opened(child: subprocess.Popen[str]) -> None:
+    assert child.stdout
+    assert child.stderr
+    assert child.stdout.readline() == "open\n", child.stderr.read()
 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """The state folder as tmpfiles.d makes it, and the code where every user can read it."""
-    place = Path(tempfile.mkdtemp(prefix="latchd-shared-"))
-    place.chmod(0o755)
-    shutil.copytree(ROOT / "cache", place / "code" / "cache", ignore=shutil.ignore_patterns("__pycache__"))
-    for path in (place / "code").rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    state = place / "state"
-    state.mkdir()
-    os.chown(state, 0, GROUP)
-    state.chmod(0o2770)
-    yield place
-    shutil.rmtree(place)
+    """The folders as tmpfiles.d makes them."""
+    with controller() as made:
+        yield made
 
 
-@contextmanager
-def process(user: int, role: str, place: Path) -> Iterator[subprocess.Popen[str]]:
-    """One of the two processes, with its database open until the block ends."""
-    arguments = [sys.executable, "-c", PROCESS, str(user), str(GROUP), role, str(place)]
-    with subprocess.Popen(
-        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as child:
-        try:
-            yield child
-        finally:
-            child.kill()
+@pytest.fixture
+def doors(place: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process of doors' user that reads when it is asked."""
+    with process(DOORS, READ, place) as child:
+        yield child
 
 
-def rows(child: subprocess.Popen[str]) -> int:
-    """How many rows the process said it sees, once it has opened its database."""
-    assert child.stdout
-    assert child.stderr
-    line = child.stdout.readline()
-    assert line, child.stderr.read()
-    return int(line)
+def test_doors_reads_what_sync_writes_while_it_writes(place: Path, doors: subprocess.Popen[str]) -> None:
+    with process(SYNC, WRITE, place) as sync:
+        opened(sync)
+        for count in range(3):
+            assert asked(doors) == f"{count} False"
+            asked(sync)
 
 
-def test_doors_reads_what_sync_writes_while_it_writes(place: Path) -> None:
-    with process(SYNC, "write", place) as sync:
-        assert rows(sync) == 1
-        with process(DOORS, "read", place) as doors:
-            assert rows(doors) == 1
+def test_doors_reads_on_while_sync_is_killed_and_comes_back(place: Path, doors: subprocess.Popen[str]) -> None:
+    for count in range(1, 4):
+        with process(SYNC, WRITE, place) as sync:
+            opened(sync)
+            asked(sync)
+            assert asked(doors).startswith(f"{count} ")
+            sync.kill()
+        assert asked(doors).startswith(f"{count} ")
 
 
-def test_doors_reads_after_sync_was_killed_and_sync_writes_after_doors_was(place: Path) -> None:
-    with process(SYNC, "write", place) as sync:
-        assert rows(sync) == 1
+def test_without_a_wal_the_file_is_read_until_there_is_one(place: Path, doors: subprocess.Popen[str]) -> None:
+    """sync has ended in order, or has never run since the machine started."""
+    with process(SYNC, WRITE, place) as sync:
+        opened(sync)
+        asked(sync)
+        assert sync.stdin
+        sync.stdin.close()
+        sync.wait(20)
+    assert not (place / "state" / "sync" / "cache.db-wal").exists()
+    assert asked(doors) == "1 True"
+    assert asked(doors) == "1 True"
+    with process(SYNC, WRITE, place) as sync:
+        opened(sync)
+        asked(sync)
+        assert asked(doors) == "2 False"
+
+
+def test_after_a_power_cut_the_wal_is_read_before_sync_starts(place: Path, doors: subprocess.Popen[str]) -> None:
+    """A -wal without a -shm: whoever may not write there reads a copy, and lets go of it when sync comes."""
+    with process(SYNC, WRITE, place) as sync:
+        opened(sync)
+        asked(sync)
         sync.kill()
-    (place / "state" / "cache.db-shm").unlink()  # as after a power cut: doors must make it anew
-    with process(DOORS, "read", place) as doors:
-        assert rows(doors) == 1
-        assert (place / "state" / "cache.db-shm").stat().st_uid == DOORS
-        with process(SYNC, "write", place) as sync:
-            assert rows(sync) == 2
+    (place / "state" / "sync" / "cache.db-shm").unlink()
+    assert asked(doors) == "1 True"
+    assert list((place / "state" / "doors").iterdir()) == [], "the copy lies nowhere"
+    with process(SYNC, WRITE, place) as sync:
+        opened(sync)
+        asked(sync)
+        assert asked(doors) == "2 False"
 
 
-def test_everything_beside_the_database_belongs_to_the_group(place: Path) -> None:
-    with process(SYNC, "write", place) as sync:
-        assert rows(sync) == 1
-        for path in (place / "state").iterdir():
-            assert path.stat().st_gid == GROUP
-            assert path.stat().st_mode & 0o777 == 0o660, path
+def test_what_each_makes_the_other_reads_and_does_not_write(place: Path) -> None:
+    with process(SYNC, WRITE, place) as sync:
+        opened(sync)
+        asked(sync)
+        for path in (place / "state" / "sync").iterdir():
+            status = path.stat()
+            assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (SYNC, GROUP, 0o640), path

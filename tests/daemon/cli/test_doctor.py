@@ -36,7 +36,7 @@ def bench(tmp_path: Path) -> Bench:
     """A sound site without a running daemon."""
     made = Bench(tmp_path / "b")
     made.fill()
-    with Journal(made.state / "journal.db") as journal:
+    with Journal(made.state / "doors" / "journal.db") as journal:
         stamp = Stamp(Moment(NOW, 1.0, ClockQuality.SYNCED), "boot")
         journal.append([(stamp, Event(EventName.SYSTEM_START)), (stamp, Event(EventName.REX, door="lobby"))])
     return made
@@ -91,32 +91,32 @@ def no_folder(bench: Bench, _: pytest.MonkeyPatch) -> None:
 
 
 def damaged_cache(bench: Bench, _: pytest.MonkeyPatch) -> None:
-    (bench.state / "cache.db").write_bytes(b"no database" * 1000)
+    (bench.state / "sync" / "cache.db").write_bytes(b"no database" * 1000)
 
 
 def no_cache(bench: Bench, _: pytest.MonkeyPatch) -> None:
-    for file in bench.state.glob("cache.*"):
+    for file in (bench.state / "sync").glob("cache.*"):
         file.unlink()
 
 
 def failing_sync(bench: Bench, _: pytest.MonkeyPatch) -> None:
-    with Store(bench.state / "cache.db") as store:
+    with Store(bench.state / "sync" / "cache.db") as store:
         store.failed(NOW, "outage", "the server does not answer")
 
 
 def held_back(bench: Bench, _: pytest.MonkeyPatch) -> None:
-    with Store(bench.state / "cache.db") as store:
+    with Store(bench.state / "sync" / "cache.db") as store:
         held = Quarantine("12345678", Delta(), ("too many",), ("ada goes",), NOW)
         store.apply(Plan(Delta(), Rebinding(), held), NOW)
 
 
 def unusable_cards(bench: Bench, _: pytest.MonkeyPatch) -> None:
-    with Store(bench.state / "cache.db") as store:
+    with Store(bench.state / "sync" / "cache.db") as store:
         store.completed(NOW, "complete", warnings=("person ken: cards: no such format",))
 
 
 def forged_event(bench: Bench, _: pytest.MonkeyPatch) -> None:
-    with sqlite3.connect(bench.state / "journal.db") as journal:
+    with sqlite3.connect(bench.state / "doors" / "journal.db") as journal:
         journal.execute("UPDATE event SET door = 'vault' WHERE sequence = 2")
     journal.close()
 

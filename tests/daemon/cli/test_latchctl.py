@@ -31,7 +31,7 @@ def bench(tmp_path: Path) -> Bench:
     """
     made = Bench(tmp_path / "b")
     made.fill()
-    with Journal(made.state / "journal.db") as journal:
+    with Journal(made.state / "doors" / "journal.db") as journal:
         at = [NOW - timedelta(hours=LONG - number - 0.5) for number in range(LONG)]
         moments = [Moment(each, float(number), ClockQuality.SYNCED) for number, each in enumerate(at)]
         journal.append([(Stamp(moment, "boot"), Event(EventName.REX, door="lobby")) for moment in moments])
@@ -109,7 +109,7 @@ def test_a_socket_that_a_killed_daemon_left_behind_is_no_daemon(bench: Bench) ->
 def test_a_file_that_may_not_be_read_is_reported_after_the_missing_daemon(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (bench.state / "journal.db").write_bytes(b"no database" * 1000)
+    (bench.state / "doors" / "journal.db").write_bytes(b"no database" * 1000)
     for command in ("status", "events", "why"):
         question = ["--reader", "lobby-in", "--person", "ada"] if command == "why" else []
         refused: Any = latch(bench, command, *question).exception

@@ -121,7 +121,7 @@ def test_every_fault_in_one_go_with_line_key_and_nearest_key() -> None:
         ("[area.office]", f'[area.office]\n[control]\nsocket = "/run/{"x" * 103}"', "control.socket", "107 bytes"),
         (
             "[area.office]",
-            '[area.office]\n[control]\nsync_socket = "/run/latchd/control.sock"',
+            '[area.office]\n[control]\nsync_socket = "/run/latchd/doors/control.sock"',
             "control.sync_socket",
             "must differ",
         ),

@@ -126,7 +126,7 @@ def write_site(directory: Path, more: str = "") -> Path:
 
 def fill_cache(site: Path, directory: Directory, now: datetime) -> None:
     """A complete sync at ``now`` that found this directory."""
-    with Store(Paths.of(load_site(site, None)).cache) as store:
+    with Store(Paths.of(load_site(site, None)).prepare_sync().cache) as store:
         policy = Policy(references=REFERENCES)
         changes = plan(store.load(), directory, Evidence(), policy, now, (), store.bindings())
         store.apply(changes, now)

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 
 from daemon.cli.latchctl import latchctl
 from daemon.control.client import ask_one, is_running
-from daemon.doors.reader_keys import unseal
+from daemon.doors.reader_keys import secret_path, unseal
 from daemon.errors import ControlError
 from tests.peers.osdp_bench import Peers
 
@@ -63,7 +63,7 @@ class Controller:
     def __init__(self, here: Path, peers: Peers) -> None:
         self.here = here
         self.peers = peers
-        self.sealed = here / "state" / "reader-keys.sealed"
+        self.sealed = here / "state" / "doors" / "reader-keys.sealed"
         self.socket = here / "control.sock"
         for name, secret in (("key", SITE_KEY.hex()), ("scbk", bytes(range(1, 17)).hex())):
             (here / name).write_text(secret)
@@ -121,7 +121,8 @@ class Controller:
 
     def holds_two_keys(self) -> bool:
         """Whether both the old and the new key are on the disk."""
-        return len(unseal(self.sealed.read_bytes(), SITE_KEY)["lobby-in"].candidates) == 2
+        key = SITE_KEY + secret_path(self.sealed).read_bytes()
+        return len(unseal(self.sealed.read_bytes(), key)["lobby-in"].candidates) == 2
 
     def events(self, name: str) -> list[dict[str, Any]]:
         lines = self.do("events", "--json", "-n", "200", "--name", name).splitlines()
@@ -242,7 +243,7 @@ def test_a_swapped_reader_is_an_event_over_a_restart_too(controller: Controller)
 
 def test_a_damaged_store_is_kept_and_said(controller: Controller) -> None:
     controller.peers.reader(0, None)
-    (controller.here / "state").mkdir()
+    controller.sealed.parent.mkdir(parents=True)
     controller.sealed.write_bytes(b"rubbish")
     controller.start()
     result = controller.run("reader", "keys")

@@ -122,7 +122,7 @@ def test_without_any_cache_everybody_is_denied(tmp_path: Path) -> None:
 
 
 def test_a_damaged_cache_denies_and_is_said_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    cache = bench.state / "cache.db"
+    cache = bench.state / "sync" / "cache.db"
 
     async def story(now: Running) -> None:
         good = cache.with_suffix(".good")
@@ -153,7 +153,7 @@ def test_a_damaged_cache_denies_and_is_said_once(bench: Bench, caplog: pytest.Lo
 def test_a_journal_that_cannot_be_written_stops_no_door(bench: Bench) -> None:
     async def story(now: Running) -> None:
         await until("started", lambda: bench.events(EventName.SYSTEM_START))
-        other = sqlite3.connect(bench.state / "journal.db", isolation_level=None)
+        other = sqlite3.connect(bench.state / "doors" / "journal.db", isolation_level=None)
         try:
             other.execute("BEGIN IMMEDIATE")
             for _ in range(3):
@@ -217,7 +217,7 @@ def test_listeners_hear_of_commits_until_they_stop(bench: Bench) -> None:
 @pytest.fixture(params=[timedelta(hours=1), timedelta(days=400)])
 def from_the_future(request: pytest.FixtureRequest, bench: Bench) -> Bench:
     """The journal's newest event is later than the clock."""
-    with Journal(bench.state / "journal.db") as journal:
+    with Journal(bench.state / "doors" / "journal.db") as journal:
         stamp = Stamp(Moment(datetime.now(UTC) + request.param, 1.0, ClockQuality.SYNCED), "an earlier boot")
         journal.append([(stamp, Event(EventName.SYSTEM_STOP))])
     return bench

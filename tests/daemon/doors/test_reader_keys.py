@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from daemon.doors.reader_keys import ReaderKey, ReaderKeys, fingerprint, seal, unseal
+from daemon.doors.reader_keys import ReaderKey, ReaderKeys, fingerprint, seal, secret_path, unseal
 from daemon.errors import ConfigError
 
 SITE_KEY = bytes(range(32))
@@ -143,3 +149,67 @@ def test_a_file_that_cannot_be_read_is_said(file: Path) -> None:
     file.mkdir()
     with ReaderKeys(file, SITE_KEY) as keys:
         assert "cannot be read" in str(keys.trouble)
+
+
+# ------------------------------------------------------------------ who can make such a file
+
+FIRST_FILE = bytes.fromhex("6c617463686420726561646572206b65797320310a000102030405060708090a0b")
+"""The head of a file of the first kind, with a fixed nonce; ``sealed_at_first`` makes the rest."""
+
+
+def sealed_at_first(entries: str) -> bytes:
+    """A file as earlier versions sealed it, and as sync could: under the site key alone."""
+    key = HKDF(SHA256(), 32, salt=None, info=b"latchd reader keys").derive(SITE_KEY)
+    magic, nonce = FIRST_FILE[:-12], FIRST_FILE[-12:]
+    return FIRST_FILE + AESGCM(key).encrypt(nonce, entries.encode(), magic)
+
+
+def test_a_file_of_an_earlier_version_is_read_and_sealed_again(file: Path) -> None:
+    text = json.dumps({"lobby": {"key": OLD.hex(), "since": None, "pending": None}})
+    file.write_bytes(sealed_at_first(text))
+    assert again(file).keys("lobby") == (OLD,)
+    assert not file.read_bytes().startswith(FIRST_FILE[:-12])
+    assert again(file).keys("lobby") == (OLD,)
+
+
+def test_the_site_key_alone_seals_nothing_that_is_believed(file: Path, keys: ReaderKeys) -> None:
+    """sync has the site key; the secret beside the file is for the doors process alone."""
+    asyncio.run(keys.propose("lobby"))
+    assert stat.S_IMODE(secret_path(file).stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    for forged in (seal({"lobby": ReaderKey(NEW)}, SITE_KEY), seal({}, SITE_KEY + bytes(32))):
+        file.write_bytes(forged)
+        assert "reader-keys.secret" in str(again(file).trouble)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"short"])
+def test_a_secret_that_is_lost_is_said_and_nothing_is_overwritten(
+    file: Path, keys: ReaderKeys, content: bytes | None
+) -> None:
+    asyncio.run(keys.propose("lobby"))
+    sealed = file.read_bytes()
+    secret_path(file).unlink()
+    if content is not None:
+        secret_path(file).write_bytes(content)
+    found = again(file)
+    assert found.trouble is not None
+    assert "reader-keys.secret" in found.trouble
+    with pytest.raises(ConfigError):
+        asyncio.run(found.propose("yard"))
+    assert file.read_bytes() == sealed
+
+
+def test_a_link_in_the_way_of_the_new_file_is_not_followed(file: Path, tmp_path: Path, keys: ReaderKeys) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("journal")
+    for name in ("reader-keys.sealed.new", "reader-keys.secret.new"):
+        (tmp_path / name).symlink_to(precious)
+    asyncio.run(keys.propose("lobby"))
+    assert precious.read_text() == "journal"
+    assert again(file).keys("lobby")
+
+
+@pytest.mark.parametrize("what", ["link", "pipe"])
+def test_what_is_no_regular_file_is_not_opened(file: Path, tmp_path: Path, what: str) -> None:
+    os.mkfifo(file) if what == "pipe" else file.symlink_to(tmp_path / "other")
+    assert "reader-keys.sealed" in str(again(file).trouble)

@@ -45,7 +45,7 @@ class Office:
         return done.returncode, json.loads(done.stdout)
 
     def counts(self) -> dict[str, int]:
-        with Lookup(self.bench.state / "cache.db") as lookup:
+        with Lookup(self.bench.state / "sync" / "cache.db") as lookup:
             return lookup.counts()
 
 

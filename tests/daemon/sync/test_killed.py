@@ -74,7 +74,7 @@ class Victim:
 
     def cache(self) -> tuple[int, Directory]:
         """What a door sees and what the next sync finds; both have to be able to open it."""
-        path = self.bench.state / "cache.db"
+        path = self.bench.state / "sync" / "cache.db"
         with Lookup(path) as lookup:
             seen, counts = lookup.freshness().generation, lookup.counts()
         with Store(path) as store:
@@ -87,7 +87,9 @@ class Victim:
     def written(self) -> tuple[int, int]:
         """What changes as soon as anything is written."""
         found = (
-            (self.bench.state / "cache.db-wal").stat() if (self.bench.state / "cache.db-wal").exists() else None
+            (self.bench.state / "sync" / "cache.db-wal").stat()
+            if (self.bench.state / "sync" / "cache.db-wal").exists()
+            else None
         )
         return (0, 0) if found is None else (found.st_size, found.st_mtime_ns)
 

@@ -25,8 +25,8 @@ from daemon.errors import ControlError
 from drivers.cards.formats import built_in_formats
 
 HERE = Path(__file__).parent
-CONTROL = Path("/run/latchd/control.sock")
-SYNC_CONTROL = Path("/run/latchd/sync.sock")
+CONTROL = Path("/run/latchd/doors/control.sock")
+SYNC_CONTROL = Path("/run/latchd/sync/control.sock")
 DOORS, SYNC = "latchd-doors.service", "latchd-sync.service"
 D0, D1, CONTACT, STRIKE = 0, 1, 4, 6
 PATIENCE = 60.0

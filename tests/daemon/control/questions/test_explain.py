@@ -102,13 +102,13 @@ class Stage:
 def stage(bench: Bench, directory: Directory, instant: Instant) -> Iterator[Stage]:
     """A doors process that was told what the instant says, without its loop."""
     site, file = bench.site, bench.file
-    for old in file.parent.glob("cache.*"):
+    for old in (file.parent / "sync").glob("cache.*"):
         old.unlink()
     fill_cache(file, directory, SYNCED)
     at = SYNCED + timedelta(hours=instant.hours)
     now = Moment(SYNCED + timedelta(days=3) if instant.elsewhen else at, 1000.0)
     with (
-        Lookup(file.parent / "cache.db", lambda: now.utc) as lookup,
+        Lookup(file.parent / "sync" / "cache.db", lambda: now.utc) as lookup,
         JournalReader(file.parent / "none") as journal,
     ):
         controller = Controller(controller_rules(site, SITE_KEY), lookup.find)
