@@ -77,7 +77,7 @@ EVENT_FIELDS: Mapping[EventName, tuple[str, ...]] = MappingProxyType(
         EventName.REX: _DOOR,
         EventName.DURESS: _PASSAGE,
         EventName.APB_VIOLATION: ("door", "reader", "person", "reason"),
-        EventName.PIN_LOCKOUT: ("door", "reader", "until", "wrong"),
+        EventName.PIN_LOCKOUT: ("door", "reader", "person", "until", "wrong", "by"),
         EventName.READ_ERROR: ("door", "reader", "reason", "bits", "fault", "note"),
         EventName.READER_OFFLINE: _LINK,
         EventName.READER_ONLINE: _LINK,

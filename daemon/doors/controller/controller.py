@@ -98,7 +98,7 @@ class Controller:
             for d in self.doors.values()
             if not d.start(restart, stored.get(d.state_name), held=d.held_name in stored)
         ]
-        unreadable += [r.state_name for r in self.readers.values() if not r.start(now, stored.get(r.state_name))]
+        unreadable += self.site_state.pins.start(stored, restart)
         detail = [("version", version), ("clock", now.quality.value)]
         if unreadable:
             detail.append(("unreadable", ", ".join(unreadable)))
@@ -164,6 +164,7 @@ class Controller:
         for reader in self.readers.values():
             reader.handle_deadline(now)
         self.site_state.expire(now)
+        self.site_state.pins.expire(now)
         self._watch_staleness(now)
         return self._done(now)
 
@@ -256,6 +257,8 @@ class Controller:
         for door in self.doors.values():
             if device in door.setup.readers:
                 door.step(ReaderLink(device, online), now)
+                if not online:
+                    self.readers[device].away(now)
             if online:
                 door.device_back(device, now)
             else:

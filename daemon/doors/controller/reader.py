@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from cache.model import Decision, DetailValue, Event, EventName, Moment, Outcome, Reason, RuleResult
+from cache.model import Decision, DetailValue, Event, EventName, Found, Mode, Moment, Outcome, Reason, RuleResult
 from daemon.decision.decide import decide, refusal
 from daemon.decision.notation import describe_duration
-from daemon.decision.request import AccessRequest
+from daemon.decision.request import AccessRequest, FirstPerson, PinEntry, PinResult
 from daemon.doors.controller.door import DoorController
 from daemon.doors.controller.effects import Collected
 from daemon.doors.controller.site_state import SiteState
 from daemon.doors.door import modes, session
-from daemon.doors.door.durable import Durable
 from daemon.doors.door.session import (
     Ask,
     CardShown,
     DoubleBadge,
     FirstLeftAlone,
     KeysPressed,
-    Lockout,
-    PinLockout,
+    ReaderAway,
     Session,
     SessionInput,
     TimePassed,
+    Waiting,
 )
 from daemon.doors.door.state import Granted
 from drivers.events import Buzz, CardRead, Colour, KeyPress, Led
 
-LOCKOUT = Durable(Lockout)
-
 DENIED_LIGHT = 1.0
 """Seconds for which a reader shows that it refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A decision, whose duress PIN was typed, and for the second of two people the decision on the first."""
+
+    decision: Decision
+    duress: str | None = None
+    first: Decision | None = None
+
+
+def _under_duress(found: Found, pin: PinEntry | None) -> str | None:
+    """The person whose duress PIN was typed."""
+    if pin is None or pin.result is not PinResult.DURESS:
+        return None
+    if pin.credential is not None:
+        return pin.credential.person_id
+    return found.holders[0].person.id
 
 
 class ReaderController:
@@ -49,28 +64,9 @@ class ReaderController:
         self._out = out
         self._session = Session(_session_config(reader, door, site_state))
 
-    @property
-    def state_name(self) -> str:
-        """Under which name the PIN lockout of this reader is stored in the journal."""
-        return f"lockout.{self.reader}"
-
-    def start(self, now: Moment, stored: str | None) -> bool:
-        """Take up the PIN lockout that survived; one that cannot be read (false) is the shortest one, from now."""
-        if stored is None:
-            return True
-        try:
-            lockout = LOCKOUT.load(stored)
-        except ValueError:
-            until = now.utc + timedelta(seconds=self._session.config.lockout_for)
-            self._session = replace(self._session, lockout=Lockout(times=1, last=now.utc, until=until))
-            self._out.state[self.state_name] = LOCKOUT.dump(self._session.lockout)
-            return False
-        self._session = replace(self._session, lockout=lockout)
-        return True
-
-    def pins_refused_until(self, now: Moment) -> datetime | None:
-        """The end of the PIN lockout that holds; ``None``: the reader takes PINs."""
-        return session.locked_until(self._session, now.utc)
+    def pins_refused_until(self, now: Moment, card: bytes | None = None) -> datetime | None:
+        """The end of the lockout that holds for this reader, or for the card; ``None``: it takes PINs."""
+        return self._site_state.pins.refused_until(self.reader, card, now)
 
     def deadline(self) -> float | None:
         """The monotonic time at which ``handle_deadline`` is due."""
@@ -83,13 +79,17 @@ class ReaderController:
         try:
             key = self._site_state.key_of(read.length, read.value)
         except ValueError as error:
-            self._settle(self._refusal(Reason.BAD_FRAME, str(error)), Ask(), read.length, now)
+            self._settle(_Answer(self._refusal(Reason.BAD_FRAME, str(error))), Ask(), read.length, now)
             return
         self._step(CardShown(key), now, read.length)
 
     def keys(self, press: KeyPress, now: Moment) -> None:
         """Keys were pressed."""
         self._step(KeysPressed(press.keys), now)
+
+    def away(self, now: Moment) -> None:
+        """The reader stopped answering: a card that waits for its PIN is void."""
+        self._step(ReaderAway(), now)
 
     def handle_deadline(self, now: Moment) -> None:
         """A PIN or a second person did not come in time."""
@@ -103,27 +103,76 @@ class ReaderController:
             if isinstance(ask, FirstLeftAlone):
                 self._left_alone(ask)
             else:
-                self._settle(self._decide(ask, now), ask, bits, now)
+                self._attempt(ask, bits, now)
 
     # -------------------------------------------------------------- the decision
 
-    def _decide(self, ask: Ask, now: Moment) -> Decision:
-        """Deny by default: whatever fails in here is a denial with a reason (contract 2)."""
+    def _attempt(self, ask: Ask, bits: int, now: Moment) -> None:
+        if ask.card is None and self._is_no_attempt(ask, now):
+            return
+        waiting = self._session.waiting
+        found = self._decide(ask, now, self._session.first)
+        if waiting is not None and found.decision.second and found.decision.outcome is Outcome.GRANT:
+            found = self._pair(waiting, found, ask, now)
+        self._settle(found, ask, bits, now)
+
+    def _is_no_attempt(self, ask: Ask, now: Moment) -> bool:
+        """Whether keys without a card are nothing to decide: they belong to the card before, or to nobody.
+
+        Whatever is answered here is the same for every PIN, so that nobody learns whether one was right.
+        """
+        unlocked = self.door.state.mode is Mode.UNLOCKED
+        alone = None if ask.late else self._decide(ask, now, None)
+        of_card = self._decide(Ask(ask.after, ask.digits), now, None) if ask.after and ask.digits else None
+        if unlocked:
+            theirs = of_card is not None and of_card.decision.reason is not Reason.PIN_WRONG
+            none = theirs or alone is None or alone.decision.person is None
+        else:
+            none = ask.after is not None and not self._takes_alone()
+        if of_card is not None:
+            if of_card.duress is not None and (none or alone is None or alone.duress != of_card.duress):
+                self._record(EventName.DURESS, of_card.duress)
+            if none and ask.denied and not unlocked:
+                self.refuse()
+        return none
+
+    def _takes_alone(self) -> bool:
+        """Whether a PIN without a card can open this door now."""
+        return self._site_state.rules.pins_alone and self.door.factors is not Mode.CARD_AND_PIN
+
+    def _pair(self, waiting: Waiting, second: _Answer, ask: Ask, now: Moment) -> _Answer:
+        """The first of two is decided again at this instant, with the second. If refused, the second waits."""
+        person = second.decision.person
+        assert person is not None, "a second person is somebody"
+        first = self._decide(waiting.ask, now, FirstPerson(person.id, now.monotonic), again=True).decision
+        self._out.events.append(access_event(first, self.door.setup.name, self.reader))
+        if first.outcome is Outcome.GRANT:
+            return replace(second, first=first)
+        self._session = session.nobody_waits(self._session)
+        return self._decide(ask, now, None)
+
+    def _decide(self, ask: Ask, now: Moment, other: FirstPerson | None, *, again: bool = False) -> _Answer:
+        """Deny by default: whatever fails in here is a denial with a reason (contract 2).
+
+        ``again``: the PIN was taken before, and no lockout of meanwhile refuses it.
+        """
+        duress = None
         try:
             found, pin = self._site_state.look_up(ask)
+            duress = _under_duress(found, pin)
             request = AccessRequest(self.door.setup.name, ask.card is not None, pin, self.exiting)
-            state = self._site_state.access_state(
-                self.door, self.exiting, self._session.first, self.pins_refused_until(now)
-            )
-            return decide(request, found, self.door.setup.rules, state, now)
+            refused_until = None if again else self.pins_refused_until(now, ask.card)
+            state = self._site_state.access_state(self.door, self.exiting, other, refused_until)
+            return _Answer(decide(request, found, self.door.setup.rules, state, now), duress)
         except Exception as error:  # noqa: BLE001 - an internal failure is a denial, whatever it was
-            return self._refusal(Reason.INTERNAL_ERROR, f"the decision failed: {type(error).__name__}: {error}")
+            why = f"the decision failed: {type(error).__name__}: {error}"
+            return _Answer(self._refusal(Reason.INTERNAL_ERROR, why), duress)
 
     def _refusal(self, reason: Reason, text: str) -> Decision:
         return refusal(reason, text, self._site_state.freshness)
 
-    def _settle(self, decision: Decision, ask: Ask, bits: int, now: Moment) -> None:
-        first = self._session.first_decision
+    def _settle(self, found: _Answer, ask: Ask, bits: int, now: Moment) -> None:
+        decision, first = found.decision, found.first
         self._session, answers = session.answer(self._session, ask, decision, now)
         if decision.outcome in (Outcome.GRANT, Outcome.DENY):
             self._out.events.append(access_event(decision, self.door.setup.name, self.reader, bits))
@@ -131,18 +180,24 @@ class ReaderController:
             match answer:
                 case Granted(people):
                     self.door.step(answer, now)
-                    if first is not None and len(people) > 1:
+                    if first is not None:
                         self._first_in(first, people[0], now)
                     self._first_in(decision, people[-1], now)
                 case DoubleBadge(person):
                     self._order(modes.double_badge, decision, person, now)
-                case PinLockout(until, wrong):
-                    detail = (("until", until.isoformat()), ("wrong", wrong))
-                    self._record(EventName.PIN_LOCKOUT, detail=detail)
-        if session.counts_to_lockout(ask, decision):
-            self._out.state[self.state_name] = LOCKOUT.dump(self._session.lockout)
-        self._alarms(decision)
+        self._count(ask, decision, now)
+        self._alarms(decision, found.duress)
         self._feedback(decision)
+
+    def _count(self, ask: Ask, decision: Decision, now: Moment) -> None:
+        """A wrong PIN counts for the reader, and for the credential over all readers."""
+        if not session.counts_to_lockout(ask, decision, alone=self._takes_alone()):
+            return
+        locked = self._site_state.pins.missed(self.reader, ask.card, now)
+        if locked is not None:
+            person = decision.person.id if decision.person is not None and "credential" in locked.by else None
+            detail = (("until", locked.until.isoformat()), ("wrong", locked.wrong), ("by", locked.by))
+            self._record(EventName.PIN_LOCKOUT, person, detail=detail)
 
     def _first_in(self, decision: Decision, person: str, now: Moment) -> None:
         """First-person-in: a person who leaves has not come in."""
@@ -162,11 +217,14 @@ class ReaderController:
         self._out.events.append(access_event(decision, self.door.setup.name, self.reader))
         self.refuse()
 
-    def _alarms(self, decision: Decision) -> None:
-        """Record what goes on record besides the decision itself; nothing of duress shows at the door."""
+    def _alarms(self, decision: Decision, duress: str | None) -> None:
+        """Record what goes on record besides the decision itself; nothing of duress shows at the door.
+
+        ``duress``: whose duress PIN was typed, whatever the decision is.
+        """
         person = decision.person.id if decision.person is not None else None
-        if decision.duress:
-            self._record(EventName.DURESS, person)
+        if duress is not None:
+            self._record(EventName.DURESS, duress)
         if decision.apb_violation or decision.reason is Reason.APB_VIOLATION:
             self._record(EventName.APB_VIOLATION, person, decision.reason)
 

@@ -9,6 +9,7 @@ from daemon.config.policy.build import staleness_policy
 from daemon.config.site import Site
 from daemon.config.tables import ContactTable, DoorTable, RexTable
 from daemon.decision.door_rules import DoorRules
+from daemon.doors.door.lockout import LockoutRules
 from daemon.doors.door.modes import ModePlan
 from daemon.doors.door.session import SessionConfig
 from daemon.doors.door.space import Interlock
@@ -58,10 +59,19 @@ def session_config(site: Site) -> SessionConfig:
     return SessionConfig(
         pin_length=pin.length,
         pin_timeout=pin.timeout,
-        lockout_after=pin.lockout.after,
-        lockout_within=pin.lockout.within,
-        lockout_for=pin.lockout.for_,
     )
+
+
+def lockout_rules(site: Site) -> LockoutRules:
+    """When wrong PINs lead to a lockout, and of what length."""
+    lockout = site.tables.pin.lockout
+    return LockoutRules(after=lockout.after, within=lockout.within, seconds=lockout.for_)
+
+
+def pins_alone(site: Site) -> bool:
+    """Whether a PIN identifies its person without a card anywhere on this site."""
+    scim = site.tables.scim
+    return scim is None or any(rule.pin_alone for rule in scim.credential)
 
 
 def interlocks(site: Site) -> tuple[Interlock, ...]:

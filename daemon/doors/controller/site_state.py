@@ -14,8 +14,10 @@ from daemon.decision.pin import compare_pin, find_pin
 from daemon.decision.request import AccessState, FirstPerson, PinEntry, PinResult
 from daemon.doors.controller.door import DoorController
 from daemon.doors.controller.effects import Collected
+from daemon.doors.controller.pins import PinGuard
 from daemon.doors.controller.setup import DoorSetup
 from daemon.doors.door.durable import Durable
+from daemon.doors.door.lockout import LockoutRules
 from daemon.doors.door.session import Ask, SessionConfig
 from daemon.doors.door.space import Interlock, Moved, Space, interlocked_by
 
@@ -40,6 +42,8 @@ class ControllerRules:
     duress: bool
     areas: Mapping[str, Area]
     interlocks: tuple[Interlock, ...]
+    lockouts: LockoutRules
+    pins_alone: bool
 
     def __repr__(self) -> str:
         """The key never reaches a log by accident."""
@@ -59,6 +63,7 @@ class SiteState:
             name: DoorController(setup, out, self.entered, self.interlocked_by)
             for name, setup in rules.doors.items()
         }
+        self.pins = PinGuard(rules.lockouts, out)
         self.freshness = Freshness()
         self._interlocks = {
             name: tuple(interlock for interlock in rules.interlocks if name in interlock.doors)

@@ -18,8 +18,8 @@ import pytest
 from cache.model import EventName, Mode, ModeCause
 from daemon.decision.request import Position
 from daemon.doors.controller.door import DoorController
+from daemon.doors.door.lockout import Lockout
 from daemon.doors.door.modes import ModeState, forget_past
-from daemon.doors.door.session import Lockout
 from daemon.doors.door.table import LockState
 from daemon.simulate.expectations import Happened
 from daemon.simulate.runner import Player
@@ -133,7 +133,10 @@ def kept(world: World) -> Kept:
     controller = world.controller
     return Kept(
         {name: unit.ordered for name, unit in controller.doors.items()},
-        {name: entry._session.lockout for name, entry in controller.readers.items()},
+        {
+            name: replace(one, **dict.fromkeys(("misses", "latest", "began")))
+            for name, one in controller.site_state.pins._lockouts.items()
+        },
         dict(controller.site_state.space.positions),
     )
 

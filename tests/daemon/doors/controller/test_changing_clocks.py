@@ -31,12 +31,13 @@ def held_open(bench: Bench) -> Callable[[], bool]:
 
 
 def lockout(bench: Bench) -> Callable[[], bool]:
-    bench.keys("99999999", "lobby-in")
+    for _ in range(2):
+        bench.controller.site_state.pins.missed("lobby-in", None, bench.now)
     return lambda: bench.controller.readers["lobby-in"].pins_refused_until(bench.now) is not None
 
 
 def unlock(bench: Bench) -> Callable[[], bool]:
-    bench.order(DoorAction.UNLOCK, until=bench.utc + timedelta(hours=2))
+    bench.order(DoorAction.UNLOCK, until=bench.utc + timedelta(hours=2), seconds=7200.0)
     return lambda: bench.controller.doors["lobby"].state.mode is Mode.UNLOCKED
 
 

@@ -12,7 +12,8 @@ from daemon.config.faults import parse
 from daemon.config.site import Site, build_site
 from daemon.config.tables import SiteTables
 from daemon.decision.door_rules import AntiPassback, Area, Frequency, ModeWindow, TwoPersonRule
-from daemon.doors.controller.setup import door_setups, interlocks, session_config
+from daemon.doors.controller.setup import door_setups, interlocks, pins_alone, session_config
+from daemon.doors.door.lockout import LockoutRules
 from daemon.doors.door.session import SessionConfig
 from daemon.doors.door.space import Interlock
 from daemon.doors.door.state import DoorConfig
@@ -130,7 +131,10 @@ def test_exceptions_of_a_door() -> None:
 
 def test_pins_areas_and_interlocks_are_the_site_s() -> None:
     assert session_config(site()) == SessionConfig()
-    assert rules().sessions == SessionConfig(pin_length=4, lockout_after=2)
+    assert rules().sessions == SessionConfig(pin_length=4)
+    assert rules().lockouts == LockoutRules(after=2)
+    assert not rules().pins_alone
+    assert pins_alone(site())
     assert rules().duress
     assert site(area={"lab": {"timed": "10m", "occupancy": 3}}).policy.areas == {
         "lab": Area("lab", AntiPassback.OFF, 600.0, None, 3)

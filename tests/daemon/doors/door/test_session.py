@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,23 +10,19 @@ from hypothesis import strategies as st
 
 from cache.model import Decision, Moment, Outcome, Person, Reason, RuleResult
 from daemon.decision.request import FirstPerson
-from daemon.doors.door.durable import Durable
 from daemon.doors.door.session import (
-    LONGEST_LOCKOUT,
     Answer,
     Ask,
     CardShown,
-    DoubleBadge,
     FirstLeftAlone,
     KeysPressed,
-    Lockout,
-    PinLockout,
+    ReaderAway,
     Session,
     SessionConfig,
     TimePassed,
     answer,
+    counts_to_lockout,
     deadline,
-    locked_until,
     step,
 )
 from daemon.doors.door.state import Granted
@@ -80,8 +75,9 @@ class Desk:
         self.session, answers = answer(self.session, Ask(card), decision, self.moment)
         return answers
 
-    def wrong(self) -> tuple[Answer, ...]:
-        return self.answer(Outcome.DENY, reason=Reason.PIN_WRONG)
+    def away(self) -> tuple[Ask | FirstLeftAlone, ...]:
+        self.session, asks = step(self.session, ReaderAway(), self.now)
+        return asks
 
 
 # ------------------------------------------------------------------ card and PIN
@@ -99,10 +95,10 @@ def test_card_then_pin_ended_by_length_or_hash(keys: str) -> None:
     desk = Desk()
     desk.card()
     assert desk.answer(Outcome.NEED_PIN) == ()
-    assert desk.session.waits_for_pin
+    assert desk.session.card == CARD
     digits = "123456" if keys == "123456" else "1234"
     assert desk.keys(keys) == (Ask(CARD, digits),)
-    assert not desk.session.waits_for_pin
+    assert desk.session.card is None
     assert deadline(desk.session) is None
 
 
@@ -114,17 +110,128 @@ def test_keys_one_by_one_do_not_prolong_the_time_after_a_card() -> None:
         assert desk.wait(4) == ()
         assert desk.keys(digit) == ()
     assert deadline(desk.session) == pytest.approx(115.0)
-    assert desk.wait(3) == (Ask(CARD, late=True),)
+    assert desk.wait(3) == (Ask(CARD, late=True, begun=True),)
+    assert desk.keys("45#") == (), "the rest of the same attempt"
     assert desk.keys("45#") == (Ask(None, "45"),)
 
 
-def test_a_late_key_comes_after_the_refusal() -> None:
+def test_a_late_key_comes_after_the_refusal_and_belongs_to_it() -> None:
     desk = Desk()
     desk.card()
     desk.answer(Outcome.NEED_PIN)
     desk.now += 15
     assert desk.keys("1") == (Ask(CARD, late=True),)
-    assert desk.session.digits == "1"
+    assert desk.session.digits == ""
+    assert desk.wait(100) == ()
+
+
+@pytest.mark.parametrize("typed", ["13579", ""])
+def test_late_digits_belong_to_the_attempt_until_ten_seconds_without_a_key(typed: str) -> None:
+    desk = Desk(pin_timeout=15.0)
+    desk.card()
+    desk.answer(Outcome.NEED_PIN)
+    desk.keys(typed)
+    assert desk.wait(15) == (Ask(CARD, late=True, begun=bool(typed)),)
+    for _ in range(3):
+        desk.now += 9.9
+        assert desk.keys("0") == ()
+    desk.now += 10
+    assert desk.keys("12#") == (Ask(None, "12"),)
+
+
+def test_late_digits_belong_to_the_attempt_until_the_next_card() -> None:
+    desk = Desk()
+    desk.card()
+    desk.answer(Outcome.NEED_PIN)
+    desk.keys("1")
+    desk.wait(15)
+    assert desk.keys("99*") == ()
+    assert desk.card(OTHER) == (Ask(OTHER),)
+    desk.answer(Outcome.NEED_PIN, card=OTHER)
+    assert desk.keys("246810") == (Ask(OTHER, "246810"),)
+
+
+def test_digits_too_many_belong_to_the_attempt_that_the_length_ended() -> None:
+    desk = Desk()
+    desk.card()
+    desk.answer(Outcome.NEED_PIN)
+    assert desk.keys("12345678#") == (Ask(CARD, "123456"),)
+    assert desk.keys("12#") == (Ask(None, "12"),), "the hash key has ended it"
+
+
+def test_a_pin_that_the_hash_key_ended_has_no_rest() -> None:
+    desk = Desk()
+    desk.card()
+    desk.answer(Outcome.NEED_PIN)
+    assert desk.keys("1234#56#") == (Ask(CARD, "1234"), Ask(None, "56"))
+
+
+def test_the_rest_of_a_pin_alone_that_came_late_belongs_to_it() -> None:
+    desk = Desk(key_timeout=5.0)
+    desk.keys("12")
+    assert desk.wait(5) == (Ask(late=True, begun=True),)
+    assert desk.keys("34#") == ()
+    assert desk.keys("34#") == (Ask(None, "34"),)
+
+
+def test_a_reader_that_goes_away_voids_the_card_that_waits_for_its_pin() -> None:
+    desk = Desk()
+    desk.card()
+    desk.answer(Outcome.NEED_PIN)
+    desk.keys("12")
+    assert desk.away() == (Ask(CARD, late=True),), "nobody has guessed"
+    assert desk.away() == ()
+    assert deadline(desk.session) is None
+    assert desk.keys("246810") == (Ask(None, "246810"),)
+
+
+def test_a_reader_that_goes_away_keeps_the_first_of_two() -> None:
+    desk = Desk()
+    desk.card()
+    desk.answer(Outcome.NEED_SECOND_PERSON)
+    assert desk.away() == ()
+    assert desk.session.first == FirstPerson("ann", 100.0)
+
+
+# ------------------------------------------------------------------ a PIN that nobody asked for
+
+
+@pytest.mark.parametrize(("outcome", "denied"), [(Outcome.GRANT, False), (Outcome.DENY, True)])
+def test_a_pin_after_a_card_that_was_decided_without_one_belongs_to_that_card(
+    outcome: Outcome, denied: bool
+) -> None:
+    desk = Desk(pin_timeout=15.0)
+    desk.card()
+    desk.answer(outcome, reason=Reason.LOCKDOWN)
+    desk.now += 14.9
+    assert desk.keys("13579124") == (Ask(None, "135791", after=CARD, denied=denied),)
+    assert desk.keys("#135791") == (Ask(None, "135791"),), "one PIN for one card"
+
+
+def test_it_has_the_time_of_a_pin() -> None:
+    desk = Desk(pin_timeout=15.0)
+    desk.card()
+    desk.answer(Outcome.DENY)
+    desk.now += 15
+    assert desk.keys("135791") == (Ask(None, "135791"),)
+
+
+def test_one_that_was_begun_and_not_finished_is_the_card_s_too() -> None:
+    desk = Desk(key_timeout=5.0)
+    desk.card()
+    desk.answer(Outcome.DENY)
+    desk.keys("13")
+    assert desk.wait(5) == (Ask(late=True, begun=True, after=CARD, denied=True),)
+
+
+def test_only_a_card_that_was_decided_without_a_pin_has_one_after_it() -> None:
+    desk = Desk()
+    desk.card()
+    desk.answer(Outcome.NEED_PIN)
+    desk.session, _ = answer(
+        desk.session, Ask(CARD, "000000"), Decision(Outcome.DENY, Reason.PIN_WRONG, ()), desk.moment
+    )
+    assert desk.session.decided is None
 
 
 def test_another_card_ends_the_one_that_waits() -> None:
@@ -132,8 +239,10 @@ def test_another_card_ends_the_one_that_waits() -> None:
     desk.card()
     desk.answer(Outcome.NEED_PIN)
     desk.keys("12")
-    assert desk.card(OTHER) == (Ask(CARD, late=True), Ask(OTHER))
+    assert desk.card(OTHER) == (Ask(CARD, late=True, begun=True), Ask(OTHER))
     assert desk.session.digits == ""
+    desk.answer(Outcome.NEED_PIN, card=OTHER)
+    assert desk.card() == (Ask(OTHER, late=True), Ask(CARD)), "no PIN was begun"
 
 
 def test_the_same_card_again_starts_anew() -> None:
@@ -152,8 +261,9 @@ def test_a_pin_alone_has_a_time_between_keys() -> None:
     assert desk.wait(4) == ()
     desk.keys("3")
     assert deadline(desk.session) == pytest.approx(109.0)
-    assert desk.wait(5) == (Ask(late=True),)
+    assert desk.wait(5) == (Ask(late=True, begun=True),)
     assert desk.session.digits == ""
+    desk.now += 10
     assert desk.keys("123456#") == (Ask(None, "123456"),)
 
 
@@ -180,146 +290,25 @@ def test_secrets_are_in_no_repr() -> None:
         assert "secret" not in repr(value)
 
 
-# ------------------------------------------------------------------ two people, double badge
+# ------------------------------------------------------------------ what counts to a lockout
 
 
-def test_two_people() -> None:
-    desk = Desk()
-    desk.card()
-    assert desk.answer(Outcome.NEED_SECOND_PERSON) == ()
-    assert desk.session.first == FirstPerson("ann", 100.0)
-    assert deadline(desk.session) == 110.0
-    desk.now += 9
-    desk.card(OTHER)
-    assert desk.answer(Outcome.GRANT, "bob", two=True) == (Granted(("ann", "bob")),)
-    assert desk.session.first is None
-
-
-@pytest.mark.parametrize("who", [0, 1])
-def test_extended_time_of_either_of_two_people(who: int) -> None:
-    desk = Desk()
-    desk.answer(Outcome.NEED_SECOND_PERSON, extended=who == 0)
-    assert desk.answer(Outcome.GRANT, "bob", two=True, extended=who == 1) == (
-        Granted(("ann", "bob"), extended=True),
-    )
-
-
-def test_nobody_comes_to_the_first() -> None:
-    desk = Desk()
-    desk.answer(Outcome.NEED_SECOND_PERSON)
-    assert desk.wait(9.9) == ()
-    (alone,) = desk.wait(0.1)
-    assert isinstance(alone, FirstLeftAlone)
-    assert alone.decision.outcome is Outcome.NEED_SECOND_PERSON
-    assert alone.decision.person == Person("ann")
-    assert desk.wait(100) == ()
-
-
-def test_the_first_does_not_pass_with_a_grant_that_needs_one_person() -> None:
-    desk = Desk()
-    desk.answer(Outcome.NEED_SECOND_PERSON)
-    assert desk.answer(Outcome.GRANT, "bob") == (Granted(("bob",)),)
-
-
-def test_a_refused_second_leaves_the_first_waiting() -> None:
-    desk = Desk()
-    desk.answer(Outcome.NEED_SECOND_PERSON)
-    assert desk.answer(Outcome.DENY, None, Reason.UNKNOWN_CREDENTIAL) == ()
-    assert desk.session.first == FirstPerson("ann", 100.0)
-
-
-def test_double_badge() -> None:
-    desk = Desk(double_badge=5.0)
-    assert desk.answer(Outcome.GRANT) == (Granted(("ann",)),)
-    desk.now += 5
-    assert desk.answer(Outcome.GRANT) == (Granted(("ann",)), DoubleBadge("ann"))
-    assert desk.answer(Outcome.GRANT) == (Granted(("ann",)),)
-    desk.now += 5.1
-    assert desk.answer(Outcome.GRANT) == (Granted(("ann",)),)
-    assert desk.answer(Outcome.GRANT, "bob") == (Granted(("bob",)),)
-    assert desk.answer(Outcome.GRANT) == (Granted(("ann",)),)
-
-
-def test_no_double_badge_where_the_door_knows_none() -> None:
-    desk = Desk()
-    desk.answer(Outcome.GRANT)
-    assert desk.answer(Outcome.GRANT) == (Granted(("ann",)),)
-
-
-# ------------------------------------------------------------------ lockout
-
-
-def test_lockout_grows_and_is_forgotten_after_a_day() -> None:
-    desk = Desk()
-    expected = [60, 120, 240, 480, 960, 1920, LONGEST_LOCKOUT, LONGEST_LOCKOUT]
-    for seconds in expected:
-        assert [desk.wrong() for _ in range(4)] == [()] * 4
-        until = desk.moment.utc + timedelta(seconds=seconds)
-        assert desk.wrong() == (PinLockout(until, 5),)
-        assert locked_until(desk.session, desk.moment.utc) == until
-        desk.now += seconds - 1
-        assert locked_until(desk.session, desk.moment.utc) == until
-        desk.now += 1
-        assert locked_until(desk.session, desk.moment.utc) is None
-    desk.now += 86400
-    for _ in range(4):
-        desk.wrong()
-    assert desk.wrong() == (PinLockout(desk.moment.utc + timedelta(seconds=60), 5),)
-
-
-def test_wrong_pins_count_only_within_the_window() -> None:
-    desk = Desk(lockout_after=2, lockout_within=300.0)
-    assert desk.wrong() == ()
-    desk.now += 300
-    assert desk.wrong() == ()
-    desk.now += 299
-    assert desk.wrong() != ()
-
-
-def test_a_right_pin_in_between_does_not_start_the_count_anew() -> None:
-    desk = Desk(lockout_after=2)
-    desk.wrong()
-    desk.answer(Outcome.GRANT)
-    assert desk.wrong() != ()
-
-
-def test_a_pin_that_comes_too_late_after_its_card_counts() -> None:
-    desk = Desk(lockout_after=2)
-    desk.wrong()
-    assert desk.answer(Outcome.DENY, reason=Reason.PIN_TIMEOUT) != ()
-
-
-def test_other_refusals_do_not_count() -> None:
-    desk = Desk(lockout_after=1)
-    for reason in (Reason.PIN_LOCKED_OUT, Reason.NO_ACCESS_HERE):
-        assert desk.answer(Outcome.DENY, reason=reason) == ()
-    assert desk.answer(Outcome.DENY, reason=Reason.PIN_TIMEOUT, card=None) == (), "keys that somebody touched"
-    assert desk.wrong() != ()
-
-
-def test_a_lockout_before_the_clock_was_set_back_does_not_last_for_ever() -> None:
-    desk = Desk(lockout_after=1)
-    desk.wrong()
-    assert locked_until(desk.session, desk.moment.utc - timedelta(days=1)) is None
-    assert locked_until(Desk().session, START) is None
-
-
-def test_a_configured_time_beyond_the_longest_holds() -> None:
-    desk = Desk(lockout_after=1, lockout_for=7200.0)
-    assert desk.wrong() == (PinLockout(desk.moment.utc + timedelta(seconds=7200), 1),)
-    assert locked_until(desk.session, desk.moment.utc) is not None
-
-
-@settings(deadline=None, max_examples=50)
-@given(st.lists(st.floats(0, 400), max_size=20))
-def test_a_lockout_survives_as_text(gaps: list[float]) -> None:
-    desk = Desk()
-    for gap in gaps:
-        desk.now += gap
-        desk.wrong()
-    durable = Durable(Lockout)
-    again = replace(desk.session, lockout=durable.load(durable.dump(desk.session.lockout)))
-    assert again == desk.session
+@pytest.mark.parametrize(
+    ("ask", "reason", "alone", "counts"),
+    [
+        (Ask(CARD, "000000"), Reason.PIN_WRONG, False, True),
+        (Ask(CARD, late=True, begun=True), Reason.PIN_TIMEOUT, False, True),
+        (Ask(CARD, late=True), Reason.PIN_TIMEOUT, False, False),  # a card without a PIN is no guess
+        (Ask(None, "000000"), Reason.PIN_WRONG, True, True),
+        (Ask(None, "000000"), Reason.PIN_WRONG, False, False),  # a vandal
+        (Ask(late=True, begun=True), Reason.PIN_TIMEOUT, True, False),  # keys that somebody touched
+        (Ask(CARD, "000000"), Reason.PIN_LOCKED_OUT, True, False),
+        (Ask(CARD, "000000"), Reason.NO_ACCESS_HERE, True, False),
+        (Ask(None, "000000"), Reason.PIN_REQUIRED, True, False),
+    ],
+)
+def test_what_counts_to_a_lockout(ask: Ask, reason: Reason, alone: bool, counts: bool) -> None:
+    assert counts_to_lockout(ask, Decision(Outcome.DENY, reason, ()), alone=alone) is counts
 
 
 # ------------------------------------------------------------------ always
