@@ -6,6 +6,8 @@ returns. ``cache/journal/writer.py`` calls it from a thread of its own; ``cache/
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +23,14 @@ from cache.sqlite import JOURNAL, explained, hold, open_writer, transaction
 Entry = tuple[Stamp, Event]
 """An event and when it happened."""
 
+End = tuple[int, bytes]
+"""Sequence number and chain value of the last record."""
+
 TRIM = 20
 """Retention takes a 20th at a time, so that its gap records stay rare."""
+
+FIRST_DROP = 64
+"""Records that a full disk costs at first, or a 20th if that is less; twice as many if that was not enough."""
 
 ENDLESS = 4_294_967_294
 """SQLite's own limit of pages."""
@@ -43,6 +51,9 @@ class Retention:
 class Journal:
     """journal.db, opened for writing; use as a context manager. One process at a time can hold it."""
 
+    remarks: Sequence[str] = ()
+    """As ``KeptJournal.remarks``: a file that opens as it is gives no cause for any."""
+
     def __init__(self, path: Path, retention: Retention = Retention()) -> None:
         """Open or create the file. Raises ``JournalError``: newer, damaged, not writable, or held by another."""
         self.path = path
@@ -52,7 +63,10 @@ class Journal:
         self._tight = False
         self._doubtful: list[Record] = []
         self._found: list[Record] = []
-        self._origin = (0, b"")
+        self._origin: End = (0, b"")
+        self._beyond: End | None = None
+        self._identity = (0, 0)
+        self._drops = FIRST_DROP
         self._release = hold(path, JOURNAL)
         try:
             self._open()
@@ -84,10 +98,43 @@ class Journal:
         """The newest durable record: no new one may carry an earlier time without an alarm."""
         return self._last
 
+    def end(self) -> End:
+        """Return the sequence number and chain value after which the next record stands."""
+        return (self._last.sequence, self._last.chain) if self._last else self._origin
+
+    def chain_at(self, sequence: int) -> bytes | None:
+        """Return the chain value of a record; ``None``: it is not there (any more)."""
+        if sequence == self._origin[0]:
+            return self._origin[1]
+        with explained(self.path, JOURNAL):
+            row = self._connection.execute("SELECT chain FROM event WHERE sequence = ?", (sequence,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def begin_after(self, end: End) -> None:
+        """Number the first record of a new file after the last one of a file that was lost."""
+        with explained(self.path, JOURNAL), transaction(self._connection):
+            self._connection.execute("UPDATE anchor SET sequence = ?, chain = ?", end)
+        self._origin = end
+
+    def go_on(self, after: End) -> None:
+        """Number the next record after ``after``, because what stood up to there is lost. It must be the gap."""
+        self._beyond = after
+
+    def look(self) -> None:
+        """Raise ``JournalError`` if another file, or none, is where this one was: nothing may be written then."""
+        with explained(self.path, JOURNAL):
+            found = os.stat(self.path)
+        if (found.st_dev, found.st_ino) != self._identity:
+            stale = OSError(errno.ESTALE, "another file is in its place")
+            raise JournalError(f"{self.path}: was replaced while it was open; it is opened afresh") from stale
+
     def state(self) -> dict[str, str]:
         """What was put by name: JSON text."""
         with explained(self.path, JOURNAL):
-            return dict(self._connection.execute("SELECT name, body FROM state"))
+            rows = self._connection.execute("SELECT name, body FROM state").fetchall()
+        if not all(isinstance(name, str) and isinstance(body, str) for name, body in rows):
+            raise JournalError(f"{self.path}: its state is damaged; move the file away and restart")
+        return dict(rows)
 
     def append(self, entries: Sequence[Entry], state: Mapping[str, str | None] | None = None) -> list[Record]:
         """Make the events durable, in order, together with ``state`` (``None`` as a value deletes the name).
@@ -99,6 +146,7 @@ class Journal:
         if self._found and [(one.stamp, one.event) for one in self._found] == list(entries):
             records, self._found = self._found, []
             return records
+        self.look()
         records = self._chain(entries)
         self._doubtful = records[:]
         with explained(self.path, JOURNAL):
@@ -108,13 +156,16 @@ class Journal:
                 self._tight = False
             self._write(records, state or {})
         self._doubtful = []
-        self._last = records[-1] if records else self._last
+        self._drops = FIRST_DROP
+        if records:
+            self._last, self._beyond = records[-1], None
         return records
 
     def make_room(self) -> None:
-        """On a full disk: drop the oldest 20th, whether uploaded or not, and grow no more while there is no room.
+        """On a full disk: drop the oldest few, whether uploaded or not, and grow no more while there is no room.
 
-        Spends the reserve, without which neither the -wal file could be written back nor anything be deleted.
+        So a full disk costs about as many old records as new ones come, however often it fills. Spends the
+        reserve, without which neither the -wal file could be written back nor anything be deleted.
         Raises ``JournalError`` when even that does not suffice.
         """
         with explained(self.path, JOURNAL):
@@ -127,7 +178,9 @@ class Journal:
                 return
             with transaction(self._connection):
                 first = self._oldest()
-                gap = self._drop(first + (self._last.sequence - first) // TRIM, self._last, "disk full")
+                few = min(self._drops, (self._last.sequence - first) // TRIM)
+                gap = self._drop(first + few, self._last, "disk full")
+            self._drops *= 2
             self._last = gap[-1] if gap else self._last
 
     # -------------------------------------------------------------- parts
@@ -151,6 +204,8 @@ class Journal:
         self._connection = open_writer(self.path, JOURNAL)
         try:
             with explained(self.path, JOURNAL):
+                status = os.stat(self.path)
+                self._identity = (status.st_dev, status.st_ino)
                 # Zeroing deleted pages would need the very room that deleting is to make.
                 self._connection.execute("PRAGMA secure_delete = FAST")
                 # The -wal file stays well below the reserve.
@@ -180,8 +235,7 @@ class Journal:
             self._found = doubtful if row is not None and bytes(row[0]) == doubtful[-1].chain else []
 
     def _chain(self, entries: Iterable[Entry], after: Record | None = None) -> list[Record]:
-        before = after or self._last
-        sequence, chain = (before.sequence, before.chain) if before else self._origin
+        sequence, chain = (after.sequence, after.chain) if after else self._beyond or self.end()
         records = []
         for stamp, event in entries:
             sequence += 1
@@ -224,12 +278,14 @@ class Journal:
     def _drop(self, until: int, last: Record, cause: str) -> list[Record]:
         """Delete everything up to ``until``, inside a transaction, and add the record of the gap."""
         until = min(until, last.sequence - 1)
-        row = self._connection.execute("SELECT chain FROM event WHERE sequence = ?", (until,)).fetchone()
+        query = "SELECT sequence, chain FROM event WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1"
+        row = self._connection.execute(query, (until,)).fetchone()
         first = self._oldest()
         if row is None or until < first:
             return []
+        until, chain = int(row[0]), bytes(row[1])
         self._connection.execute("DELETE FROM event WHERE sequence <= ?", (until,))
-        self._connection.execute("UPDATE anchor SET sequence = ?, chain = ?", (until, row[0]))
+        self._connection.execute("UPDATE anchor SET sequence = ?, chain = ?", (until, chain))
         missed = (
             0 if self._retention.uploaded is None else max(0, until - max(self._retention.uploaded(), first - 1))
         )
@@ -239,7 +295,7 @@ class Journal:
             ("last", until),
             ("lost", until - first + 1),
             ("not_uploaded", missed),
-            ("chain", bytes(row[0]).hex()),
+            ("chain", chain.hex()),
         )
         gap = self._chain([(last.stamp, Event(EventName.JOURNAL_GAP, detail=detail))], after=last)
         self._insert(gap)

@@ -12,6 +12,7 @@ from typing import Self
 
 from cache.errors import JournalError
 from cache.journal.filter import EVERYTHING, EventFilter
+from cache.journal.head import disagreements, read_head
 from cache.journal.records import COLUMNS, faults, newest, record_of, to_microseconds
 from cache.model import Record
 from cache.readonly import ReadConnection
@@ -38,6 +39,7 @@ class JournalReader:
         self.path = path
         self._scratch = scratch
         self._connection: ReadConnection | None = None
+        self._opened: tuple[int, int] | None = None
 
     def close(self) -> None:
         """Close the file; a later call opens it again."""
@@ -74,15 +76,24 @@ class JournalReader:
         with self._reading() as connection:
             return dict(connection.execute("SELECT name, body FROM state")) if connection else {}
 
-    def verify(self) -> Verification:
-        """Read everything, and check the sequence, the chain and where it begins."""
+    def verify(self, key: bytes | None = None) -> Verification:
+        """Read everything, and check the sequence, the chain, where it begins, and what ``journal.head`` knows.
+
+        ``key`` (``head_key``) shows edited state, too.
+        """
+        try:
+            head, fault = read_head(self.path, key), []
+        except ValueError as error:
+            head, fault = None, [str(error)]
         with self._reading() as connection:
             if connection is None:
-                return Verification(0, 0, ())
+                missing = [f"{self.path} is not there, and {head.sequence} records were"] if head else []
+                return Verification(0, 0, (*fault, *missing))
             connection.execute("BEGIN")
             try:
                 first, last = connection.execute("SELECT min(sequence), max(sequence) FROM event").fetchone()
-                return Verification(first or 0, last or 0, tuple(faults(connection)))
+                beside = () if head is None else disagreements(connection, head, key)
+                return Verification(first or 0, last or 0, (*fault, *faults(connection), *beside))
             finally:
                 connection.execute("ROLLBACK")
 
@@ -97,8 +108,8 @@ class JournalReader:
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
         try:
             with explained(self.path, JOURNAL):
-                if self._connection is not None and not self._connection.current():
-                    self.close()  # its writer has come
+                if self._connection is not None and not self._is_current(self._connection):
+                    self.close()  # its writer has come, or another file, or none, is in its place
                 yield self._connection or self._open()
         except JournalError:
             self.close()
@@ -107,14 +118,26 @@ class JournalReader:
             self.close()
             raise JournalError(f"{self.path}: holds a record that is not understood ({fault})") from fault
 
+    def _is_current(self, connection: ReadConnection) -> bool:
+        return connection.current() and _identity(self.path) == self._opened
+
     def _open(self) -> sqlite3.Connection | None:
         try:
             if self.path.stat().st_size == 0:
                 return None
         except FileNotFoundError:
             return None
+        self._opened = _identity(self.path)
         self._connection = open_reader(self.path, JOURNAL, self._scratch)
         return self._connection
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _where(wanted: EventFilter) -> tuple[str, list[object]]:

@@ -12,7 +12,8 @@ import math
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from cache.model import ClockQuality, Event, EventName, Moment, Reason, Record, RuleResult, Stamp
 
@@ -61,13 +62,13 @@ def record_of(row: Sequence[Any]) -> Record:
     """The record of the columns ``COLUMNS`` and chain. ``ValueError`` when they do not make one."""
     sequence, at, monotonic, quality, boot_id, name, door, reader, person, reason = row[:10]
     group, level, generation, detail, trace, chain = row[10:]
-    moment = Moment(_EPOCH + at * _MICROSECOND, monotonic, ClockQuality(quality))
+    moment = Moment(from_microseconds(at), monotonic, _word(ClockQuality, quality))
     event = Event(
-        EventName(name),
+        _word(EventName, name),
         door,
         reader,
         person,
-        None if reason is None else Reason(reason),
+        None if reason is None else _word(Reason, reason),
         group,
         level,
         generation,
@@ -75,6 +76,25 @@ def record_of(row: Sequence[Any]) -> Record:
         tuple(RuleResult(rule, passed, text) for rule, passed, text in json.loads(trace)),
     )
     return Record(sequence, Stamp(moment, boot_id), event, bytes(chain))
+
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+def _word(kind: type[_Word], text: str) -> _Word:
+    """The member of a closed list, or the text itself in its place: another version of latchd knew more words.
+
+    Such a word equals no member, and is written and shown as it stands. What it means, only that version knows;
+    that it happened must stay readable, and a journal that holds it must not keep the doors from starting.
+    """
+    try:
+        return kind(text)
+    except ValueError:
+        if not isinstance(text, str):
+            raise
+        word = str.__new__(kind, text)
+        word._name_ = word._value_ = text
+        return word
 
 
 def chained(before: bytes, row: Row) -> bytes:
@@ -94,6 +114,11 @@ def faults(connection: sqlite3.Connection) -> Iterator[str]:
     sequence, chain = connection.execute("SELECT sequence, chain FROM anchor").fetchone()
     gap = None
     for row in connection.execute(f"SELECT {COLUMNS}, chain FROM event ORDER BY sequence"):  # noqa: S608 -- constants
+        if row[0] != sequence + 1 and (end := _hole(row, sequence)) is not None:
+            sequence, chain = row[0], bytes(row[15])
+            if chain != chained(end, row[:15]):
+                yield f"record {row[0]} is not what was written"
+            continue
         if row[0] != sequence + 1:
             yield f"records {sequence + 1} to {row[0] - 1} are missing"
         elif bytes(row[15]) != chained(chain, row[:15]):
@@ -107,9 +132,23 @@ def faults(connection: sqlite3.Connection) -> Iterator[str]:
         yield f"the beginning at record {anchor[0] + 1} is not the one that retention recorded"
 
 
+def _hole(row: Row, before: int) -> bytes | None:
+    """The chain value at the end of a hole after record ``before``, if this record says that it was noticed."""
+    if row[5] != EventName.JOURNAL_GAP.value:
+        return None
+    detail = dict(json.loads(row[13]))
+    whole = (detail.get("first"), detail.get("last")) == (before + 1, row[0] - 1)
+    return bytes.fromhex(str(detail.get("chain", ""))) if whole else None
+
+
 def to_microseconds(instant: datetime) -> int:
     """Microseconds since 1970-01-01 UTC, exactly."""
     return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(count: int) -> datetime:
+    """The instant so many microseconds after 1970-01-01 UTC."""
+    return _EPOCH + count * _MICROSECOND
 
 
 def _json(value: Any) -> str:

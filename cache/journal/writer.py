@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from cache.journal.journal import Entry, Journal
+from cache.journal.keeper import KeptJournal
 from cache.journal.records import row_of
 from cache.model import Event, EventName, Record, Stamp
 from cache.sqlite import is_full
@@ -24,6 +25,9 @@ RING = 4096
 
 GATHER = 0.02
 """Seconds the thread lets events gather before it commits: one badge makes several."""
+
+LOOK = 1.0
+"""Seconds between two looks at whether the file is still there, while nothing is to be written."""
 
 RETRY = 1.0
 """Seconds between attempts while the disk refuses."""
@@ -70,7 +74,7 @@ class JournalWriter:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: Journal | KeptJournal,
         committed: Callable[[list[Record]], None] = lambda records: None,
         alarm: Callable[[str | None], None] = lambda text: None,
         ring: int = RING,
@@ -119,6 +123,11 @@ class JournalWriter:
         """Return why events cannot be stored at present, or ``None``."""
         return self._alarmed
 
+    @property
+    def remark(self) -> str | None:
+        """What a person should know of the journal since the process runs, the newest; ``None``: nothing."""
+        return self._journal.remarks[-1] if self._journal.remarks else None
+
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until everything put so far is durable; ``False`` after ``timeout`` seconds."""
         with self._changed:
@@ -156,9 +165,14 @@ class JournalWriter:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._ring or self._closing)
-                if not self._ring:
+                if not self._changed.wait_for(lambda: self._ring or self._closing, LOOK):
+                    self._busy = True
+                elif not self._ring:
                     return
+            if self._busy:
+                self._look()
+                continue
+            with self._changed:
                 self._changed.wait_for(lambda: self._closing or self._hurried, GATHER)
                 entries, state, lossy = self._take()
                 self._busy = True
@@ -171,6 +185,18 @@ class JournalWriter:
                 if not written:
                     self._given_up = True
                     return
+
+    def _look(self) -> None:
+        """Nothing is to be written: see whether it could be."""
+        try:
+            self._journal.look()
+        except Exception as fault:  # noqa: BLE001 -- whatever it is, the thread must live on and try again
+            self._refused(fault)
+        else:
+            self._recovered()
+        with self._changed:
+            self._busy = False
+            self._changed.notify_all()
 
     def _take(self) -> tuple[list[Entry], dict[str, str | None], bool]:
         """What the next transaction holds, and whether it tells of a loss. Under the lock."""

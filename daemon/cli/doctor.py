@@ -13,16 +13,20 @@ from pydantic import TypeAdapter
 
 from cache.directory.lookup import Lookup
 from cache.errors import LatchdError
+from cache.journal.head import head_key
+from cache.journal.keeper import set_aside
 from cache.journal.reader import JournalReader
 from daemon.cli.common import counted
 from daemon.cli.target import Target
 from daemon.config.devices import Bus
 from daemon.config.paths import Paths
+from daemon.config.secrets import SITE_KEY_BYTES, decode_key, read_secret
 from daemon.config.site import Site, unattended_locks
 from daemon.control.client import ask_one, is_running
 from daemon.control.reports import CacheReport, StatusReport, SyncReport, cache_report, sync_report
 from daemon.decision.notation import describe_duration
 from daemon.doors import clock
+from daemon.errors import ConfigError
 
 State = Literal["ok", "note", "fault"]
 
@@ -158,12 +162,23 @@ def _directory(cache: CacheReport, sync: SyncReport) -> Iterator[Finding]:
 
 
 def _journal(site: Site) -> Iterator[Finding]:
-    with JournalReader(Paths.of(site).journal) as journal:
-        found = journal.verify()
+    path = Paths.of(site).journal
+    with JournalReader(path) as journal:
+        found = journal.verify(_head_key(site))
+    for file in set_aside(path):
+        yield Finding("journal", "note", f"{file} was set aside; keep it for evidence, then remove it")
     for fault in found.faults[:10]:
         yield Finding("journal", "fault", fault)
     if not found.faults:
         yield Finding("journal", "ok", f"events {found.first} to {found.last}, chain unbroken")
+
+
+def _head_key(site: Site) -> bytes | None:
+    """The key of the journal's MACs, if this user may read the site's key."""
+    try:
+        return head_key(decode_key(read_secret(site.tables.site.key), SITE_KEY_BYTES))
+    except ConfigError:
+        return None
 
 
 def _clock() -> Iterator[Finding]:
@@ -186,7 +201,7 @@ def _daemon(socket: Path, whole: bool) -> Iterator[Finding]:
     if report.slowest_turn is not None and report.slowest_turn > SLOW_TURN:
         yield Finding("doors", "note", f"one turn of the loop took {report.slowest_turn * 1000:.0f} ms")
     if report.journal.alarm:
-        yield Finding("journal", "fault", f"events wait in memory: {report.journal.alarm}")
+        yield Finding("journal", "fault", report.journal.alarm)
     for device in report.devices:
         state: State = "ok" if device.online else "fault"
         yield Finding(f"device {device.device}", state, device.text or ("online" if device.online else "offline"))

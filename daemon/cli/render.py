@@ -54,7 +54,7 @@ def _status_lines(report: StatusReport) -> Iterator[str]:
     if sync.quarantine:
         yield click.style("removals are in quarantine: see `latchctl sync diff`", fg=_NOTE)
     if report.journal.alarm:
-        yield click.style(f"journal: events wait in memory: {report.journal.alarm}", fg=_BAD)
+        yield click.style(f"journal: {report.journal.alarm}", fg=_BAD)
     else:
         yield f"journal: {report.journal.last} events"
     if report.doors:

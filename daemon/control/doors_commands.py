@@ -105,7 +105,7 @@ class DoorsCommands:
             clock=now.quality.value,
             cache=cache_report(*found, now, doors.cache_trouble),
             sync=sync_report(await self._read(self._lookup.sync_state), quarantine is not None),
-            journal=JournalReport(last.sequence if last is not None else 0, doors.writer.alarmed),
+            journal=JournalReport(last.sequence if last is not None else 0, doors.journal_alarm),
             doors=tuple(door_report(door, now) for door in doors.controller.doors.values()),
             devices=tuple(device_report(bus, status) for bus, status in doors.hardware.status()),
             slowest_turn=round(doors.lag.worst, 6),

@@ -79,7 +79,7 @@ class SyncReport:
 
 @dataclass(frozen=True, slots=True)
 class JournalReport:
-    """How far the journal has come; ``alarm``: why events cannot be stored at present."""
+    """How far the journal has come; ``alarm``: that events cannot be stored, or what became of the file."""
 
     last: int
     alarm: str | None

@@ -14,7 +14,9 @@ from importlib.metadata import version
 from types import TracebackType
 from typing import Self
 
-from cache.journal.journal import Entry, Journal, Retention
+from cache.journal.head import head_key
+from cache.journal.journal import Entry, Retention
+from cache.journal.keeper import KeptJournal
 from cache.journal.writer import JournalWriter
 from cache.model import Moment, Record
 from daemon import notify
@@ -50,9 +52,10 @@ class Doors:
         self.paths = Paths.of(site).prepare_doors()
         self.lookup = self.paths.lookup()
         settings = site.tables.journal
-        self._journal = Journal(self.paths.journal, Retention(settings.keep, settings.max_size))
-        remembered = Remembered.of(self._journal.state(), self._journal.last())
         site_key = decode_key(read_secret(site.tables.site.key), SITE_KEY_BYTES)
+        retention = Retention(settings.keep, settings.max_size)
+        self._journal = KeptJournal(self.paths.journal, retention, head_key(site_key))
+        remembered = Remembered(self._journal.state(), self._journal.newest())
         self.core = DoorsCore(controller_rules(site, site_key), self.lookup, remembered, self, clock.boot_id())
         self.reader_keys = ReaderKeys(self.paths.reader_keys, site_key)
         context = Context(
@@ -107,6 +110,12 @@ class Doors:
     def cache_trouble(self) -> str | None:
         """Why the cache cannot be read at present, if so."""
         return self.core.cache_trouble
+
+    @property
+    def journal_alarm(self) -> str | None:
+        """What a person should know of the journal: that it cannot be written, or what became of it."""
+        waiting = self.writer.alarmed
+        return f"events wait in memory: {waiting}" if waiting is not None else self.writer.remark
 
     def now(self) -> Moment:
         """This instant; never believed when it lies before what the journal already holds."""

@@ -242,17 +242,6 @@ def test_damaged_newer_and_foreign_files_are_refused(database: Path, reader: Jou
         Journal(database)
 
 
-def test_a_record_of_an_unknown_kind_is_an_error_in_words(database: Path, reader: JournalReader) -> None:
-    with Journal(database) as journal:
-        journal.append([entry(1)])
-    with closing(sqlite3.connect(database, isolation_level=None)) as other:
-        other.execute("UPDATE event SET name = 'door.painted'")
-    with pytest.raises(JournalError, match="not understood"):
-        reader.events()
-    with pytest.raises(JournalError, match="not understood"):
-        Journal(database)
-
-
 # ------------------------------------------------------------------ retention
 
 

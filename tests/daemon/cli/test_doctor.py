@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections import namedtuple
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from click.testing import CliRunner, Result
 
 from cache.changes import Delta, Plan, Quarantine, Rebinding
 from cache.directory.store import Store
+from cache.journal.head import head_key
 from cache.journal.journal import Journal
+from cache.journal.keeper import KeptJournal
 from cache.model import ClockQuality, Event, EventName, Moment, Stamp
 from daemon.cli import doctor, target
 from daemon.cli.doctor import Finding, diagnose
@@ -247,3 +250,19 @@ def test_a_technician_needs_no_secret(bench: Bench) -> None:
     assert latch(bench, "status").exit_code == 1
     assert "generation 1" in latch(bench, "status").output
     assert SITE.count("site-key") == 1
+
+
+def test_doctor_sees_a_cut_tail_edited_orders_and_what_was_set_aside(bench: Bench) -> None:
+    path = bench.state / "doors" / "journal.db"
+    rex = (Stamp(Moment(NOW, 2.0), "boot"), Event(EventName.REX, "lobby"))
+    with closing(KeptJournal(path, None, head_key(bench.key))) as journal:
+        journal.append([rex] * 3, {"mode.lobby": "{}"})
+    assert found(bench)["journal"].state == "ok"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("DELETE FROM event WHERE sequence = (SELECT max(sequence) FROM event)")
+        other.execute("UPDATE state SET body = '1' WHERE name = 'mode.lobby'")
+    path.with_name("journal.db.damaged-20260302T080000Z").touch()
+    told = [one.text for one in diagnose(Target(bench.file, None)) if one.check == "journal"]
+    assert any("are missing at the end" in text for text in told)
+    assert any("the state mode.lobby is not what was written" in text for text in told)
+    assert any("was set aside" in text for text in told)

@@ -93,7 +93,7 @@ def test_status_when_all_is_well() -> None:
             "outage, 3 failed since: gone",
         ),
         ({"sync": replace(STATUS.sync, quarantine=True)}, "latchctl sync diff"),
-        ({"journal": JournalReport(42, "the disk is full")}, "events wait in memory: the disk is full"),
+        ({"journal": JournalReport(42, "events wait in memory: full")}, "events wait in memory: full"),
         ({"devices": (DeviceReport("io", "main", False, "no reply"),)}, "OFFLINE"),
     ],
 )

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import pytest
 
 from cache.journal.journal import Journal
 from cache.model import ClockQuality, Event, EventName, Moment, Reason, Stamp
+from daemon.doors.controller.orders import DoorAction
 from daemon.doors.loop import TICK, clock
+from daemon.doors.operators import DoorRequest, order_doors
 from tests.daemon.simulated import ADA, KEN, NO_ONE, Bench, Running, running, until
 
 GRANTED, DENIED = EventName.ACCESS_GRANTED, EventName.ACCESS_DENIED
@@ -167,6 +170,78 @@ def test_a_journal_that_cannot_be_written_stops_no_door(bench: Bench) -> None:
         await until("no alarm", lambda: now.doors.writer.alarmed is None)
 
     play(bench, story)
+
+
+def lock_down(now: Running) -> None:
+    """An operator's lockdown, durable."""
+    order_doors(now.doors, DoorRequest("eve", DoorAction.LOCKDOWN, "all"), now.doors.now())
+    assert now.doors.writer.flush()
+
+
+@pytest.mark.parametrize("wrong", ["damaged", "lost", "newer", "unlocked by hand"])
+def test_whatever_became_of_the_journal_the_doors_start_and_a_lockdown_holds(bench: Bench, wrong: str) -> None:
+    journal = bench.state / "doors" / "journal.db"
+
+    async def before(now: Running) -> None:
+        lock_down(now)
+
+    async def after(now: Running) -> None:
+        assert not now.badge(ADA)
+        assert now.doors.writer.flush()
+        assert now.doors.writer.remark
+        order_doors(now.doors, DoorRequest("eve", DoorAction.RELEASE, "all"), now.doors.now())
+        assert now.badge(ADA)
+
+    play(bench, before)
+    match wrong:
+        case "damaged":
+            journal.write_bytes(journal.read_bytes()[:5000])
+        case "lost":
+            journal.unlink()
+        case "newer":
+            with closing(sqlite3.connect(journal)) as other:
+                other.execute("PRAGMA user_version = 9")
+        case _:
+            with closing(sqlite3.connect(journal, isolation_level=None)) as other:
+                other.execute("DELETE FROM state WHERE name LIKE 'mode.%'")
+    play(bench, after)
+    assert Reason.LOCKDOWN in reasons(bench)
+    assert reasons(bench)[-1] is Reason.GRANTED
+    assert len(bench.events(EventName.JOURNAL_GAP)) == 1
+
+
+def test_a_journal_that_cannot_be_opened_keeps_the_events_in_memory_until_it_can(bench: Bench) -> None:
+    in_the_way = bench.state / "doors" / "journal.db.lock"
+    in_the_way.mkdir()
+
+    async def story(now: Running) -> None:
+        assert now.badge(ADA)
+        await until("the alarm", lambda: now.doors.writer.alarmed)
+        assert now.doors.writer.last() is None
+        in_the_way.rmdir()
+        await until("durable after all", lambda: bench.events(GRANTED))
+        await until("no alarm", lambda: now.doors.writer.alarmed is None)
+
+    play(bench, story)
+    assert bench.events()[0].event.name is EventName.SYSTEM_START
+
+
+def test_a_journal_that_is_removed_while_the_doors_run_is_made_again_within_seconds(bench: Bench) -> None:
+    async def story(now: Running) -> None:
+        lock_down(now)
+        for file in (bench.state / "doors").glob("journal.db*"):
+            file.unlink()
+        await until("made again", (bench.state / "doors" / "journal.db").exists, 10.0)
+        assert not now.badge(ADA)
+        await until("recorded", lambda: bench.events(EventName.JOURNAL_GAP))
+        assert "lost" in str(now.doors.writer.remark)
+
+    async def later(now: Running) -> None:
+        assert not now.badge(ADA), "the lockdown went into the new file"
+
+    play(bench, story)
+    play(bench, later)
+    assert set(reasons(bench)) == {Reason.LOCKDOWN}
 
 
 # ------------------------------------------------------------------ what fails inside
