@@ -22,6 +22,9 @@ from daemon.scim.sources import filtered_members, missed_groups
 ASKED_SINGLY = 20
 """Members that are nobody known, up to which each is asked for by itself."""
 
+LAST = 2
+"""People who may be the last of all to leave: more at once are what a token shows that sees no members."""
+
 PATIENCE = 3
 """Syncs for which a person's own document keeps them in a group that no longer lists them."""
 
@@ -169,11 +172,11 @@ def _by_filter(probe: Probe, lost: Mapping[str, frozenset[str]]) -> Fetch[Ended]
 def _last_of_all(probe: Probe, lost: Mapping[str, frozenset[str]], seen_at: datetime | None) -> Fetch[Ended]:
     """No road shows any member: either our token may not see them, or the last one of all was taken out.
 
-    It is the latter if one person is concerned and each of their groups was changed since members were seen last.
+    It is the latter if so few are concerned, and each of their groups was changed since members were seen last.
     """
     concerned = frozenset().union(*lost.values())
     modified = [probe.snapshot.groups.all[group_id].modified for group_id in lost]
-    if len(concerned) == 1 and seen_at and all(at is not None and at > seen_at for at in modified):
+    if len(concerned) <= LAST and seen_at and all(at is not None and at > seen_at for at in modified):
         return (yield from _by_groups(probe, lost))
     probe.snapshot.warnings.append(
         f"{sum(map(len, lost.values()))} memberships stay as they are: no source shows any"

@@ -6,7 +6,8 @@ Whatever is not a whole, valid answer is an ``OutageError`` (docs/scim.md, rule 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -32,6 +33,8 @@ class Response:
 
     status: int
     document: Any = None
+    date: datetime | None = field(default=None, compare=False)
+    """The server's own clock, if it says what that is."""
 
 
 class OutageKind(StrEnum):

@@ -47,7 +47,7 @@ def read_directory(
     snapshot.trust = frozenset(settings.trust)
     snapshot.user_attributes = memory.user_attributes
     snapshot.sizes = dict(memory.sizes)
-    cursors = yield from _has_cursors()
+    cursors = yield from _has_cursors(snapshot)
     snapshot.paging = settings.paging if settings.paging != "auto" else "cursor" if cursors else "index"
     reader = Reader(settings, snapshot, progress, first)
     try:
@@ -64,9 +64,10 @@ def read_directory(
     return snapshot
 
 
-def _has_cursors() -> Fetch[bool]:
+def _has_cursors(snapshot: Snapshot) -> Fetch[bool]:
     """Whether ServiceProviderConfig announces cursors (RFC 9865 §4); a server without one pages by index."""
     response = yield Request("ServiceProviderConfig")
+    snapshot.server_date = response.date
     if response.status != 200 or not isinstance(response.document, Mapping):
         return False
     found = lookup(response.document, "pagination.cursor")

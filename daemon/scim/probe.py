@@ -37,6 +37,8 @@ class Probe:
     """By group, people whose own document contradicts it: their membership ends some syncs later."""
     unasked: int = 0
     """How many questions there was no room for."""
+    encoded: bool = False
+    """Whether ids of this server are parts of a URL as they are, with ``%20`` and the like in them."""
 
     def ask(self, kind: str, id_: str) -> Fetch[Response | None]:
         """The answer for one resource; ``None`` when no more may be asked for in this sync."""
@@ -46,7 +48,7 @@ class Probe:
         self.left -= 1
         self.snapshot.changed()
         wanted = (GROUP_ATTRIBUTES,) if kind == "Groups" and self.snapshot.road == "attributes" else ()
-        response = yield single(kind, id_, *wanted)
+        response = yield single(kind, id_, *wanted, encoded=self.encoded)
         if response.status == 401:
             raise OutageError(OutageKind.UNAUTHORIZED, "the server does not accept our token (401) any more")
         return response
@@ -55,7 +57,17 @@ class Probe:
         """Whether what was just ``read`` is found by its id; only then does a 404 mean anything.
 
         Those read last are the likeliest to be there still. Where nothing was read, nothing can be compared.
+        Ids that are encoded already are asked for as they are, if that is how they are found.
         """
+        if (yield from self._answers(kind, read)):
+            return True
+        if self.encoded or not any("%" in id_ for id_ in islice(reversed(read), WITNESSES)):
+            return False
+        self.encoded = True
+        self.encoded = yield from self._answers(kind, read)
+        return self.encoded
+
+    def _answers(self, kind: str, read: dict[str, Any]) -> Fetch[bool]:
         for id_ in islice(reversed(read), WITNESSES):
             response = yield from self.ask(kind, id_)
             if response is not None and is_resource(response, id_):

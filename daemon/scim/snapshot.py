@@ -6,6 +6,7 @@ What its absences mean is for ``daemon.scim.evidence`` and ``cache.reconcile.rec
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from cache.model import Directory
 from daemon.scim.groups import Groups
@@ -34,6 +35,8 @@ class Snapshot:
     warnings: list[str] = field(default_factory=list)
     trust: frozenset[str] = frozenset({"total", "echo", "schemas"})
     """What the server is believed in of what it says about its own pages (``scim.trust``)."""
+    server_date: datetime | None = None
+    """The server's clock when reading began."""
     one_page: set[str] = field(default_factory=set)
     """Lists of which the server gives one page only, whatever is asked for."""
     sizes: dict[str, int] = field(default_factory=dict)
@@ -75,6 +78,7 @@ class Snapshot:
             sizes=self.sizes,
             user_attributes=self.user_attributes,
             single_groups=self.single_groups,
+            gone_since=None,
         )
         return remembered.with_former(gone)
 

@@ -113,7 +113,7 @@ class ScimHttp:
                 if self._renew():
                     continue
             if status not in _BUSY:
-                return Response(status, parse(body))
+                return Response(status, parse(body), server_date(headers))
             after = retry_after(headers, datetime.now(UTC))
             if last or (after or 0) > min(PATIENCE, deadline.left()):
                 raise busy(request, status, after)
@@ -303,6 +303,15 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
             return None
         seconds = ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
     return min(max(seconds, 0.0), LONGEST_RETRY)
+
+
+def server_date(headers: Mapping[str, str]) -> datetime | None:
+    """The server's clock by its ``Date`` (RFC 9110 §6.6.1); ``None`` if it does not say."""
+    try:
+        at = parsedate_to_datetime(headers.get("Date", ""))
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def busy(request: Request, status: int, after: float | None) -> OutageError:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cache.changes import Alarm, Plan, Quarantine, Rebinding
+from cache.changes import Alarm, Delta, Plan, Quarantine, Rebinding
 from cache.directory.store import Store
 from cache.errors import CacheError
 from cache.model import Directory
+from cache.reconcile.brake import Known, brake
 from cache.reconcile.held import spoken_of, undone
 from cache.reconcile.limits import Brake
 from cache.reconcile.reconcile import (
@@ -38,6 +39,9 @@ from daemon.scim.snapshot import Snapshot
 from daemon.sync.outcome import SyncOutcome, SyncResult, failure_words
 
 MAX_SIDE_FILE = 64 * 1024 * 1024
+
+GONE_FOR = 300.0
+"""Seconds for which a provider has to say that it is gone before it is believed."""
 
 NOTE = "scim"
 """The name under which the cache keeps what is remembered of the directory."""
@@ -174,18 +178,49 @@ class CacheUpdates:
     # -------------------------------------------------------------- when it fails
 
     def failed(self, error: OutageError, now: datetime) -> SyncOutcome:
-        """Put an outage on record: the cache stays, and everyone can read since when and why."""
-        state = self.store.sync_state()
-        if error.kind is OutageKind.GONE and state.outcome == OutageKind.GONE.value:
+        """Put an outage on record: the cache stays, and everyone can read since when and why.
+
+        Only those who were read as deactivated, before something else failed, are deactivated all the same.
+        """
+        state, memory = self.store.sync_state(), self.memory()
+        gone = error.kind is OutageKind.GONE
+        if gone and memory.gone_since is not None and now.timestamp() - memory.gone_since >= GONE_FOR:
             concluded = self._gone(now)
             if concluded is not None:
                 return concluded
+        if gone != (memory.gone_since is not None):
+            since = now.timestamp() if gone else None
+            self.store.remember(NOTE, replace(memory, gone_since=since).pack())
+        left = self._leavers(error.leavers, now)
         text = failure_words(error, state)
+        if left:
+            text += f"; {left} people were read as not active before, and were deactivated"
         self.store.failed(now, error.kind.value, text)
         return outage(error, text, self.store.generation)
 
+    def _leavers(self, leavers: frozenset[str], now: datetime) -> int:
+        """Deactivate those who were read as not active, as far as the brake lets it; how many."""
+        if not leavers or self.foreign() or self.store.held() is not None:
+            return 0
+        old, bindings, held = self.store.load(), self.store.bindings(), self.store.quarantine()
+        # What an operator has not yet answered, or has refused, is not done by a failure.
+        spoken = {one.id for one in (*held.delta.people, *held.refused.people)} if held else set()
+        rows = tuple(
+            replace(person, active=False)
+            for id_, person in sorted(old.people.items())
+            if person.active and id_ in leavers and id_ not in spoken
+        )
+        if not rows:
+            return 0
+        policy = Policy(self.brake, self.references, doors=self.doors)
+        recent = Known(self.store.recent_losses(now, timedelta(seconds=self.brake.window)))
+        braked = brake(old, Delta(people=rows), self.brake, policy.doors_of(bindings, Rebinding()), recent)
+        wanted = Plan(braked.applied, quarantine=held, losses=braked.passed, alarm=braked.alarm)
+        self.store.apply(wanted, now, "deactivated, while the rest could not be read", complete=False)
+        return len(braked.applied.people)
+
     def _gone(self, now: datetime) -> SyncOutcome | None:
-        """The provider said twice that it is no more: do what the site file says (docs/scim.md, rule 6)."""
+        """The provider says that it is no more, and has said so for a while (docs/scim.md, rule 6)."""
         old = self.store.load()
         if not old.groups:
             return None
@@ -194,7 +229,7 @@ class CacheUpdates:
         wanted = disconnect(old, now, approved=delete)
         words = f"{DISCONNECTED}: the provider says it is gone"
         generation = self.store.apply(wanted, now, words, complete=False)
-        text = "the provider says it is gone (410), twice in a row: "
+        text = "the provider says it is gone (410), to every question and for several minutes: "
         held = wanted.quarantine
         text += (
             "every access group of it was deleted"

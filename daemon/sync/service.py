@@ -153,8 +153,10 @@ class SyncService:
         seen_at = before.synced_at if before.road and before.road != NO_ROAD else None
         with ScimHttp(self.settings, self._token, self._wait, connections=self._connections) as http:
             reading = read_directory(self.settings, mapper, names, tell, memory, known_as, first=self._compares)
+            began = self.clock()
             snapshot = self._driven(reading, http, deadline)
             self._compares = False
+            seen_at = by_server_clock(seen_at, began, snapshot.server_date)
             with self._cache:
                 # What equals a part of what was read is shared with it: the memory of one directory, not of two.
                 old = self.store.load(snapshot.directory())
@@ -276,6 +278,11 @@ class SyncService:
     def stop(self) -> None:
         """Break off what runs at its next request, and let waiting end."""
         self._stop.set()
+
+
+def by_server_clock(at: datetime | None, now: datetime, server_now: datetime | None) -> datetime | None:
+    """Return what the server's clock showed ``at`` our own: it dates what it changes by its own."""
+    return at if at is None or server_now is None else at + (server_now - now)
 
 
 def _internal(error: Exception) -> OutageError:

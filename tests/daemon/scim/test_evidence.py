@@ -128,6 +128,16 @@ def test_a_leaver_of_today_is_asked_for_before_those_who_wait(site: Site, monkey
     assert people[5] in site.confirm(old, waiting=frozenset(people[:5])).people
 
 
+def test_ids_that_are_encoded_already_are_asked_for_as_they_are(site: Site) -> None:
+    for id_ in ("ada%20lovelace", "bob%20b"):
+        site.server.users[id_] = {"id": id_, "userName": id_, "active": True}
+    old = site.sync(Directory())
+    site.server.delete("Users/ada%20lovelace")
+    assert site.confirm(old).people == {"ada%20lovelace"}
+    assert "Users/bob%20b" in site.asked
+    assert not site.confirm(old).unproven
+
+
 # ------------------------------------------------------------------ groups
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import daemon.scim.probe as probe_module
-from cache.changes import patched
+from cache.changes import Delta, patched
 from cache.model import Directory
 from cache.reconcile.reconcile import Policy, plan
 from daemon.scim.evidence_members import PATIENCE
@@ -110,6 +110,18 @@ def test_members_whom_no_road_shows_are_kept(site: Site) -> None:
     assert site.confirm(old).unproven
     site.keys = {"road": "members"}
     assert not any(group.members for group in site.sync(old).groups.values()), "the site file says so"
+
+
+def test_the_last_two_of_all_may_leave_at_once_and_three_may_not(site: Site) -> None:
+    people = [site.server.create_user(name) for name in ("ada", "bob", "eve")]
+    staff = site.server.create_group("Staff", people)
+    old = site.sync(Directory())
+    site.server.groups[staff]["meta"] = {"lastModified": (NOW + timedelta(minutes=1)).isoformat()}
+    for one in people:
+        site.server.remove_member(staff, one)
+    assert site.sync(old, seen_at=NOW).groups[staff].members == set(people)
+    two = patched(old, Delta(members_removed={staff: frozenset(people[:1])}))
+    assert site.sync(two, seen_at=NOW).groups[staff].members == set()
 
 
 @pytest.mark.parametrize(("changed", "believed"), [(1, True), (-1, False), (None, False)])

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.scim.exchange import OutageError, OutageKind, Request, Response
-from daemon.sync.http import ATTEMPTS, Deadline, ScimHttp, origin, parse, retry_after
+from daemon.sync.http import ATTEMPTS, Deadline, ScimHttp, origin, parse, retry_after, server_date
 from tests.peers.http_desk import Asked, Desk, Told, http_desk
 from tests.peers.scim_site import scim_settings
 from tests.peers.tls import Authority
@@ -345,3 +345,17 @@ def test_a_file_that_is_not_there_is_named(authority: Authority, key: str) -> No
     assert isinstance(refused, OutageError)
     assert refused.kind is OutageKind.LOCAL
     assert f"scim.{key}: /nowhere/file.pem cannot be read" in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("value", "at"),
+    [
+        ("Mon, 02 Mar 2026 08:00:00 GMT", datetime(2026, 3, 2, 8, 0, tzinfo=UTC)),
+        ("Mon, 02 Mar 2026 08:00:00 -0000", datetime(2026, 3, 2, 8, 0, tzinfo=UTC)),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_the_servers_clock(value: str, at: datetime | None) -> None:
+    assert server_date({"Date": value}) == at
+    assert server_date({}) is None

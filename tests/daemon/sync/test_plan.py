@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from cache.directory.store import Store
 from cache.errors import CacheError
 from cache.model import Directory
+from cache.reconcile.limits import Brake
 from cache.reconcile.reconcile import Evidence, missing
 from daemon.doors.sync_events import DISCONNECTED
 from daemon.scim.cards import CardMapper
@@ -82,14 +84,15 @@ def test_a_failure_is_kept_by_its_kind(store: Store, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("policy", ["delete", "quarantine"])
-def test_a_provider_that_is_gone_twice_is_a_disconnect_by_policy(
+def test_a_provider_that_is_gone_for_minutes_is_a_disconnect_by_policy(
     policy: str, store: Store, tmp_path: Path
 ) -> None:
     found = updates(store, tmp_path, on_disconnect=policy)
     sync(found, STAFF)
-    assert found.failed(GONE, NOW).outcome is SyncResult.OUTAGE
-    assert store.load().groups
-    outcome = found.failed(GONE, NOW)
+    for seconds in (0, 15, 30, 60, 299):
+        assert found.failed(GONE, NOW + timedelta(seconds=seconds)).outcome is SyncResult.OUTAGE
+        assert store.load().groups
+    outcome = found.failed(GONE, NOW + timedelta(seconds=300))
     if policy == "delete":
         assert outcome.outcome is SyncResult.DISCONNECTED
     else:
@@ -101,6 +104,48 @@ def test_a_provider_that_is_gone_twice_is_a_disconnect_by_policy(
     summary = store.generations()[0].summary
     assert summary.startswith(DISCONNECTED)
     assert ("accepted by jo" in summary) is (policy != "delete")
+
+
+def test_a_provider_that_is_back_in_between_begins_again(store: Store, tmp_path: Path) -> None:
+    found = updates(store, tmp_path, on_disconnect="delete")
+    sync(found, STAFF)
+    assert found.failed(GONE, NOW).outcome is SyncResult.OUTAGE
+    sync(found, STAFF)
+    assert found.failed(GONE, NOW + timedelta(minutes=6)).outcome is SyncResult.OUTAGE
+    assert found.failed(OutageError(OutageKind.TIMEOUT, "no answer"), NOW).outcome is SyncResult.OUTAGE
+    assert found.failed(GONE, NOW + timedelta(minutes=12)).outcome is SyncResult.OUTAGE
+    assert store.load().groups
+
+
+def test_who_was_read_as_not_active_is_deactivated_also_when_the_rest_fails(store: Store, tmp_path: Path) -> None:
+    found = updates(store, tmp_path)
+    sync(found, STAFF)
+    error = OutageError(OutageKind.SERVER_ERROR, "GET /Groups: status 500")
+    error.leavers = frozenset({"u1", "stranger"})
+    outcome = found.failed(error, NOW)
+    assert outcome.outcome is SyncResult.OUTAGE
+    assert "1 people were read as not active" in outcome.text
+    assert {one.id: one.active for one in store.load().people.values()} == {"u1": False, "u2": True}
+    assert store.load().groups["g1"].members == {"u1", "u2"}
+    state = store.sync_state()
+    assert (state.outcome, state.failures) == ("server_error", 1)
+    assert found.failed(error, NOW).text.count("deactivated") == 0, "they are already"
+
+
+def test_what_an_operator_refused_is_not_done_by_a_failure(store: Store, tmp_path: Path) -> None:
+    found = updates(store, tmp_path, limits=None)
+    found = replace(found, brake=replace(Brake(), deactivations="hold"))
+    many = [{"id": f"p{number}", "userName": f"p{number}"} for number in range(60)]
+    members = [{"value": one["id"]} for one in many]
+    everyone: dict[str, Any] = {
+        "Users": many,
+        "Groups": [{"id": "g1", "displayName": "Staff", "members": members}],
+    }
+    sync(found, everyone)
+    error = OutageError(OutageKind.SERVER_ERROR, "GET /Groups: status 500")
+    error.leavers = frozenset(one["id"] for one in many)
+    found.failed(error, NOW)
+    assert all(one.active for one in store.load().people.values()), "so many wait, as in a whole sync"
 
 
 def test_on_hold_after_a_disconnect_until_it_is_resumed(store: Store, tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from cache.directory.store import Store
 from daemon.sync.outcome import SyncResult
+from daemon.sync.service import by_server_clock
 from tests.peers.scim_server import TOKEN, ScimClient, ScimServer, running_scim_server
 from tests.peers.scim_site import card, sync_service
 
@@ -73,3 +75,25 @@ def test_a_server_that_is_gone_leaves_the_cache(server: ScimServer, client: Scim
     assert store.load() == before
     assert away.status().state.failures == 1
     assert TOKEN not in repr(away.status())
+
+
+@pytest.mark.parametrize("minutes", [-10, 0, 10])
+def test_the_last_member_of_all_leaves_also_when_our_clock_is_not_the_servers(
+    minutes: int, server: ScimServer, client: ScimClient, store: Store
+) -> None:
+    ada = client.create_user("ada")
+    staff = client.create_group("Staff", [ada])
+    service = sync_service(store, server.url)
+    service.clock = lambda: datetime.now(UTC) + timedelta(minutes=minutes)
+    assert service.run_once().outcome is SyncResult.APPLIED
+    assert service.run_once().outcome is SyncResult.UNCHANGED
+    client.remove_member(staff, ada)
+    service.run_once()
+    assert store.load().groups[staff].members == set()
+
+
+def test_a_moment_of_ours_on_the_servers_clock() -> None:
+    at, now = datetime(2026, 3, 2, 8, 0, tzinfo=UTC), datetime(2026, 3, 2, 8, 5, tzinfo=UTC)
+    assert by_server_clock(at, now, now - timedelta(minutes=10)) == at - timedelta(minutes=10)
+    assert by_server_clock(at, now, None) == at
+    assert by_server_clock(None, now, now) is None
