@@ -37,8 +37,12 @@ osdp-peer: .venv-osdp/.ready  ## .venv-osdp with the package osdp, a second opin
 demo: venv  ## a short day against real peers; KEEP=1 leaves it running
 	$(BIN)/python tests/demo/day.py $(if $(KEEP),--keep)
 
+# The rooms whose branches are measured run first and once, with the tracer; the rest runs without it.
+ROOMS := tests/daemon/decision tests/cache/reconcile tests/daemon/doors/door
+
 test: lint osdp-peer  ## everything that CI runs: lint, types, walls, tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ROOMS) --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(addprefix --ignore=,$(ROOMS))
 
 soak: venv  ## the attacks that take minutes: noise, churn, a year of badges
 	HYPOTHESIS_PROFILE=new $(BIN)/python -m pytest -n $(WORKERS) --dist load -m soak
@@ -91,5 +95,5 @@ lock:  ## requirements/*.txt from pyproject.toml; UPGRADE=1 takes new versions
 	rm -rf $(VENV)-lock
 
 clean:  ## everything that make made
-	rm -rf $(VENV) $(VENV)-lock .venv-osdp mutants .system-test demo-run build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-lock .venv-osdp mutants .system-test demo-run build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

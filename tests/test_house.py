@@ -170,3 +170,11 @@ def test_the_tools_that_make_needs_are_in_the_lock() -> None:
     tools = set(re.findall(r"\$\(BIN\)/([\w-]+)", makefile)) - {"python"}
     assert tools >= {"ruff", "mypy", "lint-imports", "pip-audit"}
     assert [tool for tool in tools if shutil.which(tool, path=str(Path(sys.executable).parent)) is None] == []
+
+
+def test_the_rooms_whose_branches_are_measured_are_tested_by_the_folders_that_measure_them() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]
+    rooms = re.search(r"^ROOMS := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert rooms is not None
+    assert [f"tests/{package.replace('.', '/')}" for package in project["run"]["source_pkgs"]] == rooms[1].split()
+    assert (project["run"]["branch"], project["report"]["fail_under"]) == (True, 100)

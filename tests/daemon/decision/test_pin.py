@@ -87,3 +87,15 @@ def test_a_pin_alone_identifies() -> None:
 def test_a_card_that_happens_to_have_the_key_is_no_pin() -> None:
     cache = Cache(Credential(pin_key(KEY, "4711"), "u1"))
     assert find_pin(cache.find, KEY, "4711", duress=False)[1].result is PinResult.WRONG
+
+
+def test_what_has_the_key_of_a_pin_and_is_none_of_this_person_is_passed_over() -> None:
+    """A card, or another person's PIN, that happens to have the key."""
+    key = pin_key(KEY, "1234", "u1")
+    others = (Credential(key, "u1"), Credential(key, "u2", CredentialKind.PIN))
+    cache = Cache(Credential(CARD, "u1"), *others)
+    assert compare_pin(cache.find, KEY, "1234", cache.find(CARD), duress=False).result is PinResult.WRONG
+    own = Credential(key, "u1", CredentialKind.PIN)
+    cache = Cache(Credential(CARD, "u1"), *others, own)
+    entry = compare_pin(cache.find, KEY, "1234", cache.find(CARD), duress=False)
+    assert (entry.result, entry.credential) == (PinResult.RIGHT, own)
