@@ -1,10 +1,14 @@
 """Card to handler over OSDP, compared with the floor that the wire sets.
 
     python -m benchmarks.osdp [--cards N] [--only NAME]
+    python -m benchmarks.osdp --part rush [--seconds 25] [--readers N …] [--baudrate B …] [--every S …]
 
 libosdp's reader side in processes of its own on a paced bus, secure channel on, latchd's driver on the other end.
 The clock starts when the card is in the reader's queue, as the reader's process says, and stops when the event
 reaches the handler; both are CLOCK_MONOTONIC.
+
+The second part is a rush: libosdp's own panel and ours are compared in one run, with cards at all readers every 2
+s, and so that one comes every 0.4 s on the whole bus.
 
 The floor is what the fastest panel could reach: a card that comes at a random moment waits on average half a cycle
 for its poll to be heard, then for the reader's turn-round and for its answer. A cycle is, for each reader, POLL,
@@ -29,6 +33,7 @@ from drivers.driver import SecretReference
 from drivers.events import CardRead
 from drivers.osdp.settings import OsdpReader
 from tests.peers.osdp_bench import LibosdpReader, Panel, Peers, running
+from tests.peers.osdp_rush import READERS, SHARED, SPEEDS, STEADY, compare
 
 KEY = bytes(range(16))
 SHORT_FRAME = 14  # POLL and ACK under the secure channel: header 5, block 2, code 1, MAC 4, CRC 2
@@ -133,20 +138,42 @@ def report(case: Case, times: list[float], reader_turns: list[float], panel_turn
     )
 
 
+def rush(options: argparse.Namespace) -> int:
+    """Both panels in one run; 1 when ours accepted fewer cards than libosdp's delivered."""
+    print("OSDP, secure channel, cards at all readers of a paced bus: libosdp's panel and latchd's driver in turn")
+    good = True
+    for baudrate in options.baudrate:
+        for readers in options.readers:
+            for every in options.every or (STEADY, SHARED * readers):
+                good = asyncio.run(compare(readers, baudrate, every, options.seconds)) and good
+    return not good
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--cards", type=int, default=100, help="cards in each case (default 100: a minute; 300 to judge by)"
     )
     parser.add_argument("--only", help='one case, such as "8 at 9600"')
+    parser.add_argument("--part", choices=("floor", "rush"), help="one alone; both take 25 minutes")
+    parser.add_argument("--seconds", type=float, default=25.0, help="of cards in each run of a rush")
+    parser.add_argument("--readers", type=int, nargs="*", default=READERS)
+    parser.add_argument("--baudrate", type=int, nargs="*", default=SPEEDS)
+    parser.add_argument("--every", type=float, nargs="*", help="seconds between two cards at one reader")
     options = parser.parse_args()
+    if options.part != "rush":
+        floor(options)
+    return 0 if options.part == "floor" else rush(options)
+
+
+def floor(options: argparse.Namespace) -> None:
+    """Our panel beside what the wire allows."""
     print("OSDP, secure channel, card to handler on a paced bus")
     for readers, baudrate in ((1, 9600), (8, 9600), (1, 115200)):
         case = Case(readers, baudrate, options.cards)
         if options.only in (None, case.name):
             with tempfile.TemporaryDirectory() as folder:
                 report(case, *asyncio.run(measure(case, Path(folder))))
-    return 0
 
 
 if __name__ == "__main__":

@@ -65,6 +65,19 @@ class Peers:
             arguments.append(f"--key={key.hex()}")
         return LibosdpReader(self._start("osdp_reader.py", *arguments))
 
+    def readers(self, count: int, key: bytes) -> LibosdpReader:
+        """Start libosdp's readers 0, 1 … in one process on the first tap (osdp_readers.py)."""
+        return self._many("osdp_readers.py", "pd0", count, key)
+
+    def libosdp_panel(self, count: int, key: bytes) -> LibosdpReader:
+        """Start libosdp's own panel in place of ours (osdp_panel.py)."""
+        return self._many("osdp_panel.py", "cp", count, key)
+
+    def _many(self, script: str, tap: str, count: int, key: bytes) -> LibosdpReader:
+        port = f"--port={self.folder / tap}"
+        more = (f"--count={count}", f"--baud={self.baudrate}", f"--key={key.hex()}")
+        return LibosdpReader(self._start(script, port, *more))
+
     def second_opinion(self, python: Path, address: int, *more: str) -> LibosdpReader:
         """Start a reader of the package ``osdp`` on the first tap; ``more`` are arguments of osdp_second.py."""
         arguments = (f"--port={self.folder / 'pd0'}", f"--address={address}", *more)

@@ -80,7 +80,8 @@ class Wire(osdp.Channel):
     def __init__(self, port: str, baud: int, address: int) -> None:
         super().__init__()
         self.id = address
-        self.address = address
+        self.addresses = {address, BROADCAST}
+        """Whose frames are taken; an answer bears its address and 0x80."""
         self.port = port
         self.baud = baud
         self.character_time = 10 / baud
@@ -174,7 +175,7 @@ class Wire(osdp.Channel):
                 del buffer[: start + 1]
                 continue
             del buffer[: start + length]
-            if frame[marked + 1] in (self.address, BROADCAST):
+            if frame[marked + 1] in self.addresses:
                 frames.append(frame)
         return frames
 
