@@ -91,12 +91,31 @@ class NoObserver:
 
 
 @dataclass(frozen=True, slots=True)
+class LineNumbers:
+    """A device on a shared line in numbers, since the driver started. Times in seconds.
+
+    ``round``: between two of its turns, as lately measured; ``slowest``: its slowest answer lately.
+    ``late``: answers that came when nobody waited any more; ``garbled``: that could not be understood;
+    ``left_out``: lights, sounds and texts that made room for reads.
+    """
+
+    round: float
+    slowest: float
+    answers: int
+    retries: int
+    late: int
+    garbled: int
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceStatus:
     """One line of ``latchctl status``: a reader or board, whether it answers, and what there is to say of it."""
 
     device: str
     online: bool
     text: str = ""
+    numbers: LineNumbers | None = None
 
 
 @dataclass(frozen=True, slots=True)

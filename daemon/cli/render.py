@@ -14,10 +14,12 @@ from daemon.cli.common import local_time, printable_all, table
 from daemon.control.reports import (
     AccessReport,
     DecisionReport,
+    DeviceReport,
     DoorReport,
     EventReport,
     GroupReport,
     HappenedReport,
+    LineReport,
     MemberReport,
     PassengerReport,
     PathReport,
@@ -64,6 +66,26 @@ def _status_lines(report: StatusReport) -> Iterator[str]:
         yield ""
         rows = [[d.bus, d.device, "online" if d.online else "OFFLINE", d.text] for d in report.devices]
         yield table(rows, ["BUS", "DEVICE", "STATE", "SAYS"])
+    lines = [(d, d.line) for d in report.devices if d.line is not None]
+    if lines:
+        yield ""
+        yield lines_text(lines)
+
+
+def lines_text(lines: list[tuple[DeviceReport, LineReport]]) -> str:
+    """Return the devices of shared lines in numbers."""
+    header = ["BUS", "DEVICE", "ROUND", "SLOWEST ANSWER", "ANSWERS", "RETRIES", "LATE", "GARBLED", "LEFT OUT"]
+    rows = [
+        [
+            device.bus,
+            device.device,
+            f"{line.round:.2f} s",
+            f"{line.slowest * 1000:.0f} ms",
+            *map(str, (line.answers, line.retries, line.late, line.garbled, line.left_out)),
+        ]
+        for device, line in lines
+    ]
+    return table(rows, header)
 
 
 def doors_text(doors: tuple[DoorReport, ...]) -> str:

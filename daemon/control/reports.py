@@ -5,7 +5,7 @@ Instants are ISO 8601 in UTC, ages and durations seconds. Fields are only ever a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -41,6 +41,19 @@ class DoorReport:
 
 
 @dataclass(frozen=True, slots=True)
+class LineReport:
+    """A device on a shared line in numbers, as ``drivers.driver.LineNumbers`` explains them."""
+
+    round: float
+    slowest: float
+    answers: int
+    retries: int
+    late: int
+    garbled: int
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceReport:
     """A reader or board, and what its driver says of it."""
 
@@ -48,6 +61,7 @@ class DeviceReport:
     device: str
     online: bool
     text: str
+    line: LineReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +294,8 @@ def _ordered(door: DoorController, now: Moment) -> tuple[str, str, datetime | No
 
 def device_report(bus: str, status: DeviceStatus) -> DeviceReport:
     """How a device is now."""
-    return DeviceReport(bus, status.device, status.online, status.text)
+    line = LineReport(**asdict(status.numbers)) if status.numbers is not None else None
+    return DeviceReport(bus, status.device, status.online, status.text, line)
 
 
 def cache_report(

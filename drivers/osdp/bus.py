@@ -195,6 +195,7 @@ class Bus:
         late = self._by_address.get(frame.address) if frame.reply else None
         if late is not None and late is not active:
             late.patience.look_now(now)
+            late.late += 1
         return []
 
     def _too_long(self, now: float) -> list[DeviceEvent]:

@@ -117,7 +117,7 @@ class OsdpLink:
     def status(self) -> Sequence[DeviceStatus]:
         """A line for each reader."""
         return [
-            DeviceStatus(session.name, session.online is True, session.status_text())
+            DeviceStatus(session.name, session.online is True, session.status_text(), session.numbers())
             for session in sorted(self._bus.sessions, key=lambda session: session.address)
         ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from drivers.cards.layout import CardFormat
-from drivers.driver import DriverUsageError
+from drivers.driver import DriverUsageError, LineNumbers
 from drivers.events import Command
 from drivers.osdp import messages
 from drivers.osdp.exchange import Exchange
@@ -58,7 +58,8 @@ class Member:
             self.outbox.refuse(code)
         self.why_offline = "not asked yet"
         self.identity: Identity | None = None
-        self.retries = 0
+        self.retries = self.late = self.garbled = 0
+        """Turns without a good answer; answers that came too late; answers that could not be understood."""
         self.fresh = True
         """Whether it was not tried yet since the bus is open, or is coming up for the first time."""
         self.idle = False
@@ -175,6 +176,18 @@ class Member:
         channel = "clear text" if self._clear else renewed
         shed = f", {self.outbox.shed} lights and sounds left out" if self.outbox.shed else ""
         return f"{channel}, {self.service.polls} polls, {self.retries} retries{shed}, {self.identity}{weak}"
+
+    def numbers(self) -> LineNumbers:
+        """How the reader fares on its bus."""
+        return LineNumbers(
+            round=self._pace.round,
+            slowest=self.patience.slowest,
+            answers=self.patience.answers,
+            retries=self.retries,
+            late=self.late,
+            garbled=self.garbled,
+            left_out=self.outbox.shed,
+        )
 
     def send(self, command: Command, now: float) -> None:
         """Queue a command. For a reader that is offline a relay command is dropped: it would come too late."""

@@ -305,6 +305,7 @@ class Session(Member):
         """No good answer: the same frame again, at once and then with pauses, and at last from the start."""
         flight = self._exchange.flight
         self._trouble, self.retries = trouble, self.retries + 1
+        self.garbled += trouble is not Trouble.SILENT
         self.fresh = self.idle = False
         events: list[DeviceEvent] = []
         if flight is None or self.step is SessionState.PROBE:

@@ -92,6 +92,7 @@ class RetryTimer:
 
     def __init__(self, reply_time: float = REPLY_DELAY) -> None:
         self._reply_time = reply_time
+        self.answers = 0
         self.due = float("-inf")
         self.absent = False
         """Offline and silent: its turns are only looks for it, short ones with a full-length one now and then."""
@@ -112,6 +113,7 @@ class RetryTimer:
 
     def answered(self, delay: float) -> None:
         """A good answer began ``delay`` seconds after the question: the next one may take its full time again."""
+        self.answers += 1
         self._slowest = max(delay, FADING * (self._slowest or 0.0))
         self._full_at = float("-inf")
         self._short = False

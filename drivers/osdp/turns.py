@@ -20,12 +20,14 @@ from drivers.osdp.timing import Pace
 
 PROBE_PAUSE = 0.2
 """Least seconds between two looks for absent readers, whichever they are."""
-SETUP_SHARE, FRESH_SHARE = 4.0, 1.5
+HEAVY_SHARE, FRESH_SHARE = 4.0, 1.5
 """A step of a handshake may come before the round is over once the readers in service had this many times its
 time: a long bus must come up, and the readers in service must keep the interval of their polls. The second is for
 readers that were not tried yet."""
 FRESH_PER_QUESTION = 4
-"""Heavy turns for each question while there are such readers; else they alternate."""
+"""Heavy turns for each question while there are such readers, or slow ones in service; else they alternate."""
+HEAVY_WAIT = 0.5
+"""Seconds, or two rounds, after which a slow reader in service goes before those that come up."""
 FRESH_WAIT = 0.5
 """While no reader in service waits for longer than this, those that were never in service may have every other
 turn: so a bus starts quickly."""
@@ -34,7 +36,8 @@ SLOW = 0.05
 ORDINARY_CHARACTERS = 64
 """Characters of an ordinary answer: a card, a status or an identity under the secure channel, and the
 turn-rounds."""
-SLOW_FADES = 0.8
+SLOW_FADES = 0.5
+"""What one quick turn leaves of it: a machine that was busy for a moment makes no slow reader."""
 REST = 2.0
 LONG_REST = 4.0
 """Rests of who took long, in times of what it took beyond the ordinary: a slow answer, and one longer than any
@@ -73,7 +76,7 @@ class Turns(Generic[M]):
     _records: dict[str, Record] = field(default_factory=dict)
     _lights: int = 0
     """Light turns since the last heavy one."""
-    _setup_ready: float = float("-inf")
+    _heavy_ready: float = float("-inf")
     _next_look: float = float("-inf")
     _setups: int = 0
     _last_setup: bool = False
@@ -88,7 +91,7 @@ class Turns(Generic[M]):
         """The bus itself was away."""
         self._records.clear()
         self._lights, self._setups, self._last_setup = 0, 0, False
-        self._next_look = self._setup_ready = float("-inf")
+        self._next_look = self._heavy_ready = float("-inf")
 
     def due(self, session: M) -> float:
         """When the reader's next turn is wanted."""
@@ -128,9 +131,9 @@ class Turns(Generic[M]):
         heavy = [session for session in due if not self._light(session)]
         if not light:
             return self._heaviest(heavy, now) or min(heavy, key=lambda each: self.record(each).rests_until)
-        ready = self._lights >= len(light) or now >= self._setup_ready
+        ready = self._lights >= len(light) or now >= self._heavy_ready
         wants, self.pace.wants_to_ask = self.pace.wants_to_ask, False
-        patient = FRESH_PER_QUESTION if any(session.fresh for session in heavy) else 1
+        patient = FRESH_PER_QUESTION if any(self._matters(session) for session in heavy) else 1
         asks = ready and wants and self._unasked >= patient
         if heavy and not asks and self._may_be_heavy(light, heavy, now):
             chosen = self._heaviest(heavy, now)
@@ -140,15 +143,17 @@ class Turns(Generic[M]):
         self.pace.may_ask = ready
         return light[0]
 
+    @staticmethod
+    def _matters(session: Member) -> bool:
+        """Whether its heavy turn is worth more than a question: it is in service, or comes up for the first
+        time."""
+        return session.fresh or session.step is SessionState.SERVE
+
     def _light(self, session: M) -> bool:
         return session.answers and self.record(session).slow < SLOW
 
     def _may_be_heavy(self, light: Sequence[M], heavy: Sequence[M], now: float) -> bool:
-        if self._lights >= len(light):
-            return True
-        if not any(session.step is not SessionState.SERVE for session in heavy):
-            return False
-        if now >= self._setup_ready:
+        if self._lights >= len(light) or now >= self._heavy_ready:
             return True
         waited = now - min(self.record(session).began for session in light)
         return not self._last_setup and waited < FRESH_WAIT and any(session.fresh for session in heavy)
@@ -158,8 +163,11 @@ class Turns(Generic[M]):
         rested = [session for session in heavy if self.record(session).rests_until <= now]
         serving = [session for session in rested if session.step is SessionState.SERVE]
         coming = [session for session in rested if session.step is not SessionState.SERVE]
-        if serving and (self._last_setup or not coming):
-            return min(serving, key=lambda session: self.record(session).began)
+        longest = min(serving, key=lambda session: self.record(session).began, default=None)
+        if longest is not None:
+            overdue = now - self.record(longest).began > max(HEAVY_WAIT, 2 * self.pace.round)
+            if overdue or self._last_setup or not coming:
+                return longest
         if not coming:
             return None
         if self._setups < PROBES_AFTER:
@@ -200,12 +208,12 @@ class Turns(Generic[M]):
         asked, self.pace.asked = self.pace.asked, False
         if asked:
             self._lights, self._unasked = 0, 0
-            self._setup_ready = now + SETUP_SHARE * 2 * took
+            self._heavy_ready = now + HEAVY_SHARE * 2 * took
         if beyond >= SLOW:
             rest = REST if beyond <= LONG else LONG_REST
             record.rests_until = now + min(MAX_REST, rest * beyond)
-        if not session.answers:
-            self._setup_ready = now + (FRESH_SHARE if session.fresh else SETUP_SHARE) * took
+        if not session.answers or beyond >= SLOW:
+            self._heavy_ready = now + (FRESH_SHARE if session.fresh else HEAVY_SHARE) * took
         fades = math.exp(-took / 2.0)
         self.pace.load = fades * self.pace.load + (0.0 if session.idle else 1.0 - fades)
 

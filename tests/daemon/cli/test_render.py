@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from daemon.control.reports import (
     DoorReport,
     EventReport,
     JournalReport,
+    LineReport,
     StatusReport,
     SyncReport,
 )
@@ -32,6 +34,7 @@ STATUS = StatusReport(
     doors=(DoorReport("lobby", "locked", "default", "locked", "closed", "closed"),),
     devices=(DeviceReport("readers", "lobby-in", True, "secure channel"),),
 )
+LINE = LineReport(round=0.284, slowest=0.012, answers=4711, retries=7, late=1, garbled=3, left_out=2)
 EVENT = EventReport(
     sequence=3,
     at="2026-11-24T08:00:00+00:00",
@@ -133,3 +136,11 @@ def test_an_event_cannot_forge_a_second_line() -> None:
 @pytest.mark.parametrize("name", EventName)
 def test_every_event_can_be_shown(name: EventName) -> None:
     assert name.value in click.unstyle(event_text(replace(EVENT, name=name.value)))
+
+
+def test_a_line_is_shown_in_numbers() -> None:
+    device = DeviceReport("readers", "lobby-in", True, "secure channel", LINE)
+    shown = status_text(replace(STATUS, devices=(device,)))
+    assert re.search(r"ROUND +SLOWEST ANSWER +ANSWERS +RETRIES +LATE +GARBLED +LEFT OUT", shown)
+    assert re.search(r"readers +lobby-in +0.28 s +12 ms +4711 +7 +1 +3 +2", shown)
+    assert "SLOWEST ANSWER" not in status_text(STATUS)

@@ -6,6 +6,8 @@ import pytest
 
 from drivers.events import DeviceAlarm
 from drivers.osdp.capacity import refusals, round_time
+from drivers.osdp.frame import encode
+from drivers.osdp.messages import Reply
 from drivers.osdp.settings import OsdpBus, OsdpReader
 from tests.drivers.osdp.hostile import line_of, up
 from tests.drivers.osdp.panel import KEY, SECRET, of
@@ -63,3 +65,24 @@ def test_a_bus_that_becomes_too_long_in_service_is_one_alarm_with_its_numbers() 
     assert "a round of 12 readers at 9600 baud takes" in what
     assert "slowest answer" in what
     assert "190 ms" in what
+
+
+def test_the_bus_is_told_in_numbers() -> None:
+    models = [ModelReader(address=address, key=KEY, delay=0.01 * (address + 1)) for address in range(3)]
+    line = up(line_of(models), 3, 10.0)
+    line.run(10.0)
+    calm = [session.numbers() for session in sorted(line.bus.sessions, key=lambda each: each.address)]
+    assert [round(numbers.slowest, 2) for numbers in calm] == [0.01, 0.02, 0.03]
+    assert {numbers.round for numbers in calm} == {line.bus.pace.round}
+    assert all(
+        numbers.answers > 50 and numbers.retries == numbers.late == numbers.garbled == 0 for numbers in calm
+    )
+    idle = next(session for session in line.bus.sessions if session is not line.bus._active)
+    line.bus.receive(encode(idle.address, 1, Reply.ACK, reply=True), line.now)  # nobody waits for it
+    assert {session.name for session in line.bus.sessions if session.numbers().late} == {idle.name}
+    models[2].alive = False
+    line.run(3.0)
+    assert {session.name: session.numbers() for session in line.bus.sessions}["r2"].retries > 0
+    line.loss = 0.02
+    line.run(5.0)
+    assert {session.name: session.numbers() for session in line.bus.sessions}["r0"].garbled > 0

@@ -218,6 +218,19 @@ def test_the_neighbours_of_an_ill_reader_fare_well_and_it_is_back_soon(
     assert {session.name: session.secure for session in line.bus.sessions}["r3"]
 
 
+def test_one_lost_answer_costs_its_reader_no_more_than_a_round_of_a_long_bus() -> None:
+    models = [ModelReader(address=address, key=KEY) for address in range(16)]
+    line = up(line_of(models), 16, 25.0)
+    line.run(5.0)
+    models[6].alive = False
+    line.run(line.bus.pace.round * 1.1)
+    models[6].alive = True
+    line.sent.clear()
+    line.run(10.0)
+    turns = [at for at, frame in line.sent if frame[1] == 6]
+    assert max(later - earlier for earlier, later in itertools.pairwise(turns)) < 1.5 * line.bus.pace.round
+
+
 def test_a_reader_that_is_busy_in_its_handshake_is_begun_with_anew() -> None:
     reader = Ill(key=KEY)
     reader.twist = lambda reader, frame: None if frame.code == Cmd.ID else busy(reader, frame)
