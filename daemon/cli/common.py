@@ -17,7 +17,9 @@ import click
 
 from cache.errors import LatchdError
 from daemon.control.protocol import plain
+from daemon.errors import ControlError
 from daemon.names import check_names
+from daemon.printable import printable, printable_lines
 
 DEFAULT_CONFIG = Path("/etc/latchd/site.toml")
 INTERNAL_ERROR = LatchdError.exit_code
@@ -55,7 +57,9 @@ def run(name: str, command: click.Group) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except LatchdError as error:
-        click.echo(f"{name}: {error}", err=True)
+        # The faults of a site file are lines of our own; what a daemon says may hold names of a directory.
+        words = printable(str(error)) if isinstance(error, ControlError) else printable_lines(str(error))
+        click.echo(f"{name}: {words}", err=True)
         sys.exit(error.exit_code)
     except SystemExit:
         if sys.stdout is not stdout:  # click puts another in its place when the reader hung up, as `| head` does
@@ -65,7 +69,7 @@ def run(name: str, command: click.Group) -> NoReturn:
         if os.environ.get("LATCHD_DEBUG"):
             logging.getLogger(__name__).exception("internal error")
         click.echo(
-            f"{name}: internal error ({type(error).__name__}: {error}). Please report it; "
+            f"{name}: internal error ({type(error).__name__}: {printable(str(error))}). Please report it; "
             "LATCHD_DEBUG=1 shows where it happened.",
             err=True,
         )
@@ -79,13 +83,26 @@ def start_logging(verbose: bool = False) -> None:
         handler.setFormatter(_JournalFormatter("%(name)s: %(message)s"))
     else:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+        handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
     for noisy in ("urllib3", "apscheduler", "pymodbus", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-class _JournalFormatter(logging.Formatter):
+class PrintableFormatter(logging.Formatter):
+    """A log may hold names of a directory: they are shown and not obeyed, and forge no line of their own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
+        """The line, with its message ``printable``."""
+        record.message = printable_lines(record.message, "  ")
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name is logging's
+        """The stack, whose last line may quote a name."""
+        return printable_lines(super().formatException(ei), "  ")
+
+
+class _JournalFormatter(PrintableFormatter):
     """sd-daemon(3): ``<3>`` is an error, ``<4>`` a warning, ``<6>`` information, ``<7>`` detail."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -95,8 +112,9 @@ class _JournalFormatter(logging.Formatter):
 
 
 def print_json(value: object) -> None:
-    """Print one line of JSON."""
-    click.echo(json.dumps(plain(value), ensure_ascii=False))
+    """Print one line of JSON. What does not print is escaped, also where JSON would not ask for it."""
+    line = json.dumps(plain(value), ensure_ascii=False)
+    click.echo("".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in line))
 
 
 def table(rows: list[list[str]], header: list[str] | None = None) -> str:
@@ -138,11 +156,6 @@ def _folded(line: str, width: int) -> str:
             folded, used = f"{folded.rstrip(' ')}\n{' ' * indent}", indent
         folded, used = folded + word, used + length
     return folded
-
-
-def printable(text: str) -> str:
-    """Escape the control characters of a text that comes from a directory or a device."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def printable_all(value: T) -> T:

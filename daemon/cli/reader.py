@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from daemon.cli.common import counted, json_option, print_json, printable, printable_all, show, table
+from daemon.cli.common import counted, json_option, print_json, printable_all, show, table
 from daemon.cli.target import Target
 from daemon.control.client import ask, ask_one
+from daemon.printable import printable
 
 BAUDRATES = (9600, 19200, 38400, 57600, 115200, 230400)
 ALL_ADDRESSES = "0-126"

@@ -15,12 +15,14 @@ from daemon.control.permissions import Permissions
 from daemon.control.reader_commands import ReaderCommands
 from daemon.control.server import ControlServer
 from daemon.doors.loop import Doors
+from daemon.processes.memory import keep_private
 
 log = logging.getLogger(__name__)
 
 
 async def serve_doors(site: Site) -> None:
     """Run the doors process until SIGTERM or SIGINT."""
+    keep_private()
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -19,6 +19,7 @@ from daemon.control.permissions import Permissions
 from daemon.control.server import ControlServer
 from daemon.control.sync_commands import SyncCommands
 from daemon.errors import ConfigError
+from daemon.processes.memory import keep_private
 from daemon.scim.cards import CardMapper
 from daemon.sync.scheduler import SyncLoop
 from daemon.sync.service import SyncService
@@ -51,6 +52,7 @@ def sync_service(site: Site) -> Iterator[SyncService]:
 
 async def serve_sync(site: Site, service: SyncService) -> None:
     """Sync on schedule and answer the control socket until SIGTERM or SIGINT."""
+    keep_private()
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -43,6 +43,8 @@ ATTEMPTS = 4
 PATIENCE = 60.0
 """The longest Retry-After in seconds that is waited for within a sync; a longer one ends it until then."""
 
+_NO_URL = "the server sends us to a place that is not a URL; ask whoever runs it"
+
 LONGEST_RETRY = 3600.0
 """Seconds of Retry-After that are believed at most."""
 
@@ -157,18 +159,27 @@ class ScimHttp:
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         silence = min(SILENCE, deadline.left())
-        return self.session.get(
-            url,
-            params=parameters,
-            headers=headers,
-            allow_redirects=False,
-            stream=True,
-            timeout=(min(CONNECT_TIMEOUT, silence), silence),
-        )
+        try:
+            return self.session.get(
+                url,
+                params=parameters,
+                headers=headers,
+                allow_redirects=False,
+                stream=True,
+                timeout=(min(CONNECT_TIMEOUT, silence), silence),
+            )
+        except ValueError as fault:  # requests reads a Location also where it is not to follow it
+            if isinstance(fault, requests.RequestException):
+                raise
+            raise OutageError(OutageKind.REDIRECTED, _NO_URL) from None
 
     def _redirected(self, request: Request, url: str, location: str) -> str:
-        target = urljoin(url, location)
-        if origin(target) != origin(self.settings.url):
+        try:
+            target = urljoin(url, location)
+            elsewhere = origin(target) != origin(self.settings.url)
+        except ValueError:
+            raise OutageError(OutageKind.REDIRECTED, f"{request}: {_NO_URL}") from None
+        if elsewhere:
             raise OutageError(
                 OutageKind.REDIRECTED,
                 f"{request}: the server sends us to {urlsplit(target).hostname or 'another place'}, which is not "

@@ -87,6 +87,9 @@ class ClientCredentials:
         if not isinstance(token, str) or not token:
             kind = OutageKind.UNAUTHORIZED if status in (400, 401, 403) else OutageKind.SERVER_ERROR
             raise OutageError(kind, f"the token server gives no token (status {status}): check scim.oauth")
+        if not (token.isascii() and token.isprintable()):
+            text = "the token server gives a token that no header can carry (RFC 6750 §2.1): check scim.oauth"
+            raise OutageError(OutageKind.SERVER_ERROR, text)
         try:
             life = float(answer.get("expires_in") or DEFAULT_LIFE)
         except (TypeError, ValueError):

@@ -6,6 +6,8 @@ the plan, the brake's answer, the generation, and what is reported of it. Nothin
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -76,6 +78,9 @@ class CacheUpdates:
     doors: Mapping[str, frozenset[str]] | None = None
     """The doors that each reference opens; ``None``: each group counts as a door."""
 
+    secret_files: bool = False
+    """Whether a card file that other users may read is refused; scenarios have theirs where everybody may."""
+
     # -------------------------------------------------------------- what the source needs
 
     def on_hold(self) -> SyncOutcome | None:
@@ -88,7 +93,7 @@ class CacheUpdates:
 
     def card_mapper(self) -> CardMapper:
         """Return the mapper with the card files as they are now. Raises ``OutageError``."""
-        return replace(self.mapper, side_files=read_card_files(self.settings, self.base))
+        return replace(self.mapper, side_files=read_card_files(self.settings, self.base, self.secret_files))
 
     def configured_names(self) -> Mapping[str, frozenset[str]]:
         """Return the words of the site file by the id of the group that each is bound to."""
@@ -339,7 +344,10 @@ def _words(
     )
 
 
-def read_card_files(settings: ScimSettings, base: Path = Path()) -> Mapping[str, SideFile]:
+UNSAFE_FILE = "it holds cards or PINs, and other users may read or change it: chmod 0640, group latchd"
+
+
+def read_card_files(settings: ScimSettings, base: Path = Path(), secret: bool = False) -> Mapping[str, SideFile]:
     """Read the card files of all rules. ``OutageError``: without one every card of it would vanish."""
     files: dict[str, SideFile] = {}
     for rule in settings.credential:
@@ -347,6 +355,8 @@ def read_card_files(settings: ScimSettings, base: Path = Path()) -> Mapping[str,
             continue
         try:
             with (base / rule.side_file).open(encoding="utf-8") as file:
+                if secret and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & (stat.S_IRWXO | stat.S_IWGRP):
+                    raise SideFileError(UNSAFE_FILE)  # noqa: TRY301
                 content = file.read(MAX_SIDE_FILE + 1)
             if len(content) > MAX_SIDE_FILE:
                 raise SideFileError("it is larger than any side file")  # noqa: TRY301

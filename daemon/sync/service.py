@@ -93,7 +93,13 @@ class SyncService:
         self._token = token_source(self.settings, self.secret, self._connections)
         brake = self.brake or brake_of(None, self.settings.limits)
         self._updates = CacheUpdates(
-            self.settings, self.store, self.mapper, self.references, brake=brake, doors=self.doors
+            self.settings,
+            self.store,
+            self.mapper,
+            self.references,
+            brake=brake,
+            doors=self.doors,
+            secret_files=True,
         )
 
     # -------------------------------------------------------------- one sync

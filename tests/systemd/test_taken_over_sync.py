@@ -179,6 +179,15 @@ def test_nothing_of_doors_can_be_written_and_no_lock_moves(site: Controller) -> 
         assert not site.opens(ADA)
 
 
+def test_no_one_of_the_same_user_looks_into_the_memory_of_doors(site: Controller) -> None:
+    """Where no unit forbids it either: the process itself does."""
+    with site.serving():
+        assert site.doors is not None
+        look = f"open('/proc/{site.doors.pid}/mem', 'rb')"
+        with process(DOORS, look, site.place) as child:
+            assert "Permission denied" in child.communicate(timeout=30)[1]
+
+
 def test_sync_gets_no_order_through_the_socket(site: Controller) -> None:
     program = """
 with socket.socket(socket.AF_UNIX) as connection:

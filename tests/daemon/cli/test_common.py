@@ -16,8 +16,9 @@ import pytest
 
 from cache.errors import CacheError, JournalError, LatchdError
 from daemon.cli import common
-from daemon.cli.common import counted, fold, local_time, printable, printable_all, show, table
-from daemon.errors import ConfigError, ControlError, DriverError, NotPermittedError
+from daemon.cli.common import counted, fold, local_time, printable_all, show, table
+from daemon.errors import ConfigError, ControlError, DriverError, NotPermittedError, RequestError
+from daemon.printable import printable, printable_lines
 
 ERRORS = [
     (CacheError("cache.db is damaged"), 3),
@@ -221,3 +222,45 @@ def test_every_text_of_a_report_is_made_printable() -> None:
     told = Told("a\n", ({"k\x1b": "v\r"},))
     assert printable_all(told) == Told("a\\n", ({"k\\x1b": "v\\r"},))
     assert printable_all([told, None, 4.5]) == [printable_all(told), None, 4.5]
+
+
+EVIL = "Sam\x1b[2J\x07\x9b31m\u202e\x7f\nlatchd: all is well\ud800"
+"""A name that would clear the screen, ring, colour, turn the line round and add one of its own."""
+
+
+def test_a_name_of_the_directory_in_an_error_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    _, said = outcome(RequestError(f'2 people match "Sam": {EVIL}'), capsys)
+    assert said.count("\n") == 1
+    assert said.rstrip("\n").isprintable()
+    assert "Sam\\x1b[2J\\x07\\x9b31m\\u202e\\x7f\\nlatchd" in said
+
+
+def test_faults_of_a_site_file_keep_their_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    _, said = outcome(ConfigError("site.toml:\n  line 3: wrong\x1b"), capsys)
+    assert said == "latchd: site.toml:\n  line 3: wrong\\x1b\n"
+
+
+def test_a_name_of_the_directory_in_the_log_forges_no_line() -> None:
+    formatter = common.PrintableFormatter("%(levelname)s %(message)s")
+    record = logging.LogRecord("x", logging.WARNING, "x", 1, "group %s is gone\n<3>forged", (EVIL,), None)
+    lines = formatter.format(record).split("\n")
+    assert all(line.isprintable() for line in lines)
+    assert [line for line in lines[1:] if not line.startswith("  ")] == []
+
+
+def test_a_stack_in_the_log_is_printable() -> None:
+    fault = ValueError(EVIL)
+    record = logging.LogRecord("x", logging.ERROR, "x", 1, "failed", (), (ValueError, fault, None))
+    assert all(line.isprintable() for line in common.PrintableFormatter().format(record).split("\n"))
+
+
+def test_json_for_programs_is_printable_and_the_same_text(capsys: pytest.CaptureFixture[str]) -> None:
+    common.print_json({"name": EVIL, "other": "Zoë"})
+    said = capsys.readouterr().out
+    assert said.rstrip("\n").isprintable()
+    assert json.loads(said) == {"name": EVIL, "other": "Zoë"}
+    assert "Zoë" in said
+
+
+def test_lines_are_lines() -> None:
+    assert printable_lines("a\nb\x1b", "  ") == "a\n  b\\x1b"

@@ -191,6 +191,14 @@ def test_a_redirect_to_another_origin_is_refused_before_anything_is_sent_there(p
         assert len(desk.asked) == 1
 
 
+@pytest.mark.parametrize("place", ["http://127.0.0.1:99999/", "http://[::1", "http://127.0.0.1:port/", "//[x]/"])
+def test_a_redirect_to_what_is_no_url_is_said_in_words(place: str) -> None:
+    with server(always(302, b"", {"Location": place})) as (_, client):
+        error = client.outage()
+    assert error.kind is OutageKind.REDIRECTED
+    assert "not a URL" in str(error) or "not followed" in str(error)
+
+
 def test_an_origin_is_scheme_host_and_port() -> None:
     assert origin("https://a.example/x") == origin("https://A.example:443/y")
     assert origin("https://a.example") != origin("http://a.example:443")

@@ -134,6 +134,8 @@ def test_a_server_that_knows_only_the_body_gets_it_there(desk: Desk, tokens: Tok
         (Told(200, b"<html>"), OutageKind.SERVER_ERROR),
         (Told(200, {"access_token": 7}), OutageKind.SERVER_ERROR),
         (Told(200, {"access_token": ""}), OutageKind.SERVER_ERROR),
+        (Told(200, {"access_token": "t\u20ac1"}), OutageKind.SERVER_ERROR),
+        (Told(200, {"access_token": "t1\r\nX-Evil: 1"}), OutageKind.SERVER_ERROR),
         (Told(302, b"", {"Location": "http://127.0.0.2/"}), OutageKind.SERVER_ERROR),
     ],
 )

@@ -354,6 +354,11 @@ def test_a_side_file_that_cannot_be_read_is_an_outage(site: Site, tmp_path: Path
     keys = {"credential": [{"side_file": str(cards)}]}
     assert site.sync(**keys).kind == "local"
     cards.write_text("externalId,cards\ne1,H10301:1:7\n")
+    for mode in (0o644, 0o660, 0o604):
+        cards.chmod(mode)
+        refused = site.sync(**keys)
+        assert (refused.kind, "chmod 0640" in refused.text) == ("local", True)
+    cards.chmod(0o640)
     assert site.sync(**keys).outcome is SyncResult.APPLIED
     assert len(site.store.load().credentials) == 1
     for broken in (b"externalId,cards\ne1\n", b"\xff\xfe", b"name,cards\n"):
