@@ -95,6 +95,8 @@ class Lookup:
         self._sync_state = SyncState()
         self._fresh_of: tuple[int, int] | None = None
         self._fresh = _NOBODY
+        self.passed: datetime | None = None
+        """An instant that has passed for certain, also where the wall clock shows less."""
         self._sets: dict[str | None, tuple[Membership, ...]] = {}
 
     def close(self) -> None:
@@ -342,7 +344,8 @@ class Lookup:
             self._cache_id = bytes(row[0]).decode() if row else ""
         if number != self._fresh.generation:
             self._sets.clear()
-        synced = last_complete(codec.instant(synced_at), self._cache_id, number, state, self._clock())
+        now = self._clock() if self.passed is None else max(self._clock(), self.passed)
+        synced = last_complete(codec.instant(synced_at), self._cache_id, number, state, now)
         self._fresh, self._fresh_of = Freshness(number, synced), (number, synced_at)
 
     def _read_state_file(self) -> SyncState:

@@ -94,13 +94,14 @@ def last_complete(
     """Return when the last complete sync ended; the file can only make the cache look older.
 
     ``committed`` is what the database says of its generation. A file of another cache or generation, or a time
-    ahead of ``now``, is not believed; when even ``committed`` is ahead, the answer is ``None`` (never).
+    ahead of ``now``, is not believed; when even ``committed`` is ahead, the clock was set back or never set, and
+    ``committed`` is the answer: how old that is by other clocks, the caller knows.
     """
     believed = [committed]
     if state.cache_id == cache_id and state.generation == generation:
         believed.append(state.synced_at)
     times = [one for one in believed if one is not None and one <= now + TOLERANCE]
-    return max(times, default=None)
+    return max(times, default=committed)
 
 
 def upload_cursor(journal: Path) -> int:

@@ -90,7 +90,7 @@ def _judge(level: AccessLevel, week: str, evaluation: Evaluation, wall: datetime
     policy = level.staleness if level.staleness is not None else evaluation.rules.staleness
     if reason is not None or (policy.degrade_after is None and policy.deny_after is None):
         return reason, words
-    freshness, now = evaluation.found.freshness, evaluation.now.utc
+    freshness, now = evaluation.found.freshness, evaluation.state.judged_at or evaluation.now.utc
     state = staleness(policy, freshness, now)
     if state is Staleness.DENIED:
         limit = describe_duration(policy.deny_after or 0)

@@ -63,6 +63,7 @@ class FirstPerson:
 class AccessState:
     """What the door and its surroundings are like at the moment of the request.
 
+    ``judged_at`` is the instant at which the cache is as old as it is, where that is not by the wall clock alone.
     ``beneath`` is the mode whose factors a lockdown asks: what would hold without it. ``positions`` needs to hold
     only the people of the request. ``occupancy`` counts who is in the area the request leads to; ``coming`` are
     those who were let in and have not gone through yet. ``interlock`` is the other door that keeps this one shut.
@@ -77,6 +78,7 @@ class AccessState:
     first_person: FirstPerson | None = None
     pin_locked_until: datetime | None = None
     beneath: Mode = Mode.LOCKED
+    judged_at: datetime | None = None
 
     @property
     def factors(self) -> Mode:

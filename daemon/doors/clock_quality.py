@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from cache.model import ClockQuality, Moment
 
@@ -27,13 +27,42 @@ def quality_of(
     return said
 
 
-def passed(newest: datetime | None, at: Moment) -> datetime:
-    """Return the last instant known to have passed, once an event was stamped ``at``.
+TOLERANCE = timedelta(seconds=2)
+"""By which a clock may go back without having been set: what NTP slews, and the delay of a look."""
 
-    A clock that NTP sets has the last word, also when it takes back a future that was stamped before: else the
-    clock would count as never set as soon as NTP is away, until that future is reached.
+
+class ProvedTime:
+    """The instant that has passed for certain: what the journal proves, and as long as the process runs.
+
+    It goes on with the monotonic clock, and no wall clock that is ahead moves it. So a clock that was put forward
+    by mistake is forgiven as soon as it is set back. Only NTP takes back what was proved.
     """
-    return at.utc if newest is None or at.quality is ClockQuality.SYNCED else max(newest, at.utc)
+
+    def __init__(self, newest: datetime | None, earliest: datetime = EARLIEST_PLAUSIBLE) -> None:
+        """``newest`` is the last instant in the journal; a clock before ``earliest`` was never set."""
+        self._newest = newest
+        self._since: float | None = None
+        self._earliest = earliest
+
+    def at(self, monotonic: float) -> datetime | None:
+        """Return the instant that has passed for certain; ``None``: nothing is known."""
+        if self._newest is None:
+            return None
+        if self._since is None:
+            self._since = monotonic
+        return self._newest + timedelta(seconds=monotonic - self._since)
+
+    def believe(self, said: Moment) -> Moment:
+        """Return the instant with its quality as far as it can be believed."""
+        proved = self.at(said.monotonic)
+        if said.quality is ClockQuality.SYNCED and proved is not None and self._earliest <= said.utc < proved:
+            self._newest, self._since = said.utc, said.monotonic
+        return believed(said, None if proved is None else proved - TOLERANCE, self._earliest)
+
+    def durable(self, at: Moment) -> None:
+        """Take note that an event of this instant is durable: the first thing that a new journal proves."""
+        if self._newest is None and at.quality is not ClockQuality.NEVER_SET:
+            self._newest, self._since = at.utc, at.monotonic
 
 
 def believed(said: Moment, newest: datetime | None, earliest: datetime = EARLIEST_PLAUSIBLE) -> Moment:

@@ -17,7 +17,7 @@ from cache.directory.sync_state import SyncState
 from cache.errors import CacheError
 from cache.journal.journal import Entry
 from cache.model import Moment, Record, Stamp
-from daemon.doors.clock_quality import EARLIEST_PLAUSIBLE, believed, passed
+from daemon.doors.clock_quality import EARLIEST_PLAUSIBLE, ProvedTime
 from daemon.doors.controller.controller import Controller
 from daemon.doors.controller.effects import Effects
 from daemon.doors.controller.site_state import ControllerRules
@@ -78,13 +78,13 @@ class DoorsCore:
         """
         self.lookup = lookup
         self.controller = Controller(rules, lookup.find)
-        self.newest = remembered.newest
+        self._proved = ProvedTime(remembered.newest, earliest)
+        lookup.passed = remembered.newest
         self.cache_trouble: str | None = None
         """Why the cache cannot be read at present, if so: every card is denied."""
         self._remembered = remembered
         self._outlet = outlet
         self._boot_id = boot_id
-        self._earliest = earliest
         self._sync_events = SyncEventSource(remembered.state.get(SyncEventSource.STATE_NAME))
         self._sync_state = SyncState()
         self._floods = FloodLimiter()
@@ -93,11 +93,12 @@ class DoorsCore:
 
     def believe(self, said: Moment) -> Moment:
         """Return the instant with its quality as far as it can be believed after what is known to have passed."""
-        return believed(said, self.newest, self._earliest)
+        return self._proved.believe(said)
 
     def durable(self, at: Moment) -> None:
         """Take note that an event of this instant is durable: time never runs back past it unnoticed."""
-        self.newest = passed(self.newest, at)
+        self._proved.durable(at)
+        self.lookup.passed = self._proved.at(at.monotonic)
 
     # -------------------------------------------------------------- what happens
 

@@ -7,8 +7,9 @@ in one call of ``handle`` without a wait or a write (contract 1 of docs/design.m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from cache.model import Event, EventName, Freshness, Moment, Reason, Stamp
@@ -45,8 +46,8 @@ IDENTITY = "identity."
 BOOT = "boot"
 """Under which name the journal keeps the boot in which the monotonic times of what it keeps count."""
 
-NEVER = datetime.max.replace(tzinfo=UTC)
-"""An instant that does not come."""
+NEVER, AT_ONCE = math.inf, -math.inf
+"""Monotonic times: one that does not come, and one that has passed."""
 
 NOTHING_STORED: Mapping[str, str] = MappingProxyType({})
 
@@ -68,7 +69,7 @@ class Controller:
         self._identities: dict[str, str] = {}
         self._clock: Moment | None = None
         self._staleness: dict[str, Staleness] = {}
-        self._staleness_from = self._staleness_until = NEVER
+        self._staleness_until = AT_ONCE
 
     # -------------------------------------------------------------- in and out
 
@@ -99,6 +100,7 @@ class Controller:
             if not d.start(restart, stored.get(d.state_name), held=d.held_name in stored)
         ]
         unreadable += self.site_state.pins.start(stored, restart)
+        self.site_state.cache_age.start(stored, restart, newest)
         detail = [("version", version), ("clock", now.quality.value)]
         if unreadable:
             detail.append(("unreadable", ", ".join(unreadable)))
@@ -153,8 +155,8 @@ class Controller:
         for door in self.doors.values():
             if (due := door.deadline(now)) is not None:
                 yield due
-        if self._staleness_until != NEVER:
-            yield now.monotonic + (self._staleness_until - now.utc).total_seconds()
+        if self._staleness_until not in (AT_ONCE, NEVER):
+            yield self._staleness_until
 
     def handle_deadline(self, now: Moment) -> Effects:
         """Serve every timer that has fallen due. To be called about every second too: it watches the clock."""
@@ -295,6 +297,7 @@ class Controller:
         if changed:
             self._out.events.append(Event(EventName.CLOCK_QUALITY, detail=(("quality", now.quality.value),)))
         if jumped or changed:
+            self._staleness_until = AT_ONCE
             for door in self.doors.values():
                 door.take_mode(now)
 
@@ -302,20 +305,23 @@ class Controller:
         """Take note of how old the cache is: doors for which it grows too old are recorded, then and in time."""
         if freshness != self.site_state.freshness:
             self.site_state.freshness = freshness
-            self._staleness_from = NEVER
+            self._staleness_until = AT_ONCE
         self._watch_staleness(now)
         return self._out.take()
 
     def _watch_staleness(self, now: Moment) -> None:
-        """Look at the age of the cache, unless the last look holds until later and the clock was not set back."""
-        if self._staleness_from <= now.utc < self._staleness_until:
+        """Look at the age of the cache, unless the last look holds until later."""
+        freshness = self.site_state.freshness
+        self.site_state.cache_age.note(freshness, now)
+        if now.monotonic < self._staleness_until:
             return
+        at = self.site_state.cache_age.judged_at(freshness, now)
         policies = {door.setup.rules.staleness for door in self.doors.values()}
-        changes = [next_change(policy, self.site_state.freshness, now.utc) for policy in policies]
-        self._staleness_from = now.utc
-        self._staleness_until = min((change for change in changes if change is not None), default=NEVER)
+        changes = [next_change(policy, freshness, at) for policy in policies]
+        left = ((change - at).total_seconds() for change in changes if change is not None)
+        self._staleness_until = now.monotonic + min(left, default=NEVER)
         for name, door in self.doors.items():
-            state = staleness(door.setup.rules.staleness, self.site_state.freshness, now.utc)
+            state = staleness(door.setup.rules.staleness, freshness, at)
             if state is not self._staleness.setdefault(name, Staleness.FRESH):
                 self._staleness[name] = state
                 self._out.events.append(Event(EventName.CACHE_STALE, door=name, level=state.value))

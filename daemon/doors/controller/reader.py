@@ -162,7 +162,8 @@ class ReaderController:
             duress = _under_duress(found, pin)
             request = AccessRequest(self.door.setup.name, ask.card is not None, pin, self.exiting)
             refused_until = None if again else self.pins_refused_until(now, ask.card)
-            state = self._site_state.access_state(self.door, self.exiting, other, refused_until)
+            judged_at = self._site_state.cache_age.judged_at(found.freshness, now)
+            state = self._site_state.access_state(self.door, self.exiting, other, refused_until, judged_at)
             return _Answer(decide(request, found, self.door.setup.rules, state, now), duress)
         except Exception as error:  # noqa: BLE001 - an internal failure is a denial, whatever it was
             why = f"the decision failed: {type(error).__name__}: {error}"

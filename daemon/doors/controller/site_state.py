@@ -12,6 +12,7 @@ from cache.model import Found, Freshness, Moment
 from daemon.decision.door_rules import Area
 from daemon.decision.pin import compare_pin, find_pin
 from daemon.decision.request import AccessState, FirstPerson, PinEntry, PinResult
+from daemon.doors.controller.cache_age import CacheAge
 from daemon.doors.controller.door import DoorController
 from daemon.doors.controller.effects import Collected
 from daemon.doors.controller.pins import PinGuard
@@ -64,6 +65,7 @@ class SiteState:
             for name, setup in rules.doors.items()
         }
         self.pins = PinGuard(rules.lockouts, out)
+        self.cache_age = CacheAge(out)
         self.freshness = Freshness()
         self._interlocks = {
             name: tuple(interlock for interlock in rules.interlocks if name in interlock.doors)
@@ -109,6 +111,7 @@ class SiteState:
         exiting: bool,
         first_person: FirstPerson | None = None,
         pin_locked_until: datetime | None = None,
+        judged_at: datetime | None = None,
     ) -> AccessState:
         """Return the state of the door and of the site around it; the rest is what the reader's session knows."""
         area = door.setup.rules.from_area if exiting else door.setup.rules.to_area
@@ -123,6 +126,7 @@ class SiteState:
             first_person,
             pin_locked_until,
             door.factors,
+            judged_at,
         )
 
     def is_interlocked(self, door: str) -> bool:

@@ -221,11 +221,17 @@ def test_a_damaged_sidecar_is_never_believed(tmp_path_factory: pytest.TempPathFa
         assert isinstance(lookup.sync_state(), SyncState)
 
 
-def test_a_clock_before_the_last_sync_knows_no_age(store: Store, database: Path) -> None:
+def test_a_clock_before_the_last_sync_believes_the_cache_and_not_the_file_beside_it(
+    store: Store, database: Path
+) -> None:
     store.apply(Plan(SMALL), NOW)
     store.completed(NOW, "complete")
+    store.completed(NOW + 100 * SECOND, "complete")
     with Lookup(database, lambda: NOW - TOLERANCE - SECOND) as lookup:
-        assert lookup.freshness() == Freshness(1, None)
+        assert lookup.freshness() == Freshness(1, NOW)
+    with Lookup(database, lambda: NOW - TOLERANCE - SECOND) as lookup:
+        lookup.passed = NOW + 100 * SECOND
+        assert lookup.freshness() == Freshness(1, NOW + 100 * SECOND), "it has passed, whatever the clock shows"
     with Lookup(database, lambda: NOW - TOLERANCE) as lookup:
         assert lookup.freshness() == Freshness(1, NOW)
 

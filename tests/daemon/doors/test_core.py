@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ def test_a_cache_that_cannot_be_read_is_a_trouble_until_it_can(rig: Rig, monkeyp
 
 def test_a_clock_is_believed_as_far_as_the_journal_lets_it(rig: Rig) -> None:
     assert rig.core.believe(moment()).quality is ClockQuality.HOLDOVER
-    rig.core.durable(moment(3600))
+    rig.core.durable(replace(moment(), utc=NOW + timedelta(hours=1)))
     assert rig.core.believe(moment()).quality is ClockQuality.NEVER_SET
     assert rig.core.believe(moment(quality=ClockQuality.SYNCED)).quality is ClockQuality.SYNCED
     rig.core.durable(moment(quality=ClockQuality.SYNCED))
