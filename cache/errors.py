@@ -19,6 +19,10 @@ class CacheError(LatchdError):
     exit_code = 3
 
 
+class CacheDamagedError(CacheError):
+    """cache.db is damaged: sync moves it aside and fetches everything again."""
+
+
 class JournalError(LatchdError):
     """journal.db cannot be used: absent, damaged, newer than this program, or not writable."""
 

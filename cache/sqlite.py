@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import NoReturn
 
-from cache.errors import CacheError, JournalError, LatchdError
+from cache.errors import CacheDamagedError, CacheError, JournalError, LatchdError
 from cache.readonly import ReadConnection, connect
 
 WRITER_WAIT = 5.0
@@ -31,14 +31,15 @@ class Family:
     application_id: int
     version: int
     error: type[LatchdError]
+    damaged: type[LatchdError]
 
     def script(self, file: str) -> str:
         """The text of ``cache/schema/FILE``."""
         return (resources.files("cache") / "schema" / file).read_text(encoding="utf-8")
 
 
-CACHE = Family("cache", 1818518371, 1, CacheError)
-JOURNAL = Family("journal", 1818518378, 1, JournalError)
+CACHE = Family("cache", 1818518371, 1, CacheError, CacheDamagedError)
+JOURNAL = Family("journal", 1818518378, 1, JournalError, JournalError)
 
 
 def open_writer(path: Path, family: Family) -> sqlite3.Connection:
@@ -129,6 +130,9 @@ def migrate(connection: sqlite3.Connection, path: Path, family: Family) -> None:
         ) from fault
 
 
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 @contextmanager
 def explained(path: Path, family: Family) -> Iterator[None]:
     """Turn the errors of SQLite and of the file system into the family's error, which says what to do."""
@@ -153,7 +157,9 @@ def explain(fault: Exception, path: Path, family: Family) -> NoReturn:
         sqlite3.SQLITE_ERROR: "it does not have the expected tables; move it away and restart, or restore a copy",
     }.get(code, "check the path, the owner and the mode")
     text = fault.strerror if isinstance(fault, OSError) and fault.strerror else str(fault)
-    raise family.error(f"{path}: {text}; {advice}") from fault
+    damaged = code in _DAMAGE or getattr(fault, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHORT_READ
+    error = family.damaged if damaged else family.error
+    raise error(f"{path}: {text}; {advice}") from fault
 
 
 def is_full(fault: BaseException) -> bool:

@@ -16,6 +16,8 @@ SHELLS = {
     "cache.directory.cache_file",
     "cache.directory.lookup",
     "cache.directory.rows",
+    "cache.directory.file",
+    "cache.directory.healing",
     "cache.directory.store",
     "cache.directory.sync_state",
     "cache.journal.head",

@@ -6,14 +6,8 @@ file system refuses is a ``CacheError``.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from cache.changes import (
     MANY_DEACTIVATED,
@@ -27,12 +21,13 @@ from cache.changes import (
     Scope,
     plus,
 )
-from cache.directory import codec
+from cache.directory import codec, healing
+from cache.directory.file import CacheFile
 from cache.directory.rows import Generation, load_directory, read_generations, rebind, refresh_names, write_delta
 from cache.directory.sync_state import SyncState, last_complete, read_sync_state, write_sync_state
-from cache.errors import CacheError
+from cache.errors import CacheDamagedError, CacheError
 from cache.model import Directory
-from cache.sqlite import CACHE, explained, hold, open_writer, transaction
+from cache.sqlite import transaction
 
 RESTORABLE = 3
 """How many generations back a rollback can go."""
@@ -49,52 +44,18 @@ LONGEST_WINDOW = timedelta(days=31)
 NOTHING_BOUND = Rebinding()
 
 
-class Store:
-    """cache.db, opened for writing; use as a context manager. One process at a time can hold it."""
-
-    def __init__(self, path: Path) -> None:
-        """Open or create the file. Raises ``CacheError``: newer, damaged, not writable, or held by another."""
-        self.path = path
-        self._release = hold(path, CACHE)
-        try:
-            self._connection = open_writer(path, CACHE)
-        except BaseException:
-            self._release()
-            raise
-        try:
-            self.cache_id = self._identity()
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Close the file and let another writer in."""
-        self._connection.close()
-        self._release()
-
-    def __enter__(self) -> Self:
-        """The store itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
+class Store(CacheFile):
+    """cache.db, opened for writing: the directory, its generations, and what is held back."""
 
     # -------------------------------------------------------------- reading
-
-    @property
-    def generation(self) -> int:
-        """The number of the current generation; 0 before the first complete sync."""
-        with self._explained():
-            found = self._connection.execute("SELECT max(number) FROM generation").fetchone()[0]
-        return int(found or 0)
 
     def load(self, known: Directory | None = None) -> Directory:
         """The whole directory, to reconcile. What equals a part of ``known`` is shared with it, to save memory."""
         with self._explained():
-            return load_directory(self._connection, known or Directory())
+            try:
+                return load_directory(self._connection, known or Directory())
+            except (ValueError, KeyError) as fault:
+                raise CacheDamagedError(f"{self.path}: a value in it cannot be read ({fault})") from fault
 
     def bindings(self) -> dict[str, Binding]:
         """What each reference of the site file is bound to, tombstones included."""
@@ -161,7 +122,7 @@ class Store:
         with self._explained():
             number = self.generation
             held = self._quarantine_to_write(plan.quarantine)
-            changes = bool(plan.delta or plan.rebinding or (complete and number == 0))
+            changes = bool(plan.delta or plan.rebinding or self.notice or (complete and number == 0))
             if not changes and held is None:
                 return number
             with transaction(self._connection):
@@ -172,8 +133,10 @@ class Store:
                     if plan.alarm is not None:
                         summary = f"{MANY_DEACTIVATED}: {plan.alarm.text}"
                         self._put("alarm", codec.pack_alarm(plan.alarm))
+                    summary = self.notice or summary
                     number = self._next([(plan.delta, plan.rebinding)], now, synced, summary)
                     self._count(plan.losses, now)
+            self.notice = "" if changes else self.notice
             return number
 
     def rollback(self, number: int, now: datetime, actor: str = "") -> int:
@@ -190,8 +153,9 @@ class Store:
                     "SELECT number, undo FROM generation WHERE number > ? AND undo IS NOT NULL", (number,)
                 )
             )
-            wanted = range(current, number, -1)
-            if not 0 < number < current or any(step not in undo for step in wanted):
+            numbers = [one.number for one in read_generations(self._connection)]
+            wanted = [one for one in numbers if one > number]
+            if number not in numbers or number == current or any(step not in undo for step in wanted):
                 raise CacheError(
                     f"{self.path}: generation {number} cannot be restored; "
                     "`latchctl sync status` lists those that can"
@@ -272,7 +236,7 @@ class Store:
         state = replace(
             before,
             cache_id=self.cache_id,
-            generation=self.generation,
+            generation=max(self.generation, before.generation if before.cache_id == self.cache_id else 0),
             synced_at=self._last_complete(now),
             attempted_at=now,
             outcome=outcome,
@@ -283,15 +247,6 @@ class Store:
         return state
 
     # -------------------------------------------------------------- parts
-
-    def _identity(self) -> str:
-        """The random name of this cache, made when it is new."""
-        known = self._state("cache_id")
-        if known is None:
-            known = os.urandom(8).hex().encode()
-            with self._explained(), transaction(self._connection):
-                self._put("cache_id", known)
-        return known.decode()
 
     def _synced_at(self, number: int) -> datetime:
         row = self._connection.execute("SELECT synced_at FROM generation WHERE number = ?", (number,)).fetchone()
@@ -310,7 +265,9 @@ class Store:
             back = write_delta(self._connection, delta)
             undo.insert(0, (back, rebind(self._connection, rebinding)))
         refresh_names(self._connection)
-        number = self.generation + 1
+        # A number that was given once is not given again: cache.synced may know the generation of that number.
+        state, number = read_sync_state(self.path), self.generation
+        number = max(number, state.generation if healing.went_back(state, self.cache_id, number) else 0) + 1
         times = (codec.to_seconds(synced), codec.to_seconds(now))
         added = sum(delta.added for delta, _ in steps)
         removed = sum(delta.removed for delta, _ in steps)
@@ -319,7 +276,9 @@ class Store:
             (number, *times, added, removed, summary, codec.pack_steps(undo)),
         )
         self._connection.execute(
-            "UPDATE generation SET undo = NULL WHERE number <= ? AND undo IS NOT NULL", (number - RESTORABLE,)
+            "UPDATE generation SET undo = NULL WHERE undo IS NOT NULL AND number NOT IN"
+            " (SELECT number FROM generation ORDER BY number DESC LIMIT ?)",
+            (RESTORABLE,),
         )
         self._connection.execute("DELETE FROM generation WHERE number <= ?", (number - REMEMBERED,))
         return number
@@ -362,22 +321,3 @@ class Store:
                 "look at `latchctl sync diff` again"
             )
         return held
-
-    def _state(self, name: str) -> bytes | None:
-        with self._explained():
-            row = self._connection.execute("SELECT body FROM state WHERE name = ?", (name,)).fetchone()
-        return None if row is None else bytes(row[0])
-
-    def _put(self, name: str, body: bytes | None) -> None:
-        if body is None:
-            self._connection.execute("DELETE FROM state WHERE name = ?", (name,))
-        else:
-            self._connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, body))
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        with explained(self.path, CACHE):
-            try:
-                yield
-            except ValueError as fault:
-                raise CacheError(f"{self.path}: a value cannot be stored or read ({fault})") from fault

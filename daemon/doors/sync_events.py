@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from cache.changes import MANY_DEACTIVATED
+from cache.directory.healing import REBUILT, REPLACED, WENT_BACK
 from cache.directory.lookup import Lookup
 from cache.model import Event, EventName
 from drivers.settings import STRICT
@@ -32,6 +33,18 @@ class Seen:
 
 
 _SEEN = TypeAdapter(Seen)
+
+
+_MISFORTUNES = {
+    WENT_BACK: EventName.CACHE_WENT_BACK,
+    REPLACED: EventName.CACHE_REPLACED,
+    REBUILT: EventName.CACHE_REBUILT,
+}
+
+
+def _misfortune(summary: str) -> EventName | None:
+    """The event of a generation that followed damage to cache.db, if it did."""
+    return next((name for words, name in _MISFORTUNES.items() if summary.startswith(words)), None)
 
 
 class SyncEventSource:
@@ -66,6 +79,8 @@ class SyncEventSource:
                     if generation.summary.startswith(DISCONNECTED):
                         why = (("text", generation.summary),)
                         yield Event(EventName.SYNC_DISCONNECTED, generation=generation.number, detail=why)
+                    elif (name := _misfortune(generation.summary)) is not None:
+                        yield Event(name, generation=generation.number, detail=(("text", generation.summary),))
                     elif generation.summary.startswith(MANY_DEACTIVATED):
                         why = (("text", f"{generation.summary}; `latchctl sync undo` takes it back"),)
                         yield Event(EventName.SYNC_DEACTIVATIONS, generation=generation.number, detail=why)

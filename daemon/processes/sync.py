@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cache.directory.store import Store
@@ -38,7 +39,7 @@ def sync_service(site: Site) -> Iterator[SyncService]:
         raise ConfigError("the site file has no [scim] table: there is nothing to sync from")
     key = decode_key(read_secret(site.tables.site.key), SITE_KEY_BYTES)
     mapper = CardMapper(settings.credential, site.formats, key, site.zone, pin_length=site.tables.pin.length)
-    with Store(Paths.of(site).prepare_sync().cache) as store:
+    with Store(Paths.of(site).prepare_sync().cache, heal_at=datetime.now(UTC)) as store:
         yield SyncService(
             settings,
             store,

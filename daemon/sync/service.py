@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from cache.directory.store import Store
 from cache.directory.sync_state import SyncState
-from cache.errors import CacheError
+from cache.errors import CacheDamagedError, CacheError
 from cache.model import Directory
 from cache.reconcile.limits import Brake
 from cache.reconcile.reconcile import Evidence
@@ -113,7 +113,7 @@ class SyncService:
             return SyncOutcome(SyncResult.BUSY, "a sync is running already", generation=self.store.generation)
         started = time.monotonic()
         try:
-            outcome = self._run(dry_run, progress)
+            outcome = self._healed(dry_run, progress)
         except OutageError as error:
             outcome = self._failed(error, dry_run)
         except CacheError as error:
@@ -128,6 +128,23 @@ class SyncService:
             self._last = outcome
         return outcome
 
+    def _healed(self, dry_run: bool, progress: Progress | None) -> SyncOutcome:
+        """Sync with the file that is there; a damaged one is moved aside, and all of it fetched again."""
+        try:
+            with self._cache:
+                notice = self.store.look()
+            if notice:
+                log.error("%s", notice)
+            return self._run(dry_run, progress)
+        except CacheDamagedError as error:
+            if dry_run:
+                raise
+            log.error("%s", error)  # noqa: TRY400 - its words are enough
+            with self._cache:
+                notice = self.store.rebuild(self.clock())
+            log.error("%s", notice)  # noqa: TRY400
+            return self._run(dry_run, progress)
+
     def _run(self, dry_run: bool, progress: Progress | None) -> SyncOutcome:
         with self._cache:
             orders, on_hold = self._orders, self._updates.on_hold()
@@ -137,6 +154,11 @@ class SyncService:
         with self._cache:
             if orders != self._orders:
                 text = "an operator changed the cache meanwhile: the sync was dropped, and the next one is due"
+                return SyncOutcome(SyncResult.BUSY, text, generation=self.store.generation)
+            if self.store.look() and self.store.load() != old:
+                text = (
+                    "cache.db was replaced while the directory was read: the sync was dropped, the next one is due"
+                )
                 return SyncOutcome(SyncResult.BUSY, text, generation=self.store.generation)
             now = self.clock()
             prepared = self._updates.prepare(snapshot, old, evidence, now)

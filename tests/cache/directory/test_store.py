@@ -348,7 +348,7 @@ def test_a_migration_that_fails_half_way_leaves_the_file_as_it_was(
     with Store(database) as store:
         fill(store, large(3))
         before = store.load()
-    draft = Draft("cache", CACHE.application_id, 2, CacheError)
+    draft = Draft("cache", CACHE.application_id, 2, CacheError, CacheError)
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         with pytest.raises(CacheError, match=r"version 1 to 2 .*left as it was"):
             migrate(connection, database, draft)
