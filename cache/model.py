@@ -147,9 +147,6 @@ class EventName(StrEnum):
     SYSTEM_STOP = "system.stop"
 
 
-# ------------------------------------------------------------------ time
-
-
 @dataclass(frozen=True, slots=True)
 class Moment:
     """One instant as every clock sees it: contract 8 of docs/design.md. ``now`` of every stateful part."""

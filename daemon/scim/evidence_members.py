@@ -48,7 +48,10 @@ def ended_memberships(probe: Probe, seen_at: datetime | None) -> Fetch[Ended]:
 
 
 def _lost(probe: Probe) -> Mapping[str, frozenset[str]]:
-    lost = missing(probe.old, probe.snapshot.directory()).members
+    claimed = missing(probe.old, probe.snapshot.directory()).members
+    settled = probe.settled.members_removed
+    lost = {id_: gone - settled.get(id_, frozenset()) for id_, gone in claimed.items()}
+    lost = {id_: gone for id_, gone in lost.items() if gone}
     identity = probe.snapshot.groups.identity
     if not identity.doubtful:
         return lost

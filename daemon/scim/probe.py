@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from cache.changes import Delta
 from cache.model import Directory
 from daemon.scim.exchange import Fetch, OutageError, OutageKind, Response
 from daemon.scim.resource import MalformedError
@@ -31,6 +32,8 @@ class Probe:
     snapshot: Snapshot
     old: Directory
     left: int = field(default_factory=lambda: MAX_PROBES)
+    settled: Delta = field(default_factory=Delta)
+    """What is held back or was refused by an operator: it needs no proof, and only a few are asked for."""
     ended_groups: set[str] = field(default_factory=set)
     """Groups that a list still shows and that are gone when asked for."""
     delayed: dict[str, set[str]] = field(default_factory=dict)

@@ -21,6 +21,7 @@ from cache.directory.store import Store
 from cache.directory.sync_state import SyncState
 from cache.errors import CacheDamagedError, CacheError
 from cache.model import Directory
+from cache.reconcile.held import held_before
 from cache.reconcile.limits import Brake
 from cache.reconcile.reconcile import Evidence
 from daemon.config.brake import brake_of
@@ -192,8 +193,8 @@ class SyncService:
             if foreign:  # no answer of this directory says anything about the ids of the other one
                 return snapshot, old, Evidence()
             tell("what is missing", 0)
-            waiting = frozenset() if held is None else held.delta.people_removed
-            return snapshot, old, self._driven(confirm(snapshot, old, seen_at, waiting), http, deadline)
+            settled = held_before(held, old, snapshot.directory()).settled
+            return snapshot, old, self._driven(confirm(snapshot, old, seen_at, settled), http, deadline)
 
     def _driven(self, fetch: Fetch[T], http: ScimHttp, deadline: Deadline) -> T:
         work = partial(drive, fetch, http, deadline)

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+import daemon.scim.evidence as evidence_module
 import daemon.scim.probe as probe_module
+from cache.changes import Delta
 from cache.model import Directory
 from daemon.scim.evidence import confirm
 from daemon.scim.exchange import OutageError, OutageKind
@@ -118,14 +120,41 @@ def test_more_than_may_be_asked_for_wait_for_the_next_sync(site: Site, monkeypat
     assert "next time" in site.warnings
 
 
-def test_a_leaver_of_today_is_asked_for_before_those_who_wait(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe_module, "MAX_PROBES", 3)
+def test_of_those_who_wait_only_a_few_are_asked_for_and_a_leaver_of_today_is(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence_module, "SAMPLE", 2)
     people = [site.server.create_user(f"user{number}") for number in range(9)]
     old = site.sync(Directory())
     for person in people[:6]:
         site.server.delete(f"Users/{person}")
-    assert people[5] not in site.confirm(old).people
-    assert people[5] in site.confirm(old, waiting=frozenset(people[:5])).people
+    found = site.confirm(old, settled=Delta(people_removed=frozenset(people[:5])))
+    assert (found.people, found.unproven) == ({people[5]}, ())
+    assert site.snapshot is not None
+    site.change = hide(people[0])
+    site.server.users[people[0]] = {**site.server.users[people[8]], "id": people[0]}
+    site.confirm(old, settled=Delta(people_removed=frozenset(people[:5])))
+    assert people[0] in site.snapshot.people.people, "who is there after all is found"
+
+
+def test_of_very_many_a_share_is_asked_for_and_the_rest_is_presumed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence_module, "MANY", 5)
+    monkeypatch.setattr(probe_module, "MAX_PROBES", 8)
+    people = [site.server.create_user(f"user{number}") for number in range(30)]
+    old = site.sync(Directory())
+    for person in people[:20]:
+        site.server.delete(f"Users/{person}")
+    found = site.confirm(old)
+    assert (len(found.people), len(found.presumed), found.unproven) == (5, 15, ())
+    assert found.people | found.presumed == set(people[:20])
+    site.change = hide(*people[:20])
+    for person in people[:20]:
+        site.server.users[person] = {**site.server.users[people[25]], "id": person}
+    found = site.confirm(old)
+    assert not found.people | found.presumed, "they are there"
+    assert found.unproven == ("13 people are missing and could not be looked into",)
 
 
 def test_ids_that_are_encoded_already_are_asked_for_as_they_are(site: Site) -> None:
