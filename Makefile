@@ -55,6 +55,7 @@ lint: venv  ## ruff, mypy strict, import-linter, the habits of the house
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.house
 

@@ -44,6 +44,9 @@ PATIENCE = 20.0
 """Seconds until something that must happen is called missing; generous, as the machine may be loaded."""
 
 
+E = TypeVar("E", bound=DeviceEvent)
+
+
 class Rig(ABC):
     """A driver with its hardware. Everything here is called in the loop's thread."""
 
@@ -82,7 +85,7 @@ class Rig(ABC):
     def replug(self) -> None:
         """Let every device answer again."""
 
-    def of(self, kind: type[DeviceEvent]) -> Sequence[DeviceEvent]:
+    def of(self, kind: type[E]) -> Sequence[E]:
         """The events of one kind so far."""
         return [event for event in self.events if isinstance(event, kind)]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from drivers.driver import PortError
-from drivers.serialport import holders, open_beside, open_port
+from drivers.serialport import Port, holders, open_beside, open_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -157,7 +157,9 @@ def test_a_port_that_opens_after_nobody_wants_it_any_more_is_closed(pty: Pty) ->
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await opening
-        with await open_beside(pty.path, 9600), pytest.raises(PortError, match="held by"):
+        port = await open_beside(pty.path, 9600)
+        assert isinstance(port, Port)
+        with port, pytest.raises(PortError, match="held by"):
             await open_beside(pty.path, 9600)
 
     asyncio.run(body())

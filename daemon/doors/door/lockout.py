@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cache.model import Moment
+from daemon.config import bounds
 from daemon.doors.door.elapsed import Restart, Since, since
 
 LONGEST_LOCKOUT = 3600.0
@@ -22,9 +23,9 @@ FORGET_LOCKOUT = 86400.0
 class LockoutRules:
     """``after`` so many wrong PINs ``within`` seconds none is taken for ``seconds``; next time twice as long."""
 
-    after: int = 5
-    within: float = 300.0
-    seconds: float = 60.0
+    after: int = bounds.LOCKOUT_AFTER.default
+    within: float = bounds.LOCKOUT_WITHIN.default
+    seconds: float = bounds.LOCKOUT_FOR.default
 
 
 @dataclass(frozen=True, slots=True)

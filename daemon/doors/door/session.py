@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from cache.model import Decision, Moment, Outcome, Reason
+from daemon.config import bounds
 from daemon.decision.request import FirstPerson
 from daemon.doors.door.state import Granted
 
@@ -32,10 +33,10 @@ class SessionConfig:
     """
 
     reader: str | None = None
-    pin_length: int = 6
-    pin_timeout: float = 15.0
+    pin_length: int = bounds.PIN_LENGTH.default
+    pin_timeout: float = bounds.PIN_TIMEOUT.default
     key_timeout: float = 5.0
-    two_person: float = 10.0
+    two_person: float = bounds.TWO_PERSON_WITHIN.default
     double_badge: float | None = None
 
 

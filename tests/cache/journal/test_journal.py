@@ -371,9 +371,9 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(database: Path, keep
             found = reader.verify()
             assert found.faults == ()
             assert found.last >= sequence
-            numbers = [dict(one.event.detail)["number"] for one in reader.events(limit=10**6)
+            numbers = [int(dict(one.event.detail)["number"]) for one in reader.events(limit=10**6)
                        if one.event.name is not EventName.JOURNAL_GAP]  # fmt: skip
-            assert numbers == list(range(int(numbers[0]), int(numbers[-1]) + 1))
+            assert numbers == list(range(numbers[0], numbers[-1] + 1))
             assert numbers[-1] >= number
             assert reader.state() == {"newest": str(numbers[-1])}
 

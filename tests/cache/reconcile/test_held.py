@@ -149,8 +149,10 @@ def test_a_rejection_is_remembered_also_when_something_else_waits() -> None:
         cache.sync(staff(*range(70)), Evidence())
         assert cache.held is not None
         assert cache.held.rejected
+    assert cache.held is not None
     refused = cache.held.delta
     cache.sync(staff(*range(40)))
+    assert cache.held is not None
     assert not cache.held.rejected
     assert (cache.held.refused, len(cache.held.delta.people_removed)) == (refused, 30)
     cache.accept()
@@ -286,6 +288,7 @@ def test_deactivations_that_are_held_stay_so_and_activation_ends_it() -> None:
         assert cache.held is not None
         assert len(cache.held.delta.people) == 60
         assert all(one.active for one in cache.there.people.values())
+    assert cache.held is not None
     token = cache.held.token
     some = staff(*range(60), active=False)
     people = {**some.people, "u000": replace(some.people["u000"], active=True, name="Ada")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from daemon.config import bounds, tables
 from daemon.config.bounds import Count, Span, in_notation
 from daemon.config.load import SiteFileError, read_site
 from daemon.doors.door.debounce import Input
+from daemon.doors.door.lockout import LockoutRules
 from daemon.doors.door.session import SessionConfig
 from daemon.doors.door.state import DoorConfig
 from drivers.settings import parse_duration
@@ -45,7 +47,7 @@ WHERE = {
 WRITTEN = {"KEEP": "number of events", "MAX_SIZE": "1 MB or more"}
 """Counts that the page writes in a notation of their own."""
 
-BOUNDS = {name: each for name, each in vars(bounds).items() if isinstance(each, Span | Count)}
+BOUNDS: dict[str, Any] = {name: each for name, each in vars(bounds).items() if isinstance(each, Span | Count)}
 
 
 def test_each_bound_has_its_place_on_the_page() -> None:
@@ -96,8 +98,12 @@ def test_a_door_runs_with_the_defaults_of_its_table(key: str) -> None:
 def test_a_reader_runs_with_the_defaults_of_the_pin_table() -> None:
     pin, config = tables.PinTable(), SessionConfig()
     assert (config.pin_length, config.pin_timeout) == (pin.length, pin.timeout)
-    lockout = (pin.lockout.after, pin.lockout.within, pin.lockout.for_)
-    assert (config.lockout_after, config.lockout_within, config.lockout_for) == lockout
+    lockout = LockoutRules()
+    assert (lockout.after, lockout.within, lockout.seconds) == (
+        pin.lockout.after,
+        pin.lockout.within,
+        pin.lockout.for_,
+    )
 
 
 @pytest.mark.parametrize(

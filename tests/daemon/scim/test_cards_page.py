@@ -83,7 +83,7 @@ def test_the_status_beside_the_number() -> None:
 
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
-PLACES = [
+PLACES: list[dict[str, Any]] = [
     {"entitlements": [{"type": "parking", "value": "7"}, {"type": "Badge", "value": "45678"}]},
     {ENTERPRISE: {"cardNumber": "45678"}},
     {ENTERPRISE: {"employeeNumber": "45678"}},

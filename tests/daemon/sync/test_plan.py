@@ -25,7 +25,7 @@ from daemon.sync.plan import CacheUpdates, read_card_files
 from drivers.cards.formats import built_in_formats
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
-STAFF = {
+STAFF: dict[str, Any] = {
     "Users": [{"id": "u1", "userName": "ada"}, {"id": "u2", "userName": "ken"}],
     "Groups": [{"id": "g1", "displayName": "Staff", "members": [{"value": "u1"}, {"value": "u2"}]}],
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import gpiod
 import pytest
@@ -119,7 +120,7 @@ def test_a_loop_that_was_held_up_does_not_cut_a_card_in_two() -> None:
             gpiod.EdgeEvent(FALLING.value, start + index * gap, 27 if bit == "1" else 17, index + 1, 0)
             for index, bit in enumerate(BITS)
         ]
-        request, reader = rig.chip.requests[0], rig.driver._readers[YARD]
+        request, reader = rig.chip.requests[0], cast("Any", rig.driver)._readers[YARD]
         request.push(*edges[:12])
         reader.link.poll()
         request.push(*edges[12:])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.driver import ScanPlan
+from drivers.driver import ScanPlan, ServesReaders
 from drivers.events import DeviceAlarm, DeviceEvent, DeviceOnline
 from drivers.osdp.bus import Bus
 from tests.drivers.osdp.panel import KEY, SECRET, OsdpReader
@@ -113,6 +113,7 @@ def test_a_scan_that_is_ended_at_any_moment_leaves_the_bus_alive(pty: Pty) -> No
         pty.listen()
         async with running(panel):
             await panel.expect(DeviceOnline)
+            assert isinstance(panel.driver, ServesReaders)
             for step in range(5):
                 found = panel.driver.readers.scan(ScanPlan(range(127), [115200]))
                 with pytest.raises(TimeoutError):

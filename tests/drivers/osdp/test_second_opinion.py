@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.driver import ServesReaders
 from drivers.events import (
     Buzz,
     CardRead,
@@ -66,6 +67,7 @@ def test_both_say_and_understand_the_same(python: Path, peers: Peers, check: str
             for command in (SwitchOn(OUT), SwitchOff(OUT)):
                 panel.driver.send(command)
                 await panel.polled(4)
+            assert isinstance(panel.driver, ServesReaders)
             panel.driver.readers.show_text("r0", "Good morning", None)
             await panel.polled(4)
             assert not [event for event in panel.events if isinstance(event, DeviceAlarm)]

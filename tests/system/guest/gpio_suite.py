@@ -224,8 +224,8 @@ def wiegand_with_noise(chip: SimulatedChip) -> None:
 
 
 def within(event: DeviceEvent, groups: list[Group]) -> bool:
-    """Whether an event belongs to one of the groups."""
-    return any(
+    """Whether a read belongs to one of the groups."""
+    return isinstance(event, CardRead | ReadError) and any(
         event.reader == group.reader and group.made[0][0] / 1e9 <= event.at <= group.made[-1][1] / 1e9 + 0.002
         for group in groups
     )

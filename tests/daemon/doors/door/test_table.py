@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,13 @@ from daemon.doors.door.table import (
 
 ROOT = Path(__file__).parents[4]
 
-REGIONS = {"lock": LOCK, "opening": OPENING, "access": ACCESS, "sense": SENSE, "rex": REX}
+REGIONS: dict[str, Mapping[Any, Any]] = {
+    "lock": LOCK,
+    "opening": OPENING,
+    "access": ACCESS,
+    "sense": SENSE,
+    "rex": REX,
+}
 
 STORIES: dict[str, tuple[str, str]] = {
     # lock, from locked
