@@ -16,7 +16,7 @@ from cache.directory.lookup import Lookup
 from cache.directory.sync_state import SyncState
 from cache.errors import CacheError
 from cache.journal.journal import Entry
-from cache.model import Moment, Record, Stamp
+from cache.model import Event, Moment, Record, Stamp
 from daemon.doors.clock_quality import EARLIEST_PLAUSIBLE, ProvedTime
 from daemon.doors.controller.controller import Controller
 from daemon.doors.controller.effects import Effects
@@ -82,6 +82,8 @@ class DoorsCore:
         lookup.passed = remembered.newest
         self.cache_trouble: str | None = None
         """Why the cache cannot be read at present, if so: every card is denied."""
+        self.sync_trouble: str | None = None
+        """Why it cannot be read what sync did; decisions do not depend on it."""
         self._remembered = remembered
         self._outlet = outlet
         self._boot_id = boot_id
@@ -146,15 +148,26 @@ class DoorsCore:
         """
         before = self._sync_events.stored
         try:
-            events = self._sync_events.read(self.lookup) if self._cache_changed() else ()
+            changed = self._cache_changed()
             effects = self.controller.watch_cache(self.lookup.freshness(), now)
         except CacheError as error:
             self.cache_trouble = str(error)
             return
         self.cache_trouble = None
+        events = self._what_sync_did() if changed or self.sync_trouble is not None else ()
         stored = self._sync_events.stored
         state = {SyncEventSource.STATE_NAME: stored} if stored != before else {}
         self.act(Effects(effects.commands, (*events, *effects.events), {**effects.state, **state}), now)
+
+    def _what_sync_did(self) -> tuple[Event, ...]:
+        """What sync wrote about itself may be unreadable where the directory is not: cards open as before."""
+        try:
+            events = self._sync_events.read(self.lookup)
+        except CacheError as error:
+            self.sync_trouble = str(error)
+            return ()
+        self.sync_trouble = None
+        return events
 
     def _cache_changed(self) -> bool:
         changed, sync_state = self.lookup.changed(), self.lookup.sync_state()

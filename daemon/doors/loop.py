@@ -37,6 +37,9 @@ from drivers.events import Command, DeviceEvent
 
 log = logging.getLogger(__name__)
 
+HEAD_LOGGED = 3600.0
+"""Seconds between two lines of the log that name the journal's last record: one more place, of another writer."""
+
 TICK = 1.0
 """Seconds between two looks at the clock and at the cache: a new generation is noticed within it."""
 
@@ -184,16 +187,25 @@ class Doors:
             self._late(time.monotonic() - due)
 
     async def _tick(self) -> None:
+        log_at = 0.0
         while True:
             await asyncio.sleep(TICK)
+            if time.monotonic() >= log_at and (last := self.writer.last()) is not None:
+                log.info("journal: record %d, chain %s", last.sequence, last.chain.hex())
+                log_at = time.monotonic() + HEAD_LOGGED
             self._due()
             self._watch(self.now())
 
     def _watch(self, now: Moment) -> None:
         """Let the core look at the cache, and log once when it cannot be read, and once when it can again."""
-        before = self.core.cache_trouble
-        self.core.look_at_cache(now)
+        before, unread = self.core.cache_trouble, self.core.sync_trouble
+        try:
+            self.core.look_at_cache(now)
+        except Exception:
+            log.exception("the cache could not be looked at")  # whatever sync wrote, the doors go on
         self._say_cache_trouble(before)
+        if (why := self.core.sync_trouble) is not None and why != unread:
+            log.error("what sync did cannot be read; cards open as before: %s", why)
 
     def _say_cache_trouble(self, before: str | None) -> None:
         why = self.core.cache_trouble

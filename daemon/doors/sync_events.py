@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from cache.changes import MANY_DEACTIVATED
 from cache.directory.healing import REBUILT, REPLACED, WENT_BACK
 from cache.directory.lookup import Lookup
+from cache.errors import CacheError
 from cache.model import Event, EventName
 from drivers.settings import STRICT
 
@@ -66,7 +67,12 @@ class SyncEventSource:
 
     def read(self, lookup: Lookup) -> tuple[Event, ...]:
         """The events since the last call. Raises ``CacheError``."""
-        return tuple(self._events(lookup))
+        before = self._seen
+        try:
+            return tuple(self._events(lookup))
+        except CacheError:
+            self._seen = before  # nothing of it was reported
+            raise
 
     def _events(self, lookup: Lookup) -> Iterator[Event]:
         newest = lookup.freshness().generation

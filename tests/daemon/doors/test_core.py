@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -112,6 +114,23 @@ def test_a_cache_that_cannot_be_read_is_a_trouble_until_it_can(rig: Rig, monkeyp
     path.write_bytes(good)
     rig.core.look_at_cache(moment(2))
     assert rig.core.cache_trouble is None
+
+
+def test_what_sync_wrote_about_itself_may_be_unreadable_and_the_cache_is_not(rig: Rig) -> None:
+    rig.core.start(moment(), "1.0")
+    rig.change("ada")
+    path = rig.core.lookup.path
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("INSERT OR REPLACE INTO state VALUES ('quarantine', x'00')")
+    rig.core.look_at_cache(moment(1))
+    assert rig.core.cache_trouble is None, "every card is decided as before"
+    assert "the quarantine cannot be read" in str(rig.core.sync_trouble)
+    assert EventName.SYNC_APPLIED not in rig.outlet.names()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("DELETE FROM state WHERE name = 'quarantine'")
+    rig.core.look_at_cache(moment(2))
+    assert rig.core.sync_trouble is None
+    assert rig.outlet.names().count(EventName.SYNC_APPLIED) == 1, "nothing of it was lost"
 
 
 def test_a_clock_is_believed_as_far_as_the_journal_lets_it(rig: Rig) -> None:
