@@ -72,6 +72,7 @@ SHELLS = {
     "daemon.sync.plan",
     "daemon.sync.scheduler",
     "daemon.sync.service",
+    "daemon.sync.unchanged",
     "drivers.gpio.board",
     "drivers.gpio.lines",
     "drivers.gpio.link",

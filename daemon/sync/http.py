@@ -82,6 +82,10 @@ class ScimHttp:
     session: requests.Session = field(default_factory=requests.Session)
     chance: random.Random = field(default_factory=random.Random)
     connections: Connections = field(default_factory=Connections)
+    mark: Callable[[int, bytes], str] | None = None
+    """Makes a digest of each answer, for ``marks``."""
+
+    marks: list[tuple[Request, str]] = field(default_factory=list)
     _used: str | None = None
 
     def __post_init__(self) -> None:
@@ -99,7 +103,14 @@ class ScimHttp:
         self.session.close()
 
     def get(self, request: Request, deadline: Deadline) -> Response:
-        """One answer, after as many attempts as are reasonable. ``OutageError`` when there is none."""
+        """One answer. ``OutageError`` when there is none."""
+        status, headers, body = self.fetch(request, deadline)
+        if self.mark is not None:
+            self.marks.append((request, self.mark(status, body)))
+        return Response(status, parse(body), server_date(headers))
+
+    def fetch(self, request: Request, deadline: Deadline) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of one answer, after as many attempts as are reasonable; or ``OutageError``."""
         renewed = False
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS
@@ -115,7 +126,7 @@ class ScimHttp:
                 if self._renew():
                     continue
             if status not in _BUSY:
-                return Response(status, parse(body), server_date(headers))
+                return status, headers, body
             after = retry_after(headers, datetime.now(UTC))
             if last or (after or 0) > min(PATIENCE, deadline.left()):
                 raise busy(request, status, after)

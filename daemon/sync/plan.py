@@ -162,11 +162,7 @@ class CacheUpdates:
         held = self.store.quarantine()
         outcome = _outcome(before, generation, held, proven)
         text = _words(outcome, report, wanted, held, prepared.unproven)
-        unusable = tuple(f"{card.person}: {card.text}" for card in report.unusable)
-        state = SyncResult.UNPROVEN.value if prepared.unproven else "complete"
-        self.store.completed(
-            now, text, road=report.road, warnings=report.warnings, unusable=unusable, outcome=state
-        )
+        self._completed(text, report, now, SyncResult.UNPROVEN.value if prepared.unproven else "complete")
         return SyncOutcome(
             outcome,
             text,
@@ -178,6 +174,22 @@ class CacheUpdates:
             diff=wanted.diff,
             held_diff=held.diff if held else (),
             reasons=held.reasons if held else (),
+        )
+
+    @staticmethod
+    def nothing_changed(report: FetchReport) -> str:
+        """Return the words of a sync that changed nothing."""
+        return _words(SyncResult.UNCHANGED, report, Plan(), None, ())
+
+    def unchanged(self, text: str, report: FetchReport, now: datetime) -> SyncOutcome:
+        """Put on record that a complete sync ended that found the very answers of one that changed nothing."""
+        self._completed(text, report, now, "complete")
+        return SyncOutcome(SyncResult.UNCHANGED, text, generation=self.store.generation, report=report)
+
+    def _completed(self, text: str, report: FetchReport, now: datetime, outcome: str) -> None:
+        unusable = tuple(f"{card.person}: {card.text}" for card in report.unusable)
+        self.store.completed(
+            now, text, road=report.road, warnings=report.warnings, unusable=unusable, outcome=outcome
         )
 
     # -------------------------------------------------------------- when it fails

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from cache.directory.codec import whole_seconds
 from cache.directory.store import Store
 from cache.directory.sync_state import SyncState
 from cache.errors import CacheDamagedError, CacheError
@@ -28,7 +29,7 @@ from daemon.config.brake import brake_of
 from daemon.scim.card_explain import CardExplanation, explain_cards
 from daemon.scim.cards import CardMapper
 from daemon.scim.evidence import confirm
-from daemon.scim.exchange import Fetch, OutageError, OutageKind
+from daemon.scim.exchange import Fetch, OutageError, OutageKind, Request
 from daemon.scim.fetch import read_directory
 from daemon.scim.memory import Memory
 from daemon.scim.probe import read_user
@@ -40,7 +41,8 @@ from daemon.sync.driving import drive, within
 from daemon.sync.http import Deadline, ScimHttp
 from daemon.sync.oauth import SecretReader, TokenSource, token_source
 from daemon.sync.outcome import HeldBack, SyncOutcome, SyncResult, SyncStatus
-from daemon.sync.plan import CacheUpdates, outage
+from daemon.sync.plan import CacheUpdates, Prepared, outage
+from daemon.sync.unchanged import Answers, is_steady, key_of, marker, read_answers, same_answers, write_answers
 
 T = TypeVar("T")
 
@@ -151,22 +153,6 @@ class SyncService:
             orders, on_hold = self._orders, self._updates.on_hold()
         if on_hold is not None and not dry_run:
             return on_hold
-        snapshot, old, evidence = self._fetch(progress)
-        with self._cache:
-            if orders != self._orders:
-                text = "an operator changed the cache meanwhile: the sync was dropped, and the next one is due"
-                return SyncOutcome(SyncResult.BUSY, text, generation=self.store.generation)
-            if self.store.look() and self.store.load() != old:
-                text = (
-                    "cache.db was replaced while the directory was read: the sync was dropped, the next one is due"
-                )
-                return SyncOutcome(SyncResult.BUSY, text, generation=self.store.generation)
-            now = self.clock()
-            prepared = self._updates.prepare(snapshot, old, evidence, now)
-            self._report = prepared.report
-            return self._updates.preview(prepared) if dry_run else self._updates.apply(prepared, now)
-
-    def _fetch(self, progress: Progress | None) -> tuple[Snapshot, Directory, Evidence]:
 
         def tell(what: str, count: int) -> None:
             self._progress = (what, count)
@@ -174,27 +160,86 @@ class SyncService:
                 progress(what, count)
 
         deadline = Deadline(time.monotonic() + self.settings.timeout)
+        mark = marker(self.mapper.site_key)
+        with ScimHttp(self.settings, self._token, self._wait, connections=self._connections, mark=mark) as http:
+            key = None if dry_run else self._key()
+            if key is not None and (same := self._same(key, http, deadline, tell)) is not None:
+                return same
+            snapshot, old, evidence = self._fetch(http, deadline, tell)
+        with self._cache:
+            if orders != self._orders:
+                text = "an operator changed the cache meanwhile: the sync was dropped, and the next one is due"
+                return SyncOutcome(SyncResult.BUSY, text, generation=self.store.generation)
+            if self.store.look() and self.store.load() != old:
+                text = "cache.db was replaced meanwhile: the sync was dropped, and the next one is due"
+                return SyncOutcome(SyncResult.BUSY, text, generation=self.store.generation)
+            now = self.clock()
+            prepared = self._updates.prepare(snapshot, old, evidence, now)
+            self._report = prepared.report
+            if dry_run:
+                return self._updates.preview(prepared)
+            outcome = self._updates.apply(prepared, now)
+            self._expect(key, prepared, http.marks, now)
+            return outcome
+
+    # -------------------------------------------------------------- the very same answers
+
+    def _key(self) -> str | None:
+        """What a sync depends on but the answers; ``None`` while something waits for an operator, or is amiss."""
+        with self._cache:
+            if self.store.notice or self.store.quarantine() is not None or self._updates.foreign():
+                return None
+            more = (sorted(self.references), self._updates.brake, self._doors(), self._updates.memory())
+            return key_of(self.store, self.settings, self._updates.card_mapper(), more)
+
+    def _expect(
+        self, before: str | None, prepared: Prepared, asked: list[tuple[Request, str]], now: datetime
+    ) -> None:
+        """Store the answers of a sync after which the same answers change nothing."""
+        key = None if before is None or prepared.unproven else self._key()
+        if before is None or key is None or not is_steady(before, key, prepared.plan.delta, asked):
+            return
+        text = self._updates.nothing_changed(prepared.report)
+        write_answers(self.store.path, Answers(key, whole_seconds(now), text, prepared.report, tuple(asked)))
+
+    def _doors(self) -> list[tuple[str, list[str]]]:
+        return [(word, sorted(doors)) for word, doors in sorted((self.doors or {}).items())]
+
+    def _same(self, key: str, http: ScimHttp, deadline: Deadline, tell: Progress) -> SyncOutcome | None:
+        """The outcome when the directory answers as it did when nothing changed; ``None``: read everything."""
+        answers = read_answers(self.store.path, key, self.clock())
+        if answers is None:
+            return None
+        work = partial(same_answers, answers, http, deadline, tell)
+        if not within(work, deadline, self._connections, self._stop.is_set):
+            return None
+        with self._cache:
+            if self.store.look() or key != self._key():
+                return None
+            self._report = answers.report
+            return self._updates.unchanged(answers.text, answers.report, self.clock())
+
+    def _fetch(self, http: ScimHttp, deadline: Deadline, tell: Progress) -> tuple[Snapshot, Directory, Evidence]:
         with self._cache:
             before, foreign = self.store.sync_state(), self._updates.foreign()
             mapper, names = self._updates.card_mapper(), self._updates.configured_names()
             memory = Memory() if foreign else self._updates.memory()
             known_as = {} if foreign else self.store.group_names()
         seen_at = before.synced_at if before.road and before.road != NO_ROAD else None
-        with ScimHttp(self.settings, self._token, self._wait, connections=self._connections) as http:
-            reading = read_directory(self.settings, mapper, names, tell, memory, known_as, first=self._compares)
-            began = self.clock()
-            snapshot = self._driven(reading, http, deadline)
-            self._compares = False
-            seen_at = by_server_clock(seen_at, began, snapshot.server_date)
-            with self._cache:
-                # What equals a part of what was read is shared with it: the memory of one directory, not of two.
-                old = self.store.load(snapshot.directory())
-                held = self.store.quarantine()
-            if foreign:  # no answer of this directory says anything about the ids of the other one
-                return snapshot, old, Evidence()
-            tell("what is missing", 0)
-            settled = held_before(held, old, snapshot.directory()).settled
-            return snapshot, old, self._driven(confirm(snapshot, old, seen_at, settled), http, deadline)
+        reading = read_directory(self.settings, mapper, names, tell, memory, known_as, first=self._compares)
+        began = self.clock()
+        snapshot = self._driven(reading, http, deadline)
+        self._compares = False
+        seen_at = by_server_clock(seen_at, began, snapshot.server_date)
+        with self._cache:
+            # What equals a part of what was read is shared with it: the memory of one directory, not of two.
+            old = self.store.load(snapshot.directory())
+            held = self.store.quarantine()
+        if foreign:  # no answer of this directory says anything about the ids of the other one
+            return snapshot, old, Evidence()
+        tell("what is missing", 0)
+        settled = held_before(held, old, snapshot.directory()).settled
+        return snapshot, old, self._driven(confirm(snapshot, old, seen_at, settled), http, deadline)
 
     def _driven(self, fetch: Fetch[T], http: ScimHttp, deadline: Deadline) -> T:
         work = partial(drive, fetch, http, deadline)

@@ -50,7 +50,7 @@ def dripping(first: bytes, drop: bytes) -> Iterator[str]:
         with suppress(OSError):
             while True:
                 line, _ = server.accept()
-                talks.append(threading.Thread(target=talk, args=(line,)))
+                talks.append(threading.Thread(target=talk, args=(line,), name="talk"))
                 talks[-1].start()
 
     talks: list[threading.Thread] = []
@@ -106,7 +106,7 @@ def reading(service: SyncService) -> Iterator[list[SyncResult]]:
     running = threading.Thread(target=lambda: ended.append(service.run_once().outcome))
     running.start()
     try:
-        until(lambda: service.running)
+        until(lambda: any(one.name == "talk" for one in threading.enumerate()))
         yield ended
     finally:
         service.stop()
