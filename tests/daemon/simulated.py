@@ -25,6 +25,7 @@ from drivers.cards.formats import built_in_formats
 from drivers.driver import Context, Driver, DriverType
 from drivers.events import DeviceEvent, DeviceOnline, Point
 from drivers.sim.driver import SimDriver
+from tests.daemon.site_text import level, sim_door, site_text
 
 PATIENCE = 20.0
 """Seconds to wait for what takes milliseconds: a loaded machine is no failure."""
@@ -33,43 +34,15 @@ LOCK = Point("main", "out1")
 ADA, KEN, NO_ONE = 1001, 2001, 4711
 """Card numbers: Ada may at any time, Ken by a rule that depends on the date, nobody holds the third."""
 
-SITE = """
-allow_simulation = true
-[site]
-name = "Bench"
-timezone = "UTC"
-key = "file:{directory}/site-key"
-[state]
-directory = "{directory}/state"
-[control]
-socket = "{directory}/control.sock"
-sync_socket = "{directory}/sync.sock"
-[bus.bench]
-driver = "sim"
-control = "{directory}/sim.sock"
-[reader.lobby-in]
-bus = "bench"
-[board.main]
-bus = "bench"
-[door.lobby]
-entry = "lobby-in"
-lock = "main.out1"
-strike_time = "1s"
-[schedule.office]
-mon-sun = ["00:00-24:00"]
-[special_days.past]
-"2020-01-01" = []
-[[access_level]]
-name = "Always"
-groups = ["Staff"]
-doors = ["lobby"]
-[[access_level]]
-name = "By day"
-groups = ["Cleaning"]
-doors = ["lobby"]
-schedule = "office"
-special_days = ["past"]
-"""
+SITE = site_text(
+    sim_door('control = "{here}/sim.sock"\n', 'strike_time = "1s"\n'),
+    '[schedule.office]\nmon-sun = ["00:00-24:00"]\n[special_days.past]\n"2020-01-01" = []\n',
+    level("Always"),
+    level("By day", "Cleaning", 'schedule = "office"\nspecial_days = ["past"]\n'),
+    key="file:{here}/site-key",
+    simulated=True,
+).replace("{here}", "{directory}")
+"""``{directory}`` is the folder of the bench."""
 
 
 def card(number: int) -> tuple[int, int]:

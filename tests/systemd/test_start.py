@@ -14,34 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.daemon.site_text import osdp_door, scim, site_text
+
 ROOT = Path(__file__).parent.parent.parent
-SITE = """
-[site]
-name = "Bench"
-timezone = "Europe/Berlin"
-key = "credential:latchd-site-key"
-[state]
-directory = "{place}/state"
-[control]
-socket = "{place}/control.sock"
-sync_socket = "{place}/sync.sock"
-[scim]
-url = "http://127.0.0.1:9/scim/v2"
-token = "credential:scim-token"
-groups = ["Staff"]
-[bus.readers]
-driver = "osdp"
-port = "{place}/no-such-port"
-[reader.lobby-in]
-bus = "readers"
-address = 0
-secure_channel = "required"
-key = "credential:scbk-lobby-in"
-[door.lobby]
-entry = "lobby-in"
-lock = "reader:lobby-in/out0"
-fail = "secure"
-"""
+SITE = site_text(
+    scim("http://127.0.0.1:9/scim/v2", "credential:scim-token"),
+    osdp_door("{here}/no-such-port", "credential:scbk-lobby-in"),
+    key="credential:latchd-site-key",
+)
 GIVEN = {"doors": ("latchd-site-key", "scbk-lobby-in"), "sync": ("latchd-site-key", "scim-token")}
 SIZE = {"latchd-site-key": 32, "scbk-lobby-in": 16, "scim-token": 24}
 
@@ -61,7 +41,7 @@ def test_the_credentials_of_this_test_are_those_of_the_units() -> None:
 def place(tmp_path: Path) -> Path:
     """A folder with a site file and what both processes share."""
     (tmp_path / "state").mkdir()
-    (tmp_path / "site.toml").write_text(SITE.format(place=tmp_path))
+    (tmp_path / "site.toml").write_text(SITE.format(here=tmp_path))
     return tmp_path
 
 

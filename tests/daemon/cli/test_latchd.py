@@ -14,44 +14,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.daemon.site_text import level, osdp_door, scim, site_text
 from tests.daemon.spawned import environment, until
 
 IN_OPEN = 0x20
 """Of inotify(7): a file was opened."""
 
-SITE = """\
-[site]
-name = "Bench"
-timezone = "UTC"
-key = "file:{here}/key"
-[scim]
-url = "http://127.0.0.1:9/scim/v2"
-token = "file:{here}/key"
-groups = ["Staff"]
-[state]
-directory = "{here}/state"
-[control]
-socket = "{here}/control.sock"
-sync_socket = "{here}/sync.sock"
-[bus.readers]
-driver = "osdp"
-port = "{port}"
-[reader.lobby-in]
-bus = "readers"
-address = 0
-secure_channel = "required"
-key = "file:{here}/scbk"
-[door.lobby]
-entry = "lobby-in"
-lock = "reader:lobby-in/out0"
-[schedule.office]
-mon-fri = ["08:00-18:00"]
-[[access_level]]
-name = "Staff by day"
-groups = ["Staff"]
-doors = ["lobby"]
-schedule = "office"
-"""
+SITE = site_text(
+    scim("http://127.0.0.1:9/scim/v2", "file:{here}/key"),
+    osdp_door("{port}", "file:{here}/scbk"),
+    '[schedule.office]\nmon-fri = ["08:00-18:00"]\n',
+    level("Staff by day", more='schedule = "office"\n'),
+)
 
 WRONG = [
     ('timezone = "UTC"', 'timezone = "Mars/Olympus"', "site.toml:3: site.timezone: expected an IANA time zone"),

@@ -14,43 +14,19 @@ from click.testing import CliRunner, Result
 
 from daemon.cli.latchctl import latchctl
 from daemon.control.client import is_running
+from tests.daemon.site_text import level, scim, sim_door, site_text
 from tests.peers.scim_faults.modes import MODES
 from tests.peers.scim_faults.proxy import FaultProxy, fault_proxy
 from tests.peers.scim_server import ScimClient, start_scim_server
 
 PEOPLE = 30
-SITE = """
-allow_simulation = true
-[site]
-name = "Bench"
-timezone = "Europe/Berlin"
-key = "file:{here}/key"
-[scim]
-url = "{url}"
-token = "file:{here}/token"
-interval = "24h"
-groups = ["Staff"]
-page_size = 8
-max_body = 65536
-[state]
-directory = "{here}/state"
-[control]
-socket = "{here}/control.sock"
-sync_socket = "{here}/sync.sock"
-[bus.bench]
-driver = "sim"
-[board.main]
-bus = "bench"
-[reader.lobby-in]
-bus = "bench"
-[door.lobby]
-entry = "lobby-in"
-lock = "main.out1"
-[[access_level]]
-name = "Always"
-groups = ["Staff"]
-doors = ["lobby"]
-"""
+SITE = site_text(
+    scim("{url}", "file:{here}/token", 'interval = "24h"\npage_size = 8\nmax_body = 65536\n'),
+    sim_door(),
+    level("Always"),
+    timezone="Europe/Berlin",
+    simulated=True,
+)
 
 
 @dataclass
