@@ -74,6 +74,7 @@ def open_reader(path: Path, family: Family, scratch: Path | None = None) -> Read
         connection = connect(path, scratch)
         try:
             _expect_current(check_identity(connection, path, family), path, family)
+            expect_plain_tables(connection, path, family)
         except BaseException:
             connection.close()
             raise
@@ -85,6 +86,23 @@ def _expect_current(found: int, path: Path, family: Family) -> None:
         raise family.error(
             f"{path}: has no {family.name} of version {family.version} yet; "
             "it is brought up to date when its writer starts"
+        )
+
+
+def expect_plain_tables(connection: sqlite3.Connection, path: Path, family: Family) -> None:
+    """Raise the family's error when the schema holds a view, a trigger, a virtual table or a generated column.
+
+    Whoever can write the file must not be able to have the reader compute for them.
+    """
+    odd = connection.execute(
+        "SELECT type, name FROM sqlite_schema AS one WHERE type NOT IN ('table', 'index')"
+        " OR sql LIKE 'CREATE VIRTUAL%'"
+        " OR EXISTS (SELECT 1 FROM pragma_table_xinfo(one.name) WHERE hidden <> 0) LIMIT 1"
+    ).fetchone()
+    if odd is not None:
+        raise family.error(
+            f"{path}: holds the {odd[0]} {odd[1]!r}, and a latchd {family.name} has plain tables alone; "
+            "move it away and see who wrote it"
         )
 
 
@@ -149,6 +167,7 @@ def explain(fault: Exception, path: Path, family: Family) -> NoReturn:
         sqlite3.SQLITE_BUSY: "another process holds it; it frees itself, or see who holds it with `fuser`",
         sqlite3.SQLITE_LOCKED: "another process holds it; it frees itself, or see who holds it with `fuser`",
         sqlite3.SQLITE_FULL: "the disk is full; free some space",
+        sqlite3.SQLITE_INTERRUPT: "reading it took too long; see who wrote it, or move it away",
         sqlite3.SQLITE_IOERR: "the disk reports an error; check the medium and the kernel log",
         sqlite3.SQLITE_READONLY: "it cannot be written; check owner, mode and mount options",
         sqlite3.SQLITE_CORRUPT: "it is damaged; move it away (with -wal and -shm) and restart, or restore a copy",

@@ -7,12 +7,20 @@ from pathlib import Path
 from cache.readonly import ReadConnection
 from cache.sqlite import CACHE, open_reader
 
+STEPS = 10_000
+"""Instructions of SQLite between two counts: some sixty lookups."""
+
+PATIENCE = 500
+"""Counts after which a question of a door is given up, well under a second; a sound cache needs a part of one."""
+
 
 class CacheFile:
     """One opened cache.db at most. ``opened`` counts how often it was opened, each time perhaps another file."""
 
-    def __init__(self, path: Path, scratch: Path | None, before: Path | None) -> None:
-        """Nothing is opened yet; see ``Lookup`` for ``scratch`` and ``before``."""
+    def __init__(self, path: Path, scratch: Path | None, before: Path | None, bounded: bool) -> None:
+        """Nothing is opened yet; see ``Lookup`` for the arguments. ``spent`` is set to 0 before each question."""
+        self.spent = 0
+        self._bounded = bounded
         self.path = path
         self.connection: ReadConnection | None = None
         self.opened = 0
@@ -36,6 +44,8 @@ class CacheFile:
         if status.st_size == 0:
             return None
         self.connection = open_reader(self.path, CACHE, self._scratch)
+        if self._bounded:
+            self.connection.set_progress_handler(self._spend, STEPS)
         self._file = (status.st_dev, status.st_ino)
         self.opened += 1
         return self.connection
@@ -57,6 +67,11 @@ class CacheFile:
             return
         if (status.st_dev, status.st_ino) != self._file:
             self.close()
+
+    def _spend(self) -> bool:
+        """Count what a question costs; true interrupts it."""
+        self.spent += 1
+        return self.spent > PATIENCE
 
     def _choose(self) -> None:
         """Read the file from before an upgrade until there is the one that its writer has taken over."""

@@ -14,6 +14,9 @@ from cache.model import Credential, CredentialKind, CredentialState, Person
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Instants are counted from here by addition: ``fromtimestamp`` fails beyond 2038 where ``time_t`` has 32 bits."""
 
+MAX_UNPACKED = 64 * 1024 * 1024
+"""Bytes that a packed value may unpack to: a delta of 100,000 people has a fifth of it."""
+
 FIRST, LAST = EPOCH - datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC, microsecond=0) - EPOCH
 
 
@@ -81,11 +84,17 @@ def pack(value: Any) -> bytes:
 
 
 def unpack(blob: bytes) -> Any:
-    """What ``pack`` was given; ``ValueError`` when the bytes are damaged."""
+    """What ``pack`` was given; ``ValueError`` when the bytes are damaged, too many, or nested without end."""
     try:
-        return json.loads(zlib.decompress(blob))
+        inflating = zlib.decompressobj()
+        text = inflating.decompress(blob, MAX_UNPACKED)
+        if inflating.unconsumed_tail or not inflating.eof:
+            raise ValueError(f"the compressed value is damaged: cut short, or longer than {MAX_UNPACKED} bytes")
+        return json.loads(text)
     except zlib.error as fault:
         raise ValueError(f"the compressed value is damaged ({fault})") from fault
+    except RecursionError as fault:
+        raise ValueError("the value is nested too deeply") from fault
 
 
 def pack_steps(steps: list[tuple[Delta, Rebinding]]) -> bytes:

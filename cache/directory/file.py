@@ -147,5 +147,5 @@ class CacheFile:
         with explained(self.path, CACHE):
             try:
                 yield
-            except ValueError as fault:
+            except (ValueError, OverflowError) as fault:
                 raise CacheError(f"{self.path}: a value cannot be stored or read ({fault})") from fault

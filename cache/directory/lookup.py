@@ -25,7 +25,7 @@ from cache.directory.sync_state import SyncState, last_complete, read_sync_state
 from cache.errors import CacheError
 from cache.model import Credential, Found, Freshness, Holder, Membership, Person
 from cache.readonly import ReadConnection
-from cache.sqlite import CACHE, explain
+from cache.sqlite import CACHE, expect_plain_tables, explain
 
 _GROUPS = """
     LEFT JOIN membership ON membership.person = person.row
@@ -59,7 +59,7 @@ _NOBODY = Freshness()
 SETS = 4096
 """Sets of groups whose memberships are remembered; a directory with more pays a second query now and then."""
 
-_UNREADABLE = (sqlite3.Error, OSError, CacheError, ValueError, TypeError)
+_UNREADABLE = (sqlite3.Error, OSError, CacheError, ValueError, TypeError, KeyError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Lookup:
 
     ``scratch`` is a folder for a copy, which is needed where the writer was killed with the machine and has not
     started yet (``cache/readonly.py``). ``before`` is where the file was before an upgrade: it is read until the
-    writer has taken it over.
+    writer has taken it over. ``bounded``: a door waits for the answer, so a question without an end is given up.
     """
 
     def __init__(
@@ -85,10 +85,12 @@ class Lookup:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         scratch: Path | None = None,
         before: Path | None = None,
+        *,
+        bounded: bool = False,
     ) -> None:
         """Nothing is opened yet: the file may not exist."""
         self._clock = clock
-        self._file = CacheFile(path, scratch, before)
+        self._file = CacheFile(path, scratch, before, bounded)
         self._cache_id = ""
         self._seen: tuple[int, int] | None = None
         self._state_mark: tuple[int, int] | None = None
@@ -128,6 +130,7 @@ class Lookup:
         """
         try:
             connection = self._file.connection or self._open()
+            self._file.spent = 0
             if connection is not None and connection.private:
                 return self._find_unshared(key)
             return self._found(connection, key)
@@ -215,6 +218,9 @@ class Lookup:
         self._seen = seen
         if changed:
             self._sets.clear()
+            with self._reading() as connection:
+                if connection is not None:
+                    expect_plain_tables(connection, self.path, CACHE)
         return changed
 
     # -------------------------------------------------------------- for the technician
@@ -247,7 +253,8 @@ class Lookup:
             " WHERE person.id = ? ORDER BY credential.label, credential.key",
             person_id,
         )
-        return tuple(credential_of(row[0], person_id, row[1:]) for row in rows)
+        with self._reading():
+            return tuple(credential_of(row[0], person_id, row[1:]) for row in rows)
 
     def groups(self) -> tuple[GroupSummary, ...]:
         """The access groups by name."""
@@ -295,7 +302,7 @@ class Lookup:
         rows = self._rows("SELECT body FROM state WHERE name = 'quarantine'")
         try:
             return codec.unpack_quarantine(rows[0][0]) if rows else None
-        except (ValueError, KeyError, TypeError) as fault:
+        except _UNREADABLE as fault:
             raise CacheError(
                 f"{self.path}: the quarantine cannot be read ({fault}); run `latchctl sync now`"
             ) from fault
@@ -315,6 +322,7 @@ class Lookup:
         """The connection, opened if need be; ``None`` while there is no cache. An error closes it."""
         try:
             self._file.close_if_written()
+            self._file.spent = 0
             yield self._file.connection or self._open()
         except _UNREADABLE as fault:
             self._fail(fault)

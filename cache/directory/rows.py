@@ -19,6 +19,9 @@ from cache.model import Credential, CredentialKind, CredentialState, Directory, 
 PERSON = "person.id, person.active, person.name, person.user_name, person.external_id, person.extended_time"
 CREDENTIAL = "credential.kind, credential.state, credential.valid_from, credential.valid_until, credential.label"
 
+REMEMBERED = 100
+"""How many generations are listed."""
+
 # A quarter of what the enumerations' own look-up takes, and every badge asks both.
 _KINDS = {one.value: one for one in CredentialKind}
 _STATES = {one.value: one for one in CredentialState}
@@ -58,10 +61,10 @@ def credential_of(key: bytes, person_id: str, row: Iterable[Any]) -> Credential:
 
 
 def read_generations(connection: sqlite3.Connection) -> tuple[Generation, ...]:
-    """The generations of an open cache, newest first."""
+    """The last generations of an open cache, newest first."""
     rows = connection.execute(
         "SELECT number, synced_at, applied_at, added, removed, summary, undo IS NOT NULL"
-        " FROM generation ORDER BY number DESC"
+        f" FROM generation ORDER BY number DESC LIMIT {REMEMBERED}"
     ).fetchall()
     # Restoring N needs the undo of N + 1.
     return tuple(

@@ -23,7 +23,15 @@ from cache.changes import (
 )
 from cache.directory import codec, healing
 from cache.directory.file import CacheFile
-from cache.directory.rows import Generation, load_directory, read_generations, rebind, refresh_names, write_delta
+from cache.directory.rows import (
+    REMEMBERED,
+    Generation,
+    load_directory,
+    read_generations,
+    rebind,
+    refresh_names,
+    write_delta,
+)
 from cache.directory.sync_state import SyncState, last_complete, read_sync_state, write_sync_state
 from cache.errors import CacheDamagedError, CacheError
 from cache.model import Directory
@@ -31,9 +39,6 @@ from cache.sqlite import transaction
 
 RESTORABLE = 3
 """How many generations back a rollback can go."""
-
-REMEMBERED = 100
-"""How many generations are listed."""
 
 WINDOW = timedelta(hours=24)
 """The rolling time over which the brake adds up losses, where the site file does not say."""

@@ -7,8 +7,10 @@ what the database itself says, which can only be older.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -132,13 +134,24 @@ def write(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The JSON object in ``path``; empty when it is absent, too long or damaged. Never raises."""
+    """The JSON object in ``path``; empty when it is absent, no regular file, too long or damaged. Never raises."""
     try:
-        with path.open("rb") as file:
-            values = json.loads(file.read(MAX_BYTES))
+        values = json.loads(_content(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}
+
+
+def _content(path: Path) -> bytes:
+    """Read the file; never one behind a link, and never a pipe or a device, which could hold up the doors."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        with open(handle, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES)
+    finally:
+        os.close(handle)
 
 
 def _instant(seconds: object) -> datetime | None:

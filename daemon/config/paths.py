@@ -43,9 +43,9 @@ class Paths:
         before = self.cache.parent.parent / self.cache.name
         return before if before.is_file() else None
 
-    def lookup(self) -> Lookup:
-        """The cache as the process that opens doors reads it."""
-        return Lookup(self.cache, scratch=self.journal.parent, before=self.cache_before())
+    def lookup(self, *, bounded: bool = False) -> Lookup:
+        """The cache as the process that opens doors reads it; ``bounded`` where a door waits for the answer."""
+        return Lookup(self.cache, scratch=self.journal.parent, before=self.cache_before(), bounded=bounded)
 
     def prepare_doors(self) -> Self:
         """Make the folder of doors if it is not there (systemd-tmpfiles makes it), and take over its old files."""

@@ -53,7 +53,7 @@ class Doors:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.paths = Paths.of(site).prepare_doors()
-        self.lookup = self.paths.lookup()
+        self.lookup = self.paths.lookup(bounded=True)
         settings = site.tables.journal
         site_key = decode_key(read_secret(site.tables.site.key), SITE_KEY_BYTES)
         retention = Retention(settings.keep, settings.max_size)

@@ -20,25 +20,10 @@ from cache.directory.lookup import Lookup
 from cache.directory.store import Store
 from cache.directory.sync_state import TOLERANCE, SyncState, sync_state_path, write_sync_state
 from cache.errors import CacheError
-from cache.model import Credential, CredentialState, Directory, Found, Freshness, Membership, Person
+from cache.model import Directory, Found, Freshness, Membership, Person
 from tests.cache.directories import NOW, directories
 from tests.cache.numbered import card, large, person_id
-
-SECOND = timedelta(seconds=1)
-ADA = Person("a", name="Ada", user_name="ada@example.com", external_id="7", extended_time=True)
-BEA = Person("b", active=False)
-STAFF, VAULT = GroupHead("g1", "Staff", "e1"), GroupHead("g2", "Vault")
-SMALL = Delta(
-    people=(ADA, BEA),
-    groups=(STAFF, VAULT),
-    credentials=(
-        Credential(b"one", "a", label="H10301", valid_from=NOW, valid_until=NOW + SECOND),
-        Credential(b"both", "a"),
-        Credential(b"both", "b", state=CredentialState.LOST),
-        Credential(b"alone", "b"),
-    ),
-    members={"g1": frozenset("ab"), "g2": frozenset("a")},
-)
+from tests.cache.small import ADA, BEA, SECOND, SMALL, STAFF
 
 
 def references(lookup: Lookup, key: bytes) -> dict[str, frozenset[str]]:

@@ -96,3 +96,21 @@ def test_a_folder_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
         write_sync_state(tmp_path / "absent" / "cache.db", SyncState())
     assert sync_state_path(tmp_path / "cache.db").name == "cache.synced"
     assert os.listdir(tmp_path) == []
+
+
+def test_what_is_no_regular_file_is_neither_read_nor_waited_for(tmp_path: Path) -> None:
+    database = tmp_path / "cache.db"
+    file = sync_state_path(database)
+    write_sync_state(database, SyncState("this", 4))
+    real = file.rename(tmp_path / "real")
+    file.symlink_to(real)
+    assert read_sync_state(database) == SyncState(), "a link"
+    file.unlink()
+    os.mkfifo(file)
+    assert read_sync_state(database) == SyncState(), "a pipe that nobody writes to"
+    file.unlink()
+    file.mkdir()
+    assert read_sync_state(database) == SyncState(), "a folder"
+    file.rmdir()
+    real.rename(file)
+    assert read_sync_state(database) == SyncState("this", 4)
