@@ -24,6 +24,11 @@ def pin_key(site_key: bytes, digits: str, person_id: str = "") -> bytes:
     return _hmac(site_key, b"pin\0" + person_id.encode() + b"\0" + digits.encode())[:16]
 
 
+def key_mark(site_key: bytes) -> bytes:
+    """What a cache says of the site key it was made with: an HMAC of a constant."""
+    return _hmac(site_key, b"mark\0latchd cache")[:16]
+
+
 def _hmac(site_key: bytes, message: bytes) -> bytes:
     mac = _keyed(site_key).copy()
     mac.update(message)

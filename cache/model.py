@@ -93,6 +93,7 @@ class Reason(StrEnum):
     DOOR_BLOCKED = "door_blocked"
     DUPLICATE_CREDENTIAL = "duplicate_credential"
     STALE_CACHE = "stale_cache"
+    CACHE_UNREADABLE = "cache_unreadable"
     CLOCK_UNTRUSTED = "clock_untrusted"
     BAD_FRAME = "bad_frame"
     PARITY_ERROR = "parity_error"
@@ -135,6 +136,9 @@ class EventName(StrEnum):
     SYNC_DEACTIVATIONS = "sync.deactivations"
     SYNC_DISCONNECTED = "sync.disconnected"
     CACHE_STALE = "cache.stale"
+    CACHE_UNREADABLE = "cache.unreadable"
+    CACHE_READABLE = "cache.readable"
+    CACHE_OTHER_KEY = "cache.other_key"
     CACHE_WENT_BACK = "cache.went_back"
     CACHE_REPLACED = "cache.replaced"
     CACHE_REBUILT = "cache.rebuilt"
@@ -204,9 +208,6 @@ class StalenessPolicy:
     deny_after: float | None = None
 
 
-# ------------------------------------------------------------------ the directory (from SCIM)
-
-
 @dataclass(frozen=True, slots=True)
 class Person:
     """A SCIM User, as far as a door needs one. ``name`` is for people to read and may be left out."""
@@ -258,9 +259,6 @@ class Directory:
     credentials: tuple[Credential, ...] = ()
 
 
-# ------------------------------------------------------------------ what the site file adds
-
-
 @dataclass(frozen=True, slots=True)
 class AccessLevel:
     """Access groups x doors x schedule, with exceptions. ``groups`` are references: a name or an id."""
@@ -273,9 +271,6 @@ class AccessLevel:
     exceptions: tuple[AccessException, ...] = ()
     essential: bool = False
     staleness: StalenessPolicy | None = None
-
-
-# ------------------------------------------------------------------ what a lookup answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,10 +293,11 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """Which generation the cache holds and when the last complete sync ended (``None``: never)."""
+    """Which generation the cache holds, when the last complete sync ended, and whether a later one was here."""
 
     generation: int = 0
     synced_at: datetime | None = None
+    went_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ SHELLS = {
     "daemon.config.site",
     "daemon.control.client",
     "daemon.control.conversation",
+    "daemon.control.cache_status",
     "daemon.control.doors_commands",
     "daemon.control.peers",
     "daemon.control.permissions",

@@ -99,6 +99,8 @@ class Lookup:
         self._fresh = _NOBODY
         self.passed: datetime | None = None
         """An instant that has passed for certain, also where the wall clock shows less."""
+        self.went_back = False
+        """Set by whoever remembers a later generation; said in every age until it is set otherwise."""
         self._sets: dict[str | None, tuple[Membership, ...]] = {}
 
     def close(self) -> None:
@@ -222,6 +224,16 @@ class Lookup:
                 if connection is not None:
                     expect_plain_tables(connection, self.path, CACHE)
         return changed
+
+    @property
+    def cache_id(self) -> str:
+        """The random name of the cache that was looked at last; empty: there is none."""
+        return self._cache_id if self._file.connection is not None else ""
+
+    def key_mark(self) -> bytes | None:
+        """What the cache says of the site key it was made with (``cache.keys.key_mark``); ``None``: nothing."""
+        rows = self._rows("SELECT body FROM state WHERE name = 'key_mark'")
+        return bytes(rows[0][0]) if rows else None
 
     # -------------------------------------------------------------- for the technician
 
@@ -354,7 +366,7 @@ class Lookup:
             self._sets.clear()
         now = self._clock() if self.passed is None else max(self._clock(), self.passed)
         synced = last_complete(codec.instant(synced_at), self._cache_id, number, state, now)
-        self._fresh, self._fresh_of = Freshness(number, synced), (number, synced_at)
+        self._fresh, self._fresh_of = Freshness(number, synced, self.went_back), (number, synced_at)
 
     def _read_state_file(self) -> SyncState:
         try:

@@ -211,6 +211,12 @@ class Store(CacheFile):
         with self._explained(), transaction(self._connection):
             self._put("hold", None if reason is None else reason.encode())
 
+    def mark(self, key_mark: bytes) -> None:
+        """Say with which site key the credentials were made; writes only what is new."""
+        if self._state("key_mark") != key_mark:
+            with self._explained(), transaction(self._connection):
+                self._put("key_mark", key_mark)
+
     def completed(
         self,
         now: datetime,

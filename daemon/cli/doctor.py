@@ -22,8 +22,9 @@ from daemon.config.devices import Bus
 from daemon.config.paths import Paths
 from daemon.config.secrets import SITE_KEY_BYTES, decode_key, read_secret
 from daemon.config.site import Site, unattended_locks
+from daemon.control.cache_status import read_cache
 from daemon.control.client import ask_one, is_running
-from daemon.control.reports import CacheReport, StatusReport, SyncReport, cache_report, sync_report
+from daemon.control.reports import CacheReport, StatusReport, SyncReport
 from daemon.decision.notation import describe_duration
 from daemon.doors import clock
 from daemon.errors import ConfigError
@@ -140,13 +141,17 @@ def _state(site: Site) -> Iterator[Finding]:
 
 def _cache(site: Site) -> Iterator[Finding]:
     with Lookup(Paths.of(site).cache) as lookup:
-        cache = cache_report(lookup.freshness(), lookup.counts(), clock.now())
-        sync = sync_report(lookup.sync_state(), lookup.quarantine() is not None)
+        cache, sync = read_cache(lookup, clock.now())
     yield from _directory(cache, sync)
 
 
 def _directory(cache: CacheReport, sync: SyncReport) -> Iterator[Finding]:
     """Yield the age of the cache, and why it is not younger."""
+    if cache.trouble:
+        yield Finding("cache", "fault", f"every card is denied: {cache.trouble}")
+        return
+    if cache.doubt:
+        yield Finding("cache", "fault", cache.doubt)
     if cache.age is None:
         yield Finding("cache", "fault", f"there was no complete sync yet: {sync.text}")
         return

@@ -19,13 +19,12 @@ from daemon.cli.render import doors_text, event_text, status_text
 from daemon.cli.sync import sync
 from daemon.cli.target import Target
 from daemon.cli.why import access, why
+from daemon.control.cache_status import read_cache
 from daemon.control.client import ask_one, is_running
 from daemon.control.reports import (
     DoorReport,
     JournalReport,
     StatusReport,
-    cache_report,
-    sync_report,
 )
 from daemon.doors.controller.orders import DoorAction
 
@@ -99,13 +98,14 @@ def _status_from_files(site: Site) -> StatusReport:
     with Lookup(paths.cache) as lookup, JournalReader(paths.journal) as journal:
         last = journal.last()
         now = believed(clock.now(), None if last is None else last.stamp.at.utc)
+        cache, sync = read_cache(lookup, now)
         return StatusReport(
             site=site.name,
             version=version("latchd"),
             running=False,
             clock=now.quality.value,
-            cache=cache_report(lookup.freshness(), lookup.counts(), now),
-            sync=sync_report(lookup.sync_state(), lookup.quarantine() is not None),
+            cache=cache,
+            sync=sync,
             journal=JournalReport(last.sequence if last is not None else 0, None),
         )
 

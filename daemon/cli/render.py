@@ -49,6 +49,8 @@ def _status_lines(report: StatusReport) -> Iterator[str]:
     )
     if cache.trouble:
         yield click.style(f"cache: every card is denied: {cache.trouble}", fg=_BAD)
+    if cache.doubt:
+        yield click.style(f"cache: {cache.doubt}", fg=_BAD)
     yield f"last complete sync: {_ago(cache.age)}"
     failing = f", {sync.failures} failed since" if sync.failures else ""
     line = f"sync: {sync.outcome}{failing}: {sync.text}"
@@ -131,10 +133,13 @@ def _quoted(value: object) -> str:
     return f'"{text}"' if " " in text or not text else text
 
 
+_LOST = ("journal.gap", "cache.unreadable", "cache.went_back", "cache.other_key")
+
+
 def _colour(name: str) -> str | None:
     if name in ("access.granted", "reader.online", "board.online", "sync.applied"):
         return _GOOD
-    if name in ("access.denied", "door.forced", "door.held", "duress", "journal.gap") or name.endswith(".offline"):
+    if name in ("access.denied", "door.forced", "door.held", "duress", *_LOST) or name.endswith(".offline"):
         return _BAD
     return _NOTE if name in ("sync.failed", "sync.quarantined", "read.error", "cache.stale") else None
 

@@ -7,15 +7,17 @@ import functools
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, TypeVar
 
+from cache.errors import CacheError
 from cache.journal.filter import EventFilter
 from cache.journal.reader import JournalReader
 from cache.model import Event, EventName, Record
 from daemon.control.arguments import event_filter, whole_number
+from daemon.control.cache_status import read_cache
 from daemon.control.conversation import Call, Command, answers
 from daemon.control.limits import Pace
 from daemon.control.permissions import Role
@@ -27,11 +29,9 @@ from daemon.control.reports import (
     EventReport,
     JournalReport,
     StatusReport,
-    cache_report,
     device_report,
     door_report,
     event_report,
-    sync_report,
 )
 from daemon.doors import operators
 from daemon.doors.controller.effects import Effects
@@ -88,6 +88,12 @@ class DoorsCommands:
         await self._read(self._lookup.close)
         self._thread.shutdown()
 
+    def _look(self) -> None:
+        """Follow a cache that was replaced, and doubt it where the doors do. In the desk's thread."""
+        self._lookup.went_back = self._doors.lookup.went_back
+        with suppress(CacheError):  # whoever asks next meets it again, and answers it
+            self._lookup.changed()
+
     async def _read(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
@@ -96,15 +102,16 @@ class DoorsCommands:
     async def _status(self, _: Call) -> StatusReport:
         doors, now = self._doors, self._doors.now()
         last = doors.writer.last()
-        found = await self._read(lambda: (self._lookup.freshness(), self._lookup.counts()))
-        quarantine = await self._read(self._lookup.quarantine)
+        await self._read(self._look)
+        known = (doors.cache_trouble, doors.core.cache_doubt)
+        cache, sync = await self._read(lambda: read_cache(self._lookup, now, *known))
         return StatusReport(
             site=doors.site.name,
             version=version("latchd"),
             running=True,
             clock=now.quality.value,
-            cache=cache_report(*found, now, doors.cache_trouble),
-            sync=sync_report(await self._read(self._lookup.sync_state), quarantine is not None),
+            cache=cache,
+            sync=sync,
             journal=JournalReport(last.sequence if last is not None else 0, doors.journal_alarm),
             doors=tuple(door_report(door, now) for door in doors.controller.doors.values()),
             devices=tuple(device_report(bus, status) for bus, status in doors.hardware.status()),
@@ -155,6 +162,7 @@ class DoorsCommands:
         if call.request.arguments.get("card") is not None:
             return await self._why_card(call)
         question = self._question(call)
+        await self._read(self._look)
         return await self._read(functools.partial(question.decision, self._explainer))
 
     async def _why_card(self, call: Call) -> DecisionReport:
@@ -171,6 +179,7 @@ class DoorsCommands:
         outcome, report = "refused", None
         try:
             question = self._question(call)
+            await self._read(self._look)
             report = await self._read(functools.partial(question.decision, self._explainer))
             outcome = report.outcome
         finally:
@@ -199,6 +208,7 @@ class DoorsCommands:
 
     async def _chunks(self, chunks: Iterator[object]) -> AsyncGenerator[object, None]:
         """Each chunk is worked out in the commands' thread when the one before is on its way: nothing piles up."""
+        await self._read(self._look)
         while (chunk := await self._read(lambda: next(chunks, None))) is not None:
             yield chunk
 
@@ -218,6 +228,7 @@ class DoorsCommands:
     async def _forgive(self, call: Call) -> None:
         """Forget where a person is, or everybody in an area: their next entry is no anti-passback violation."""
         person, area = call.request.arguments.get("person"), call.request.arguments.get("area")
+        await self._read(self._look)
         doors, actor = self._doors, call.peer.user
         known = area is not None or await self._read(lambda: self._lookup.person(str(person))) is not None
         with _refused():

@@ -5,6 +5,7 @@ Instants are ISO 8601 in UTC, ages and durations seconds. Fields are only ever a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -76,6 +77,7 @@ class CacheReport:
     memberships: int
     credentials: int
     trouble: str | None = None
+    doubt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +301,11 @@ def device_report(bus: str, status: DeviceStatus) -> DeviceReport:
 
 
 def cache_report(
-    freshness: Freshness, counts: dict[str, int], now: Moment, trouble: str | None = None
+    freshness: Freshness,
+    counts: Mapping[str, int],
+    now: Moment,
+    trouble: str | None = None,
+    doubt: str | None = None,
 ) -> CacheReport:
     """What the cache holds."""
     synced = freshness.synced_at
@@ -309,6 +315,7 @@ def cache_report(
         age(freshness, now.utc),
         **counts,
         trouble=trouble,
+        doubt=doubt,
     )
 
 

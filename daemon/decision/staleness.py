@@ -28,11 +28,16 @@ def age(freshness: Freshness, now: datetime) -> float | None:
 
 
 def staleness(policy: StalenessPolicy, freshness: Freshness, now: datetime) -> Staleness:
-    """What the policy says of a cache this old. Never synced is older than every limit."""
+    """What the policy says of a cache this old. Never synced is older than every limit.
+
+    A cache that went back is degraded at once, where the policy degrades at all: the revoked may be in it again.
+    """
     seconds = age(freshness, now)
     if policy.deny_after is not None and (seconds is None or seconds >= policy.deny_after):
         return Staleness.DENIED
-    if policy.degrade_after is not None and (seconds is None or seconds >= policy.degrade_after):
+    if policy.degrade_after is not None and (
+        freshness.went_back or seconds is None or seconds >= policy.degrade_after
+    ):
         return Staleness.DEGRADED
     return Staleness.FRESH
 

@@ -68,12 +68,15 @@ def describe_time(level: AccessLevel, week: str, found: LevelTime, zone: ZoneInf
 def describe_freshness(freshness: Freshness, now: datetime) -> str:
     """Which generation and how old: ``generation 12, last complete sync 3 h ago``."""
     seconds = age(freshness, now)
+    back = "; it went back: a later one was here before" if freshness.went_back else ""
     if seconds is None:
-        return f"generation {freshness.generation}, never synced"
-    return f"generation {freshness.generation}, last complete sync {describe_duration(seconds)} ago"
+        return f"generation {freshness.generation}, never synced{back}"
+    return f"generation {freshness.generation}, last complete sync {describe_duration(seconds)} ago{back}"
 
 
 def describe_age(freshness: Freshness, now: datetime) -> str:
     """How old the cache is: ``the cache is 3 h old``."""
     seconds = age(freshness, now)
+    if freshness.went_back and seconds is not None:
+        return f"the cache went back to a generation {describe_duration(seconds)} old"
     return "the cache was never synced" if seconds is None else f"the cache is {describe_duration(seconds)} old"

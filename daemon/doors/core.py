@@ -7,7 +7,7 @@ answer a question. So a scenario shows what the doors process does, and not what
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -16,7 +16,8 @@ from cache.directory.lookup import Lookup
 from cache.directory.sync_state import SyncState
 from cache.errors import CacheError
 from cache.journal.journal import Entry
-from cache.model import Event, Moment, Record, Stamp
+from cache.keys import key_mark
+from cache.model import Event, EventName, Moment, Record, Stamp
 from daemon.doors.clock_quality import EARLIEST_PLAUSIBLE, ProvedTime
 from daemon.doors.controller.controller import Controller
 from daemon.doors.controller.effects import Effects
@@ -24,6 +25,9 @@ from daemon.doors.controller.site_state import ControllerRules
 from daemon.doors.floods import FloodLimiter
 from daemon.doors.sync_events import SyncEventSource
 from drivers.events import Command, DeviceEvent
+
+OTHER_KEY = "the cache was made with another site key: no card will be found; see `[site] key` of both units"
+WENT_BACK = "the cache went back: a later generation was here before; `latchctl sync now` fetches everything again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,9 @@ class DoorsCore:
         """Why the cache cannot be read at present, if so: every card is denied."""
         self.sync_trouble: str | None = None
         """Why it cannot be read what sync did; decisions do not depend on it."""
+        self.cache_doubt: str | None = None
+        """Why the cache can be read and still may be the wrong one, if so."""
+        self._site_key = rules.site_key
         self._remembered = remembered
         self._outlet = outlet
         self._boot_id = boot_id
@@ -146,15 +153,20 @@ class DoorsCore:
 
         To be called about every second. A cache that cannot be read is a ``cache_trouble`` until it can.
         """
-        before = self._sync_events.stored
+        before, events, trouble = self._sync_events.stored, list[Event](), None
+        effects = Effects()
         try:
-            changed = self._cache_changed()
+            if self._cache_changed() or self.sync_trouble is not None:
+                events += self._what_sync_did()
+                events += self._doubt(self.lookup)
             effects = self.controller.watch_cache(self.lookup.freshness(), now)
         except CacheError as error:
-            self.cache_trouble = str(error)
-            return
-        self.cache_trouble = None
-        events = self._what_sync_did() if changed or self.sync_trouble is not None else ()
+            trouble = str(error)
+        if trouble is not None and self.cache_trouble is None:
+            events.append(Event(EventName.CACHE_UNREADABLE, detail=(("text", trouble),)))
+        elif trouble is None and self.cache_trouble is not None:
+            events.append(Event(EventName.CACHE_READABLE))
+        self.cache_trouble = trouble
         stored = self._sync_events.stored
         state = {SyncEventSource.STATE_NAME: stored} if stored != before else {}
         self.act(Effects(effects.commands, (*events, *effects.events), {**effects.state, **state}), now)
@@ -168,6 +180,14 @@ class DoorsCore:
             return ()
         self.sync_trouble = None
         return events
+
+    def _doubt(self, lookup: Lookup) -> Iterator[Event]:
+        """Find out whether the cache can be the right one, and put it on record when it is another site's."""
+        mark = lookup.key_mark()
+        other = bool(self._site_key) and mark is not None and mark != key_mark(self._site_key)
+        if other and self.cache_doubt != OTHER_KEY:
+            yield Event(EventName.CACHE_OTHER_KEY, generation=lookup.freshness().generation)
+        self.cache_doubt = OTHER_KEY if other else WENT_BACK if lookup.went_back else None
 
     def _cache_changed(self) -> bool:
         changed, sync_state = self.lookup.changed(), self.lookup.sync_state()

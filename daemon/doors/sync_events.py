@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
 
@@ -11,10 +11,13 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from cache.changes import MANY_DEACTIVATED
+from cache.directory.codec import whole_seconds
 from cache.directory.healing import REBUILT, REPLACED, WENT_BACK
 from cache.directory.lookup import Lookup
+from cache.directory.rows import Generation
+from cache.directory.sync_state import SyncState
 from cache.errors import CacheError
-from cache.model import Event, EventName
+from cache.model import Event, EventName, Freshness
 from drivers.settings import STRICT
 
 DISCONNECTED = "disconnected"
@@ -26,11 +29,18 @@ NO_CACHE = 0
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class Seen:
-    """What the journal already tells of: the newest generation, the last trouble, whether a quarantine waits."""
+    """What the journal already tells of: the newest generation, the last trouble, whether a quarantine waits.
+
+    ``cache_id`` is the cache it was seen in, ``synced`` when its generation was synced (seconds since 1970), and
+    ``back`` whether the cache has gone back behind that and was not synced since.
+    """
 
     generation: int = 0
     trouble: str = ""
     quarantined: bool = False
+    cache_id: str = ""
+    synced: int = 0
+    back: bool = False
 
 
 _SEEN = TypeAdapter(Seen)
@@ -75,23 +85,19 @@ class SyncEventSource:
             raise
 
     def _events(self, lookup: Lookup) -> Iterator[Event]:
-        newest = lookup.freshness().generation
-        if newest not in (NO_CACHE, self._seen.generation):
-            reported = self._seen.generation if newest > self._seen.generation else 0  # else it is another cache
-            for generation in reversed(lookup.generations()):
-                if generation.number > reported:
-                    detail = (("added", generation.added), ("removed", generation.removed))
-                    yield Event(EventName.SYNC_APPLIED, generation=generation.number, detail=detail)
-                    if generation.summary.startswith(DISCONNECTED):
-                        why = (("text", generation.summary),)
-                        yield Event(EventName.SYNC_DISCONNECTED, generation=generation.number, detail=why)
-                    elif (name := _misfortune(generation.summary)) is not None:
-                        yield Event(name, generation=generation.number, detail=(("text", generation.summary),))
-                    elif generation.summary.startswith(MANY_DEACTIVATED):
-                        why = (("text", f"{generation.summary}; `latchctl sync undo` takes it back"),)
-                        yield Event(EventName.SYNC_DEACTIVATIONS, generation=generation.number, detail=why)
-            self._seen = replace(self._seen, generation=newest)
-        state = lookup.sync_state()
+        # The file before the database: what it names was committed by then, so no race makes a lower generation.
+        state, freshness = lookup.sync_state(), lookup.freshness()
+        newest, seen = freshness.generation, self._seen
+        if newest != NO_CACHE:
+            if seen.cache_id not in ("", lookup.cache_id):
+                self._seen = seen = replace(seen, generation=0, synced=0, back=False)
+            yield from self._went_back(freshness, state, lookup.cache_id)
+            if newest > seen.generation:
+                yield from _applied(lookup.generations(), seen.generation)
+            self._seen = replace(self._seen, generation=newest, cache_id=lookup.cache_id)
+            if newest > seen.generation and not self._seen.back and freshness.synced_at is not None:
+                self._seen = replace(self._seen, synced=whole_seconds(freshness.synced_at))
+        lookup.went_back = self._seen.back
         trouble = state.outcome if state.failures else ""
         if trouble and trouble != self._seen.trouble:
             yield Event(
@@ -101,3 +107,31 @@ class SyncEventSource:
         if quarantined and not self._seen.quarantined:
             yield Event(EventName.SYNC_QUARANTINED, generation=newest, detail=(("text", state.text),))
         self._seen = replace(self._seen, trouble=trouble, quarantined=quarantined)
+
+    def _went_back(self, freshness: Freshness, state: SyncState, cache_id: str) -> Iterator[Event]:
+        """Notice a generation behind one that was seen, or that the file of the same cache names; and its end."""
+        seen, newest = self._seen, freshness.generation
+        claimed = state.generation if state.cache_id == cache_id else 0
+        if newest < seen.generation or (not seen.back and newest < claimed):
+            later = max(seen.generation, claimed)
+            text = f"generation {newest} is in the file, and {later} was there before"
+            yield Event(EventName.CACHE_WENT_BACK, generation=newest, detail=(("text", text),))
+            claimed_at = whole_seconds(state.synced_at) if claimed and state.synced_at is not None else 0
+            self._seen = replace(seen, back=True, synced=max(seen.synced, claimed_at))
+        elif seen.back and freshness.synced_at is not None:
+            self._seen = replace(seen, back=whole_seconds(freshness.synced_at) <= seen.synced)
+
+
+def _applied(generations: Iterable[Generation], told: int) -> Iterator[Event]:
+    """Return the events of the generations after ``told``, which come newest first."""
+    for generation in reversed([one for one in generations if one.number > told]):
+        detail = (("added", generation.added), ("removed", generation.removed))
+        yield Event(EventName.SYNC_APPLIED, generation=generation.number, detail=detail)
+        if generation.summary.startswith(DISCONNECTED):
+            why = (("text", generation.summary),)
+            yield Event(EventName.SYNC_DISCONNECTED, generation=generation.number, detail=why)
+        elif (name := _misfortune(generation.summary)) is not None:
+            yield Event(name, generation=generation.number, detail=(("text", generation.summary),))
+        elif generation.summary.startswith(MANY_DEACTIVATED):
+            why = (("text", f"{generation.summary}; `latchctl sync undo` takes it back"),)
+            yield Event(EventName.SYNC_DEACTIVATIONS, generation=generation.number, detail=why)

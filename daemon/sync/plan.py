@@ -16,6 +16,7 @@ from pathlib import Path
 from cache.changes import Alarm, Delta, Plan, Quarantine, Rebinding
 from cache.directory.store import Store
 from cache.errors import CacheError
+from cache.keys import key_mark
 from cache.model import Directory
 from cache.reconcile.brake import Known, brake
 from cache.reconcile.held import spoken_of, undone
@@ -159,6 +160,8 @@ class CacheUpdates:
         self.store.remember(NOTE, prepared.memory.pack())
         proven = not prepared.unproven
         generation = self.store.apply(wanted, now, complete=proven)
+        if proven:
+            self.store.mark(key_mark(self.mapper.site_key))
         held = self.store.quarantine()
         outcome = _outcome(before, generation, held, proven)
         text = _words(outcome, report, wanted, held, prepared.unproven)

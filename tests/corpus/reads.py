@@ -30,10 +30,13 @@ READS = f"""
     2026-03-02T09:00 bad_frame bits=11111111
     2026-03-02T09:00 bad_frame bits=0
     2026-03-02T09:00 bad_frame bits=1010
-    note: what fails inside is a denial
-    2026-03-02T09:00 internal_error bits={ANNA} cache=broken
-    2026-03-02T09:00 internal_error bits=00011100100000000000000100 cache=broken
+    note: a cache that cannot be read is a denial
+    2026-03-02T09:00 cache_unreadable bits={ANNA} cache=broken
+    2026-03-02T09:00 cache_unreadable bits=00011100100000000000000100 cache=broken
     2026-03-02T09:00 parity_error bits=10011100100000000000000010 cache=broken
+    note: and whatever else fails inside
+    2026-03-02T09:00 internal_error bits={ANNA} cache=failing
+    2026-03-02T09:00 internal_error bits=00011100100000000000000100 cache=failing
 """
 
 

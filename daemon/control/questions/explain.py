@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Literal
 
 from cache.directory.lookup import GroupSummary, Lookup
+from cache.errors import CacheError
 from cache.journal.filter import EVERYTHING
 from cache.journal.reader import JournalReader
 from cache.model import (
@@ -24,6 +25,7 @@ from cache.model import (
     Membership,
     Outcome,
     Person,
+    Reason,
 )
 from daemon.control.questions.conditions import QueryContext
 from daemon.control.questions.places import ReaderLocation
@@ -35,7 +37,7 @@ from daemon.control.reports import (
     happened_report,
     rule_reports,
 )
-from daemon.decision.decide import decide
+from daemon.decision.decide import decide, refusal
 from daemon.decision.request import AccessRequest
 from daemon.decision.staleness import age
 
@@ -99,6 +101,11 @@ class Explainer:
             notes.append(f"the same card is also held by {', '.join(answer.shared)}, who could use it")
         report = self._report(place, answer.decision, conditions, _provenance(presented), person)
         return replace(report, notes=(*notes, *report.notes))
+
+    def unreadable(self, place: ReaderLocation, fault: CacheError, conditions: QueryContext) -> DecisionReport:
+        """Return the answer for everybody while the cache cannot be read: the one that the door gives too."""
+        decision = refusal(Reason.CACHE_UNREADABLE, f"the cache cannot be read: {fault}")
+        return self._report(place, decision, conditions, "shown", None)
 
     def presented(self, person: Person) -> Presented:
         """What this person can show."""

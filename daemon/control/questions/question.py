@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from cache.errors import CacheError
 from cache.model import Moment
 from daemon.control.arguments import parse_at, text_of
 from daemon.control.questions.access import AccessLister, AccessQuestion, Item
@@ -50,9 +51,13 @@ class AccessQuery:
         place = find_place(self._doors, self._arguments)
         if (card is None) == (person is None):
             raise RequestError("say whose: exactly one of --card, --person and --group")
-        if person is not None:
-            return explainer.person(place, find_person(explainer.lookup, person), self.conditions)
-        return explainer.card(place, self._key(card or ""), self.conditions)
+        key = self._key(card) if card is not None else b""
+        try:
+            if person is not None:
+                return explainer.person(place, find_person(explainer.lookup, person), self.conditions)
+            return explainer.card(place, key, self.conditions)
+        except CacheError as fault:
+            return explainer.unreadable(place, fault, self.conditions)
 
     def _key(self, card: str) -> bytes:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from cache.errors import CacheError
 from cache.model import Decision, DetailValue, Event, EventName, Found, Mode, Moment, Outcome, Reason, RuleResult
 from daemon.decision.decide import decide, refusal
 from daemon.decision.notation import describe_duration
@@ -165,6 +166,8 @@ class ReaderController:
             judged_at = self._site_state.cache_age.judged_at(found.freshness, now)
             state = self._site_state.access_state(self.door, self.exiting, other, refused_until, judged_at)
             return _Answer(decide(request, found, self.door.setup.rules, state, now), duress)
+        except CacheError as error:
+            return _Answer(self._refusal(Reason.CACHE_UNREADABLE, f"the cache cannot be read: {error}"), duress)
         except Exception as error:  # noqa: BLE001 - an internal failure is a denial, whatever it was
             why = f"the decision failed: {type(error).__name__}: {error}"
             return _Answer(self._refusal(Reason.INTERNAL_ERROR, why), duress)

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from cache.changes import Delta, Plan
 from cache.directory.store import Store
 from cache.journal.reader import JournalReader
+from cache.model import Person
 from cache.reconcile.reconcile import Evidence, Policy, plan
 from daemon.control import doors_commands
 from daemon.doors import clock
@@ -58,6 +60,37 @@ def test_a_lockdown_is_durable_when_it_is_answered(ask: Ask, served: Served) -> 
     assert {name for name in kept(served) if name.startswith("mode.")} == {"mode.lobby", "mode.vault"}
     ask("door", action="release", door="lobby")
     assert {name for name in kept(served) if name.startswith("mode.")} == {"mode.vault"}
+
+
+def test_a_damaged_cache_leaves_status_and_why_an_answer(hall: Served) -> None:
+    path = hall.doors.paths.cache
+    for file in path.parent.glob("cache.db-*"):
+        file.unlink()
+    damaged = path.with_name("damaged.db")
+    damaged.write_bytes(b"\xff" * 8192)
+    damaged.replace(path)
+    ask = hall.ask
+    (status,) = ask("status")
+    assert "cache.db" in status["cache"]["trouble"]
+    assert {door["name"] for door in status["doors"]} == {"lobby", "vault", "hall"}
+    assert status["devices"]
+    for whose in ({"person": "u1"}, {"card": "H10301:57:1"}):
+        (report,) = ask("why", door="lobby", **whose)
+        assert (report["outcome"], report["reason"], report["person"]) == ("deny", "cache_unreadable", None)
+        assert "cache.db" in report["trace"][0]["text"]
+
+
+def test_answers_follow_a_cache_that_was_replaced(hall: Served) -> None:
+    ask = hall.ask
+    assert ask("why", person="u1", door="lobby")[0]["person"] == "u1"
+    path = hall.doors.paths.cache
+    other = path.with_name("other.db")
+    with Store(other) as store:
+        store.apply(Plan(Delta(people=(Person("another"),))), clock.now().utc)
+    other.replace(path)
+    assert ask("why", person="another", door="lobby")[0]["person"] == "another"
+    with pytest.raises(ControlError):
+        ask("why", person="u1", door="lobby")
 
 
 def test_an_order_that_the_disk_refuses_is_carried_out_and_told(

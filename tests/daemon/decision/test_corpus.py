@@ -194,6 +194,8 @@ def read(file: Path, case: Table) -> None:
     def find(key: bytes) -> Found:
         if case.get("cache") == "broken":
             raise CacheError("the file is torn")
+        if case.get("cache") == "failing":
+            raise RuntimeError("a fault of ours")
         return directory.find(key)
 
     controller = Controller(controller_rules(site_of(file), SITE_KEY), find)

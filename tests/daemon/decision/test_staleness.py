@@ -73,3 +73,20 @@ def test_nothing_changes_before_the_next_change(policy: StalenessPolicy, seconds
     states = [staleness(policy, freshness, at(n)) for n in range(seconds, 1101)]
     changed = [n for n, state in enumerate(states) if state is not states[0]]
     assert change == (now + timedelta(seconds=changed[0]) if changed else None)
+
+
+@pytest.mark.parametrize(
+    ("policy", "seconds", "expected"),
+    [
+        (StalenessPolicy(), 0, FRESH),
+        (StalenessPolicy(60), 0, DEGRADED),
+        (StalenessPolicy(60, 120), 0, DEGRADED),
+        (StalenessPolicy(60, 120), 120, DENIED),
+        (StalenessPolicy(None, 120), 119, FRESH),
+        (StalenessPolicy(None, 120), 120, DENIED),
+    ],
+)
+def test_a_cache_that_went_back_is_degraded_at_once_where_anything_degrades(
+    policy: StalenessPolicy, seconds: float, expected: Staleness
+) -> None:
+    assert staleness(policy, Freshness(1, SYNCED, went_back=True), at(seconds)) is expected

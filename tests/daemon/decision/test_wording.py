@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 from cache.model import ALWAYS, AccessException, AccessLevel, Freshness, Interval, Membership, Schedule
-from daemon.decision.wording import AccessPath, access_paths, describe_freshness, describe_level
+from daemon.decision.wording import AccessPath, access_paths, describe_age, describe_freshness, describe_level
 
 DAY = (Interval(480, 1080),)
 OFFICE = Schedule("office", (*(DAY,) * 5, (Interval(540, 780),), ()))
@@ -45,3 +45,14 @@ def test_who_may_pass_a_door_when() -> None:
     )
     assert str(paths[0]) == f"Staff, {week}, through Weekdays"
     assert access_paths("cellar", levels, (staff, guards)) == ()
+
+
+def test_a_cache_that_went_back_is_said_with_its_age() -> None:
+    freshness = Freshness(12, NOW, went_back=True)
+    later = NOW + timedelta(hours=3)
+    assert describe_freshness(freshness, later) == (
+        "generation 12, last complete sync 3 h ago; it went back: a later one was here before"
+    )
+    assert describe_age(freshness, later) == "the cache went back to a generation 3 h old"
+    assert describe_age(Freshness(12, NOW), later) == "the cache is 3 h old"
+    assert describe_age(Freshness(12), later) == "the cache was never synced"

@@ -17,12 +17,13 @@ from cache.changes import Delta, Plan, Rebinding
 from cache.directory.lookup import Lookup
 from cache.directory.store import Store
 from cache.journal.journal import Entry
-from cache.model import ClockQuality, EventName, Moment, Person
+from cache.keys import key_mark
+from cache.model import ClockQuality, EventName, Moment, Person, Reason
 from daemon.cli.simulate import HELD, UNMET, simulate_all
-from daemon.doors.core import DoorsCore, Nowhere, Remembered
+from daemon.doors.core import OTHER_KEY, WENT_BACK, DoorsCore, Nowhere, Remembered
 from daemon.doors.sync_events import SyncEventSource
 from drivers.events import CardRead, Command, Pulse, SwitchOff
-from tests.daemon.doors.controller.bench import rules
+from tests.daemon.doors.controller.bench import KEY, rules
 from tests.daemon.simulated import ADA, Bench, Running, running
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -131,6 +132,60 @@ def test_what_sync_wrote_about_itself_may_be_unreadable_and_the_cache_is_not(rig
     rig.core.look_at_cache(moment(2))
     assert rig.core.sync_trouble is None
     assert rig.outlet.names().count(EventName.SYNC_APPLIED) == 1, "nothing of it was lost"
+
+
+def test_a_cache_that_cannot_be_read_is_an_event_and_the_reason_of_a_denial(rig: Rig) -> None:
+    rig.core.start(moment(), "1.0")
+    path = rig.core.lookup.path
+    rig.store.close()
+    good = path.read_bytes()
+    rig.core.lookup.close()
+    path.write_bytes(b"this is no database\n" * 400)
+    rig.core.handle(CardRead("lobby-in", 26, 1, 1000.0), moment())
+    denied = next(one[1] for one in rig.outlet.left if isinstance(one, tuple) and one[1].reason is not None)
+    assert (denied.name, denied.reason) == (EventName.ACCESS_DENIED, Reason.CACHE_UNREADABLE)
+    assert "cache.db" in denied.trace[0].text
+    for second in (1, 2):
+        rig.core.look_at_cache(moment(second))
+    path.write_bytes(good)
+    for second in (3, 4):
+        rig.core.look_at_cache(moment(second))
+    said = [name for name in rig.outlet.names() if name in (EventName.CACHE_UNREADABLE, EventName.CACHE_READABLE)]
+    assert said == [EventName.CACHE_UNREADABLE, EventName.CACHE_READABLE]
+
+
+def test_a_cache_that_went_back_degrades_until_a_later_sync(rig: Rig, tmp_path: Path) -> None:
+    rig.change("ada")
+    rig.core.lookup.changed()
+    old = tmp_path / "old.db"
+    with closing(sqlite3.connect(rig.core.lookup.path)) as one, closing(sqlite3.connect(old)) as other:
+        one.backup(other)
+    rig.change("eve")
+    rig.core.start(moment(), "1.0")
+    assert rig.core.cache_doubt is None
+    rig.store.close()
+    rig.core.lookup.close()
+    for path in tmp_path.glob("cache.db-*"):
+        path.unlink()
+    old.replace(rig.core.lookup.path)
+    for second in (1, 2):
+        rig.core.look_at_cache(moment(second))
+    assert rig.outlet.names().count(EventName.CACHE_WENT_BACK) == 1
+    assert (rig.core.cache_doubt, rig.core.lookup.find(b"").freshness.went_back) == (WENT_BACK, True)
+    assert rig.core.controller.site_state.freshness.went_back
+    with Store(rig.core.lookup.path) as store:
+        store.completed(NOW + timedelta(seconds=5), "complete")
+        rig.core.look_at_cache(moment(5))
+    assert (rig.core.cache_doubt, rig.core.lookup.find(b"").freshness.went_back) == (None, False)
+
+
+def test_a_cache_of_another_site_key_is_said_once(rig: Rig) -> None:
+    rig.core.start(moment(), "1.0")
+    for key, doubt in ((KEY, None), (b"x" * 32, OTHER_KEY), (b"x" * 32, OTHER_KEY), (KEY, None)):
+        rig.store.mark(key_mark(key))
+        rig.core.look_at_cache(moment())
+        assert rig.core.cache_doubt == doubt
+    assert rig.outlet.names().count(EventName.CACHE_OTHER_KEY) == 1
 
 
 def test_a_clock_is_believed_as_far_as_the_journal_lets_it(rig: Rig) -> None:

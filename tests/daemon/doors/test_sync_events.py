@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -47,8 +49,10 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     path = tmp_path / "cache.db"
-    with Store(path) as store, Lookup(path, lambda: NOW) as lookup:
-        yield Desk(path, store, lookup, SyncEventSource())
+    with Lookup(path, lambda: NOW + timedelta(hours=2)) as lookup:
+        made = Desk(path, Store(path), lookup, SyncEventSource())
+        yield made
+        made.store.close()
 
 
 def test_each_generation_is_told_once_in_order_with_how_much_changed(desk: Desk) -> None:
@@ -154,3 +158,77 @@ def test_a_mass_deactivation_is_an_event_that_says_how_to_undo_it(desk: Desk) ->
     assert (applied.name, event.name, event.generation) == (APPLIED, EventName.SYNC_DEACTIVATIONS, 2)
     assert dict(event.detail)["text"] == "many deactivated: 60 of 60 people; `latchctl sync undo` takes it back"
     assert desk.told() == []
+
+
+def restore(desk: Desk, copy: bytes) -> None:
+    """Put an older copy in the place of the cache, as a careless or a wicked hand does."""
+    desk.store.close()
+    desk.lookup.close()
+    for file in desk.path.parent.glob("cache.db-*"):
+        file.unlink()
+    desk.path.write_bytes(copy)
+    desk.store = Store(desk.path)
+
+
+def whole(desk: Desk) -> bytes:
+    """The whole cache as bytes, its ``-wal`` taken in."""
+    with closing(sqlite3.connect(desk.path)) as one:
+        one.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return desk.path.read_bytes()
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_a_cache_that_went_back_is_told_once_and_until_a_later_sync(desk: Desk, forgotten: bool) -> None:
+    """By the journal's memory, and where that is lost by what ``cache.synced`` names."""
+    desk.change("ada")
+    desk.store.completed(NOW, "complete")
+    copy = whole(desk)
+    desk.change("ken")
+    later = NOW + timedelta(hours=1)
+    desk.store.completed(later, "complete")
+    assert [name for name, _ in desk.told()] == [APPLIED, APPLIED]
+    restore(desk, copy)
+    if forgotten:
+        desk.news = SyncEventSource()
+    [event] = [one for one in desk.read() if one.name is not APPLIED]
+    assert (event.name, event.generation, dict(event.detail)) == (
+        EventName.CACHE_WENT_BACK,
+        1,
+        {"text": "generation 1 is in the file, and 2 was there before"},
+    )
+    desk.restart()
+    assert desk.told() == []
+    assert desk.lookup.went_back
+    desk.store.failed(later, "outage", "no answer")
+    desk.read()
+    assert desk.lookup.went_back, "a sync that failed fetches nothing"
+    desk.store.completed(NOW, "complete")
+    desk.read()
+    assert desk.lookup.went_back, "the file that belongs to the copy proves nothing either"
+    desk.store.completed(later + timedelta(seconds=1), "complete")
+    assert desk.told() == []
+    assert not desk.lookup.went_back
+    desk.change("eve")
+    assert desk.told() == [(APPLIED, 2)]
+
+
+def test_another_cache_has_not_gone_back(desk: Desk) -> None:
+    desk.change("ada")
+    desk.change("ken")
+    desk.read()
+    desk.store.close()
+    desk.lookup.close()
+    for file in desk.path.parent.glob("cache.*"):
+        file.unlink()
+    desk.store = Store(desk.path)
+    desk.change("ada")
+    assert desk.told() == [(APPLIED, 1)]
+    assert not desk.lookup.went_back
+
+
+def test_an_older_memory_is_understood(desk: Desk) -> None:
+    desk.news = SyncEventSource('{"generation": 1, "trouble": "", "quarantined": false}')
+    desk.change("ada")
+    assert desk.told() == []
+    desk.change("ken")
+    assert desk.told() == [(APPLIED, 2)]
