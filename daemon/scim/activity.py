@@ -33,8 +33,13 @@ class Activity:
     refused: set[str] = field(default_factory=set)
     """Whose documents say that they are not active."""
 
-    def take(self, person_id: str, value: object) -> bool:
-        """Return what one document says, and remember when it says nothing; ``settled`` has the last word."""
+    def take(self, person_id: str, value: object, earlier: Person | None = None) -> bool:
+        """Return what one document says, and remember when it says nothing; ``settled`` has the last word.
+
+        What an ``earlier`` document of the same reading said is not unsaid by one that is silent.
+        """
+        if value is None and earlier is not None and person_id not in self.silent:
+            return earlier.active
         if self.silent or self.unreadable:
             self.silent.discard(person_id)
             self.unreadable.discard(person_id)

@@ -148,7 +148,10 @@ def _delays(snapshot: Snapshot, group_id: str, person_id: str) -> bool:
 
 
 def _by_users(probe: Probe, lost: Mapping[str, frozenset[str]]) -> Fetch[Ended]:
-    """Ask each person once more which groups they are in."""
+    """Ask each person once more which groups they are in, if single users say that at all."""
+    if not probe.snapshot.fixed and not (yield from probe.shows_groups()):
+        probe.snapshot.warnings.append("single users do not show their groups: no membership ends")
+        return {}
     again = set()
     for person_id in sorted(frozenset().union(*lost.values())):
         if (yield from probe.person(person_id)):

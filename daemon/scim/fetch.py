@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from daemon.scim.attributes import user_attributes
 from daemon.scim.cards import CardMapper
 from daemon.scim.exchange import Fetch, OutageError, OutageKind, Request
 from daemon.scim.groups import Chooser, Groups
@@ -46,6 +47,7 @@ def read_directory(
     snapshot.page_size = settings.page_size
     snapshot.trust = frozenset(settings.trust)
     snapshot.user_attributes = memory.user_attributes
+    snapshot.attributes = ",".join(user_attributes(settings))
     snapshot.sizes = dict(memory.sizes)
     cursors = yield from _has_cursors(snapshot)
     snapshot.paging = settings.paging if settings.paging != "auto" else "cursor" if cursors else "index"

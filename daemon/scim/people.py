@@ -38,7 +38,7 @@ class People:
         user_name = text(get(user, "userName"))
         person = Person(
             id=person_id,
-            active=self.activity.take(person_id, get(user, "active")),
+            active=self.activity.take(person_id, get(user, "active"), self.people.get(person_id)),
             name=display_name(user) if self.store_names else None,
             user_name=user_name if self.store_names else None,
             external_id=text(get(user, "externalId")),

@@ -10,7 +10,7 @@ from typing import Any
 from cache.changes import Delta
 from cache.model import Directory
 from daemon.scim.exchange import Fetch, OutageError, OutageKind, Response
-from daemon.scim.resource import MalformedError
+from daemon.scim.resource import MalformedError, user_groups
 from daemon.scim.single import GONE, is_resource, single
 from daemon.scim.snapshot import Snapshot
 from daemon.scim.sources import GROUP_ATTRIBUTES
@@ -19,7 +19,7 @@ MAX_PROBES = 1000
 """Single requests of one sync; the rest waits for the next one, which is only ever the case beyond the brake."""
 
 WITNESSES = 3
-"""How many of those who were just read are asked for by id: one may have been deleted meanwhile."""
+"""How many of those read last are asked for by id, and then others: the last may have been deleted meanwhile."""
 
 
 @dataclass(slots=True)
@@ -51,6 +51,8 @@ class Probe:
         self.left -= 1
         self.snapshot.changed()
         wanted = (GROUP_ATTRIBUTES,) if kind == "Groups" and self.snapshot.road == "attributes" else ()
+        if kind == "Users" and self.snapshot.user_attributes:
+            wanted = (("attributes", self.snapshot.attributes),)
         response = yield single(kind, id_, *wanted, encoded=self.encoded)
         if response.status == 401:
             raise OutageError(OutageKind.UNAUTHORIZED, "the server does not accept our token (401) any more")
@@ -64,18 +66,26 @@ class Probe:
         """
         if (yield from self._answers(kind, read)):
             return True
-        if self.encoded or not any("%" in id_ for id_ in islice(reversed(read), WITNESSES)):
+        if self.encoded or not any("%" in id_ for id_ in _witnesses(read)):
             return False
         self.encoded = True
         self.encoded = yield from self._answers(kind, read)
         return self.encoded
 
     def _answers(self, kind: str, read: dict[str, Any]) -> Fetch[bool]:
-        for id_ in islice(reversed(read), WITNESSES):
+        for id_ in _witnesses(read):
             response = yield from self.ask(kind, id_)
             if response is not None and is_resource(response, id_):
                 return True
         return not read
+
+    def shows_groups(self) -> Fetch[bool]:
+        """Whether single users show the groups they are in, as the list of them does."""
+        for id_ in list(islice(reversed(self.snapshot.people.groups_of), WITNESSES)):
+            response = yield from self.ask("Users", id_)
+            if response is not None and is_resource(response, id_) and user_groups(response.document):
+                return True
+        return False
 
     def person(self, id_: str) -> Fetch[bool | None]:
         """Whether the person is there, and their document then used; ``None``: nothing is proven."""
@@ -107,6 +117,13 @@ class Probe:
         if before is not None:
             self.snapshot.groups.add_members(id_, before.members)
         return True
+
+
+def _witnesses(read: dict[str, Any]) -> list[str]:
+    """Some who should be there: those read last, and others from all over the list."""
+    last = list(islice(reversed(read), WITNESSES))
+    step = max(1, len(read) // (2 * WITNESSES))
+    return list(dict.fromkeys((*last, *islice(read, 0, None, step))))[: 3 * WITNESSES]
 
 
 def read_user(person_id: str) -> Fetch[Mapping[str, Any] | None]:

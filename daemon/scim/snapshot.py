@@ -41,8 +41,12 @@ class Snapshot:
     """Lists of which the server gives one page only, whatever is asked for."""
     sizes: dict[str, int] = field(default_factory=dict)
     user_attributes: bool = False
+    attributes: str = ""
     single_groups: bool = False
-    """Page sizes that it accepts, and what is whole only when it is asked for so: for the next sync to know."""
+    """Page sizes that it accepts, and what is whole only when it is asked for so: for the next sync to know.
+
+    ``attributes`` are those of users that are used.
+    """
     memory: Memory = field(default_factory=Memory)
     """What was known of this directory before; ``remembered`` is what is known now."""
     contradicted: dict[str, int] = field(default_factory=dict)

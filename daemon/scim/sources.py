@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from daemon.scim.attributes import user_attributes
 from daemon.scim.exchange import Fetch, OutageError, OutageKind, Request
 from daemon.scim.listing import Listing, Take, read_page
 from daemon.scim.paging import read_list
@@ -79,7 +78,7 @@ class Reader:
     def _with_attributes(self) -> Fetch[bool]:
         """Users by ``attributes=``; whether the server does that."""
         try:
-            wanted = (("attributes", ",".join(user_attributes(self.settings))),)
+            wanted = (("attributes", self.snapshot.attributes),)
             yield from self._list("Users", self.snapshot.people.take, self.settings.page_size, wanted)
         except OutageError as error:
             if error.kind not in _CLOSED:

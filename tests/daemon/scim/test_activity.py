@@ -77,6 +77,18 @@ def test_an_attribute_that_vanished_for_everyone_proves_nothing(site: Site) -> N
     assert any("no one's active" in line for line in site.snapshot.people.warnings())
 
 
+def test_a_second_document_that_is_silent_unsays_nothing(site: Site) -> None:
+    site.sync(Directory())
+    assert site.snapshot is not None
+    people = site.snapshot.people
+    first = min(people.people)
+    people.take(first, {"userName": "ada"})
+    assert people.settled()[first].active
+    people.take(first, {"userName": "ada", "active": False})
+    people.take(first, {"userName": "ada"})
+    assert not people.settled()[first].active
+
+
 def test_who_is_not_active_for_that_is_named(site: Site) -> None:
     say(site, True, ..., True)
     site.sync(Directory())

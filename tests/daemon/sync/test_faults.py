@@ -21,7 +21,7 @@ from cache.model import Directory
 from daemon.sync.outcome import SyncOutcome, SyncResult, SyncStatus
 from daemon.sync.service import SyncService
 from tests.peers.scim_faults.engine import Mode
-from tests.peers.scim_faults.modes import MODES
+from tests.peers.scim_faults.modes import MODES, knowable
 from tests.peers.scim_faults.proxy import FaultProxy, fault_proxy
 from tests.peers.scim_memory import card_attribute, holds
 from tests.peers.scim_server import ScimClient, running_scim_server, user_document
@@ -149,7 +149,7 @@ def test_each_fault_of_cursors(cursor: Company, mode: Mode, tmp_path: Path) -> N
     check(cursor, mode, tmp_path)
 
 
-combinations = st.lists(st.sampled_from(MODES), min_size=2, max_size=4, unique=True)
+combinations = st.lists(st.sampled_from(MODES), min_size=2, max_size=4, unique=True).filter(knowable)
 slow = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 

@@ -115,7 +115,7 @@ def answer(
         if mode.before is not None and exchange.status is None:
             mode.before(exchange)
     if exchange.status is None:
-        exchange.status, exchange.document = ask(exchange.path, exchange.query)
+        exchange.status, exchange.document = exchange.ask(exchange.path, exchange.query)
         for mode in reversed(modes):
             if mode.after is not None:
                 # A fault that does not fit what another one has made of the answer has no effect.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 from tests.peers.scim_faults.engine import LIST, Exchange
@@ -19,10 +20,17 @@ def everything(exchange: Exchange, kind: str = "") -> list[dict[str, Any]]:
 
 
 def page_of(exchange: Exchange, rows: list[dict[str, Any]]) -> None:
-    """Answer the question with a page of these rows."""
-    start, count = max(1, exchange.number("startIndex", 1)), exchange.number("count", 100)
-    shown = rows[start - 1 : start - 1 + count]
-    exchange.answer(200, {"schemas": [LIST], "totalResults": len(rows), "startIndex": start, "Resources": shown})
+    """Let the server answer the question with a page of these rows; what other modes do to it comes after that."""
+    healthy, asked = exchange.ask, exchange.query
+
+    def ask(path: str, query: Mapping[str, str]) -> tuple[int, Any]:
+        if query is not asked:
+            return healthy(path, query)
+        start, count = max(1, exchange.number("startIndex", 1)), exchange.number("count", 100)
+        shown = rows[start - 1 : start - 1 + count]
+        return 200, {"schemas": [LIST], "totalResults": len(rows), "startIndex": start, "Resources": shown}
+
+    exchange.ask = ask
 
 
 # ------------------------------------------------------------------ what is left out
@@ -63,7 +71,7 @@ def groups_of_users_on_request(exchange: Exchange) -> None:
     if exchange.kind == "Groups":
         for row in exchange.resources:
             row["members"] = []
-    elif exchange.listing and "groups" in exchange.query.get("attributes", "").split(","):
+    elif exchange.kind == "Users" and "groups" in exchange.query.get("attributes", "").split(","):
         of = groups_by_user(exchange)
         for row in exchange.resources:
             row["groups"] = [{"value": group} for group in of[row["id"]]]
@@ -151,8 +159,8 @@ def echo_what_was_asked(exchange: Exchange) -> None:
 def first_page_only(exchange: Exchange) -> None:
     """Always the first seven, and a total of seven."""
     if exchange.listing and "cursor" not in exchange.query and exchange.kind == "Users":
-        rows = everything(exchange)[: min(7, exchange.number("count", 7))]
-        exchange.answer(200, {"schemas": [LIST], "totalResults": len(rows), "startIndex": 1, "Resources": rows})
+        exchange.query["startIndex"] = "1"
+        page_of(exchange, everything(exchange)[: min(7, exchange.number("count", 7))])
 
 
 def float_totals(exchange: Exchange) -> None:
