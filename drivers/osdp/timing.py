@@ -37,7 +37,7 @@ BACK_OFF = (1.0, 10.0)
 """First and longest pause between full-length looks for a reader that was never heard."""
 SLOW_LOOK = 1.5
 """Seconds between full-length looks for an absent reader that needs them: it was heard, and was slow."""
-REFUSED_PAUSE = 1.5
+REFUSED_PAUSE = 1.2
 """Seconds until the key of a reader that was refused is tried again."""
 ATTEMPTS = 8
 """How often a frame is sent until the session is begun again: the reader may have lost it and keep silent. So its

@@ -26,6 +26,9 @@ time: a long bus must come up, and the readers in service must keep the interval
 readers that were not tried yet."""
 FRESH_PER_QUESTION = 4
 """Heavy turns for each question while there are such readers, or slow ones in service; else they alternate."""
+BUSY_QUESTIONS = 3.0
+"""Seconds between two questions on the whole bus while reads fill it: a question costs as much time as two
+cards."""
 HEAVY_WAIT = 0.5
 """Seconds, or two rounds, after which a slow reader in service goes before those that come up."""
 FRESH_WAIT = 0.5
@@ -80,6 +83,7 @@ class Turns(Generic[M]):
     _next_look: float = float("-inf")
     _setups: int = 0
     _last_setup: bool = False
+    _asked_at: float = float("-inf")
     _unasked: int = 0
     """Heavy turns since the last question."""
 
@@ -134,13 +138,14 @@ class Turns(Generic[M]):
         ready = self._lights >= len(light) or now >= self._heavy_ready
         wants, self.pace.wants_to_ask = self.pace.wants_to_ask, False
         patient = FRESH_PER_QUESTION if any(self._matters(session) for session in heavy) else 1
-        asks = ready and wants and self._unasked >= patient
+        may_ask = ready and (not self.pace.busy or now >= self._asked_at + BUSY_QUESTIONS)
+        asks = may_ask and wants and self._unasked >= patient
         if heavy and not asks and self._may_be_heavy(light, heavy, now):
             chosen = self._heaviest(heavy, now)
             if chosen is not None:
                 self._unasked += 1
                 return chosen
-        self.pace.may_ask = ready
+        self.pace.may_ask = may_ask
         return light[0]
 
     @staticmethod
@@ -207,7 +212,7 @@ class Turns(Generic[M]):
         record.good = good and session.step is SessionState.SERVE
         asked, self.pace.asked = self.pace.asked, False
         if asked:
-            self._lights, self._unasked = 0, 0
+            self._lights, self._unasked, self._asked_at = 0, 0, now
             self._heavy_ready = now + HEAVY_SHARE * 2 * took
         if beyond >= SLOW:
             rest = REST if beyond <= LONG else LONG_REST

@@ -28,7 +28,7 @@ class Cards:
 
     def judge(self, events: Sequence[DeviceEvent]) -> None:
         for event in events:
-            if isinstance(event, CardRead):
+            if isinstance(event, CardRead) and event.value in self.presented:
                 self.taken.add(event.value)
                 self.waits.append(event.at - self.presented[event.value])
             elif isinstance(event, ReadError):

@@ -14,9 +14,9 @@ from drivers.osdp.frame import Frame, encode
 from drivers.osdp.messages import Cmd, NakCode, Reply
 from drivers.osdp.scan import Scan
 from tests.drivers.osdp.hostile import line_of, play, up
-from tests.drivers.osdp.panel import KEY, entropy, of
+from tests.drivers.osdp.panel import CLEAR, KEY, entropy, of
 from tests.peers.osdp_line import Line
-from tests.peers.osdp_model import ModelReader
+from tests.peers.osdp_model import ModelReader, raw_card
 
 REPLY_TIME = 0.22
 """Seconds that the panel waits for one answer of an ill reader."""
@@ -198,7 +198,20 @@ def wrong_mac(reader: Ill, frame: Frame) -> bytes | None:
     )
 
 
-ILLNESSES = [busy, slow, mute, too_late, rubbish, no_channel, wrong_sequence, wrong_mac]
+def slow_and_wrong(reader: Ill, frame: Frame) -> bytes | None:
+    reader.delay = 0.199
+    if frame.code == Cmd.POLL:
+        return wrong_sequence(reader, frame)
+    wrong = encode(reader.address, frame.sequence, Reply.CCRYPT, bytes(32), reply=True, block=b"\x12\x01")
+    return wrong if frame.code == Cmd.CHLNG else None
+
+
+def card_spam(reader: Ill, frame: Frame) -> bytes | None:
+    polled = frame.code == Cmd.POLL and frame.sequence != 0
+    return reader._say(frame, Reply.RAW, raw_card("1" * 26)) if polled else None
+
+
+ILLNESSES = [busy, slow, mute, too_late, rubbish, no_channel, wrong_sequence, wrong_mac, slow_and_wrong]
 
 
 @pytest.mark.parametrize("illness", ILLNESSES)
@@ -216,6 +229,16 @@ def test_the_neighbours_of_an_ill_reader_fare_well_and_it_is_back_soon(
     assert ill.p99 <= 2 * calm.p99 + REPLY_TIME
     line.run(2.0)
     assert {session.name: session.secure for session in line.bus.sessions}["r3"]
+
+
+def test_a_reader_that_never_runs_out_of_cards_takes_no_more_than_its_turns() -> None:
+    models = [Ill(address=address, key=None) for address in range(4)]
+    line = up(line_of(models, reader=CLEAR), 4, 10.0)
+    calm = play(line, models[:3], 10.0, 0.7)
+    models[3].twist = card_spam
+    spammed = play(line, models[:3], 10.0, 0.7, seed=2)
+    assert len(spammed.waits) == len(spammed.presented)
+    assert spammed.p99 <= 2 * calm.p99
 
 
 def test_one_lost_answer_costs_its_reader_no_more_than_a_round_of_a_long_bus() -> None:
