@@ -262,7 +262,7 @@ class KeptJournal:
         stored, head = journal.state(), self._head
         sequence, _ = journal.end()
         if not head.sequence and not head.edition:
-            self._adopt(stored)
+            self._adopt(journal, stored)
         elif sequence < head.sequence:
             journal.go_on((head.sequence, head.chain))
             self._remark(
@@ -277,15 +277,23 @@ class KeptJournal:
             self._marks.append(_gap("state edited"))
             self._hold_on(stored)
         else:
-            self._state = stored
+            self._take_up(journal, stored)
         return ""
 
-    def _adopt(self, stored: dict[str, str]) -> None:
+    def _adopt(self, journal: Journal, stored: dict[str, str]) -> None:
         """Nothing is known beside the file: an older version wrote it, or the head is lost."""
         if SEAL in stored and not is_sealed(self._key, stored):
             self._remark(f"{self.path}: its state is not what the doors process wrote; look at the doors' modes")
+            del stored[SEAL]  # the next commit seals what is there
+        self._take_up(journal, stored)
+
+    def _take_up(self, journal: Journal, stored: dict[str, str]) -> None:
+        """Believe the file: it may be ahead of the head where the power failed between the two."""
+        sequence, chain = journal.end()
+        last = journal.last()
+        at = self._head.at if last is None else last.stamp.at.utc
         self._state = stored
-        self._head = replace(self._head, edition=edition_of(stored))
+        self._head = Head(sequence, chain, at, edition_of(stored), guarded(stored))
 
     def _believed(self, stored: Mapping[str, str], head: Head) -> bool:
         """Whether a journal's state is the newest that was written: sealed, and not older than the head's."""
@@ -293,8 +301,6 @@ class KeptJournal:
             return True
         edition = edition_of(stored)
         same = edition > head.edition or guarded(stored) == dict(head.state)
-        if edition > head.edition:
-            self._head = replace(head, edition=edition)  # the power failed between the file and the head
         return is_sealed(self._key, stored) and edition >= head.edition and same
 
     def _begin_again(self, journal: Journal, why: str) -> None:

@@ -110,6 +110,23 @@ def test_a_kill_between_the_file_and_the_head_is_no_fault(path: Path, tmp_path: 
     assert journal.state()["mode.yard"] == "2"
 
 
+def test_a_look_at_a_file_that_is_ahead_of_its_head_leaves_both_alike(path: Path, tmp_path: Path) -> None:
+    """Opened after a kill and closed before anything was written: the next start must find no fault either."""
+    old = tmp_path / "old.head"
+    with kept(path) as journal:
+        shutil.copy(head_path(path), old)
+        journal.append([entry(11)], {"mode.yard": "2"})
+    old.replace(head_path(path))
+    for _ in range(2):
+        with kept(path) as journal:
+            assert journal.remarks == []
+    assert faults(path) == ()
+    head_path(path).unlink()
+    for _ in range(2):
+        with kept(path) as journal:
+            assert journal.remarks == []
+
+
 def test_another_writer_is_the_one_thing_that_ends_a_start(path: Path) -> None:
     with Journal(path), pytest.raises(JournalError, match="another process is already writing it"):
         KeptJournal(path, None, KEY)
