@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
@@ -129,3 +130,16 @@ def test_no_request_of_a_viewer_or_operator_is_an_internal_error(doors: Attacked
             except ControlError as error:
                 said = str(error)
             assert "see its log" not in said, (command, arguments)
+
+
+@pytest.mark.soak
+def test_a_minute_of_the_worst_at_once_costs_operators_nothing_and_badges_little(doors: Attacked) -> None:
+    """Four attackers without a right at the same time; for figures see benchmarks/control_flood.py."""
+    quiet = doors.measure(10)
+    with ExitStack() as attackers:
+        for kind in ("hold", "follow", "huge", "small"):
+            attackers.enter_context(doors.attack(kind, 41))
+        figures = doors.measure(40)
+    assert figures.failed == []
+    assert max(figures.orders) < PROMPT
+    assert figures.badge(0.99) < max(2 * quiet.badge(0.99), 0.05), "a machine whose cores the attackers share"
