@@ -201,6 +201,37 @@ with socket.socket(socket.AF_UNIX) as connection:
 
 
 OWN = {
+    "its age file is a pipe": """
+path = sys.argv[5] + "/state/sync/cache.synced"
+os.unlink(path)
+os.mkfifo(path)
+""",
+    "what is held back is a hundred thousand brackets": """
+import zlib
+connection = sqlite3.connect(sys.argv[5] + "/state/sync/cache.db")
+connection.execute("INSERT OR REPLACE INTO state VALUES ('quarantine', ?)", (zlib.compress(b"[" * 100_000),))
+connection.commit()
+""",
+    "credential is a view without an end": """
+connection = sqlite3.connect(sys.argv[5] + "/state/sync/cache.db")
+connection.execute("ALTER TABLE credential RENAME TO mine")
+connection.execute(
+    "CREATE VIEW credential AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) "
+    "SELECT mine.* FROM mine, n WHERE x < 0"
+)
+connection.commit()
+""",
+    "300,000 generations": """
+connection = sqlite3.connect(sys.argv[5] + "/state/sync/cache.db")
+columns = [row[1] for row in connection.execute("PRAGMA table_info(generation)")]
+names = ", ".join(columns)
+copied = ", ".join("number + n.x" if name == "number" else name for name in columns)
+connection.execute(
+    "INSERT INTO generation (" + names + ") WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n "
+    "WHERE x < 300000) SELECT " + copied + " FROM generation, n WHERE number = 1"
+)
+connection.commit()
+""",
     "its age file is a link to /dev/zero": """
 path = sys.argv[5] + "/state/sync/cache.synced"
 os.unlink(path)
