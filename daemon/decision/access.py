@@ -125,20 +125,21 @@ def anti_passback_rule(evaluation: Evaluation) -> Reason | None:
     area = _target(evaluation)
     if area is None:
         return None
-    position = _position(evaluation)
-    verdict = passage(area, position, evaluation.rules.zone, evaluation.now.utc)
+    position, leaving = _position(evaluation), evaluation.request.exit
+    verdict = passage(area, position, evaluation.rules.zone, evaluation.now, leaving=leaving)
     if verdict is EntryVerdict.FREE:
         return None
-    if position is None or verdict is EntryVerdict.ELSEWHERE:
+    stay = None if position is None else position.stay(area.name)
+    if stay is None or verdict is EntryVerdict.ELSEWHERE:
         evaluation.passed("anti_passback", f"the person is not known to be in {area.name}")
         return None
-    ago = describe_duration((evaluation.now.utc - position.since).total_seconds())
+    ago = describe_duration(stay.lasted(evaluation.now))
     if verdict is EntryVerdict.FORGIVEN:
         evaluation.passed("anti_passback", f"the entry into {area.name} {ago} ago is forgiven")
         return None
     text = f"the person entered {area.name} {ago} ago and has not left"
     evaluation.apb_violation = True
-    if area.anti_passback is AntiPassback.SOFT:
+    if area.anti_passback is AntiPassback.SOFT or leaving:
         evaluation.passed("anti_passback", f"{text}; reported, not refused")
         return None
     return evaluation.refused("anti_passback", Reason.APB_VIOLATION, text)
@@ -161,7 +162,7 @@ def occupancy_rule(evaluation: Evaluation) -> Reason | None:
         return None
     assert evaluation.holder is not None
     position, state = _position(evaluation), evaluation.state
-    inside = position is not None and position.area == area.name
+    inside = position is not None and position.stay(area.name) is not None
     coming = len(state.coming - {evaluation.holder.person.id})
     text = f"{state.occupancy} of {area.occupancy} people are in {area.name}"
     text += f", {coming} more on the way" if coming else ""

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from cache.model import Moment
 from daemon.decision.door_rules import AntiPassback, Area
 from daemon.decision.request import Position
 from daemon.decision.schedule import instant_of
@@ -25,15 +26,21 @@ class EntryVerdict(StrEnum):
     VIOLATION = "violation"
 
 
-def passage(area: Area, position: Position | None, zone: ZoneInfo, now: datetime) -> EntryVerdict:
-    """Judge an entry into ``area`` at ``now``; FREE where the area has no anti-passback."""
+def passage(
+    area: Area, position: Position | None, zone: ZoneInfo, now: Moment, *, leaving: bool = False
+) -> EntryVerdict:
+    """Judge an entry into ``area`` at ``now``; FREE where the area has no anti-passback.
+
+    ``leaving``: the way leads back into it. Then the violation is to be in it, and nowhere inside it, already.
+    """
     if area.anti_passback is AntiPassback.OFF and area.timed <= 0:
         return EntryVerdict.FREE
-    if position is None or position.area != area.name:
+    stay = None if position is None else position.stay(area.name)
+    if stay is None or (leaving and stay is not position):
         return EntryVerdict.ELSEWHERE
-    if area.timed > 0 and (now - position.since).total_seconds() >= area.timed:
+    if area.timed > 0 and stay.lasted(now) >= area.timed:
         return EntryVerdict.FORGIVEN
-    if area.reset is not None and position.since < last_reset(area.reset, zone, now):
+    if area.reset is not None and stay.since < last_reset(area.reset, zone, now.utc):
         return EntryVerdict.FORGIVEN
     return EntryVerdict.VIOLATION
 

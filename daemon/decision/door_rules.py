@@ -115,7 +115,7 @@ class Area:
     """A space with rules of its own. ``timed`` in seconds; ``reset`` in minutes of the wall-clock day.
 
     With ``timed`` > 0 a second entry is a violation only that long after the first. At ``reset`` every position
-    is forgiven. ``occupancy`` 0 is no limit.
+    is forgiven. ``occupancy`` 0 is no limit. ``outer`` are the areas around it: who is in it is inside them too.
     """
 
     name: str
@@ -123,6 +123,7 @@ class Area:
     timed: float = 0.0
     reset: int | None = None
     occupancy: int = 0
+    outer: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from cache.model import Credential, Mode, ModeCause
+from cache.model import Credential, Mode, ModeCause, Moment
 
 
 class PinResult(StrEnum):
@@ -45,10 +45,23 @@ class AccessRequest:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The area that a person was last known to enter, and when."""
+    """The area that a person was last known to enter, and when: by the wall clock, and monotonic in this process.
+
+    ``outer`` are the areas around it, in which they are too, each with its own entry.
+    """
 
     area: str
     since: datetime
+    entered: float | None = None
+    outer: tuple[Position, ...] = ()
+
+    def stay(self, area: str) -> Position | None:
+        """Their stay in an area, be it around the one that they entered last; ``None``: they are not in it."""
+        return next((one for one in (self, *self.outer) if one.area == area), None)
+
+    def lasted(self, now: Moment) -> float:
+        """Seconds since the entry."""
+        return now.monotonic - self.entered if self.entered is not None else (now.utc - self.since).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ def build_policy(tables: PolicyTables, doors: Iterable[str], zone: ZoneInfo) -> 
     schedules = {name: build_schedule(name, week) for name, week in tables.schedule.items()}
     schedules |= {"always": ALWAYS, "never": NEVER}
     levels = tuple(_level(table, tables, schedules, zone) for table in tables.access_level)
-    areas = {name: _area(name, table) for name, table in tables.area.items()}
+    areas = _areas(tables)
     found = {name: _door(name, tables, schedules, levels, areas) for name in doors}
     return Policy(schedules, levels, areas, found, frozenset(group_references(tables)))
 
@@ -138,8 +138,47 @@ def _access_exceptions(table: AccessExceptionTable, zone: ZoneInfo) -> Iterator[
         yield AccessException(start, end, table.access)
 
 
-def _area(name: str, table: AreaTable) -> Area:
-    return Area(name, table.anti_passback, table.timed, table.reset, table.occupancy)
+def _areas(tables: PolicyTables) -> dict[str, Area]:
+    """Every area with rules, and what lies inside one, also without rules of its own."""
+    ways = [(door.area.from_, door.area.to) for door in tables.door.values() if door.area is not None]
+    outer = areas_around(ways)
+    inner = {name for name, around in outer.items() if not around.isdisjoint(tables.area)}
+    names = [*tables.area, *sorted(inner - tables.area.keys())]
+    return {
+        name: _area(name, tables.area.get(name, AreaTable()), outer.get(name, frozenset()) & {*names})
+        for name in names
+    }
+
+
+def areas_around(ways: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    """The areas around each area, from the (from, to) of every door: every way from outside leads through them.
+
+    Outside is where no door leads to. A door may be passed both ways: by that fewer areas are inner, never more.
+    """
+    known = list(ways)
+    names = {name for way in known for name in way}
+    outside = names - {to for _, to in known}
+    steps = [*known, *((to, from_) for from_, to in known)]
+    around: dict[str, frozenset[str]] = {}
+    reached = _reached(outside, steps, without=None)
+    cut = {name: reached - _reached(outside - {name}, steps, without=name) - {name} for name in names - outside}
+    for name in names:
+        around[name] = frozenset(outer for outer, inside in cut.items() if name in inside)
+    return around
+
+
+def _reached(start: set[str], steps: Iterable[tuple[str, str]], without: str | None) -> set[str]:
+    """Every name that the steps lead to, none of them through ``without``."""
+    reached, fresh = set(start), set(start)
+    open_steps = [(from_, to) for from_, to in steps if without not in (from_, to)]
+    while fresh:
+        fresh = {to for from_, to in open_steps if from_ in fresh} - reached
+        reached |= fresh
+    return reached
+
+
+def _area(name: str, table: AreaTable, outer: frozenset[str]) -> Area:
+    return Area(name, table.anti_passback, table.timed, table.reset, table.occupancy, outer)
 
 
 def _door(

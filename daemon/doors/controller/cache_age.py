@@ -63,8 +63,10 @@ class CacheAge:
                 synced_at, freshness.generation, since(now, self._age_then(synced_at, now))
             )
             self._restart = None
-            if self._stored is not None and self._stored.synced_at != synced_at:
-                self._stored = self._out.state[NAME] = None
+            if self._stored is not None:
+                same = self._stored.synced_at == synced_at
+                self._stored = last if same else None
+                self._out.state[NAME] = LAST_SYNC.dump(last) if same else None
         wall = (now.utc - last.synced_at).total_seconds()
         if self._stored is None and abs(wall - last.began.elapsed(now)) > AGREE and _set(now):
             self._stored = last

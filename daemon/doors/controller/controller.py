@@ -89,11 +89,12 @@ class Controller:
         ``boot_id`` is the present boot, ``last`` the stamp of the last record: how long what is stored has lasted.
         """
         self._clock = now
-        restart = Restart(now, _reached(now, stored.get(BOOT), boot_id, last))
+        known = stored.get(BOOT)
+        restart = Restart(now, _reached(now, known, boot_id, last), same_boot=known == boot_id)
         if boot_id != stored.get(BOOT, ""):
             self._out.state[BOOT] = boot_id
         self._identities = {n.removeprefix(IDENTITY): who for n, who in stored.items() if n.startswith(IDENTITY)}
-        unreadable = self.site_state.start(stored)
+        unreadable = self.site_state.start(stored, restart)
         unreadable += [
             d.state_name
             for d in self.doors.values()

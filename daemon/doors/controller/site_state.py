@@ -18,9 +18,10 @@ from daemon.doors.controller.effects import Collected
 from daemon.doors.controller.pins import PinGuard
 from daemon.doors.controller.setup import DoorSetup
 from daemon.doors.door.durable import Durable
+from daemon.doors.door.elapsed import Restart
 from daemon.doors.door.lockout import LockoutRules
 from daemon.doors.door.session import Ask, SessionConfig
-from daemon.doors.door.space import Interlock, Moved, Space, interlocked_by
+from daemon.doors.door.space import Interlock, Moved, Space, interlocked_by, restarted
 
 MOVED = Durable(Moved)
 POSITION = "position."
@@ -74,17 +75,20 @@ class SiteState:
         self._find = find
         self._out = out
 
-    def start(self, stored: Mapping[str, str]) -> list[str]:
+    def start(self, stored: Mapping[str, str], restart: Restart) -> list[str]:
         """Put people where the journal has them; the names of what cannot be read, which is forgotten."""
         moves, unreadable = [], []
         for name, text in sorted(stored.items()):
             if name.startswith(POSITION):
                 try:
-                    moves.append(MOVED.load(text))
+                    moves.append(restarted(MOVED.load(text), restart))
                 except ValueError:
                     unreadable.append(name)
                     self._out.state[name] = None
         self.space = Space(self.rules.areas, self.rules.zone, sorted(moves, key=lambda move: move.since))
+        for moved in moves:
+            if MOVED.dump(moved) != stored[POSITION + moved.person]:
+                self._out.state[POSITION + moved.person] = MOVED.dump(moved)
         return unreadable
 
     # -------------------------------------------------------------- for a decision
@@ -150,7 +154,7 @@ class SiteState:
             for door in self.doors.values()
             for passage in door.state.passages
             if door.area_behind(passage.reader) == area
-            and (passage.person not in inside or inside[passage.person].area != area.name)
+            and (passage.person not in inside or inside[passage.person].stay(area.name) is None)
         )
 
     # -------------------------------------------------------------- where people are
@@ -159,20 +163,22 @@ class SiteState:
         """A person went through a door: by its exit reader back, else onwards."""
         area = door.area_behind(reader)
         if door.setup.rules.from_area is not None or door.setup.rules.to_area is not None:
-            self._keep(self.space.enter(person, area.name if area is not None else None, now.utc))
+            leaving = reader is not None and reader == door.setup.exit
+            name = area.name if area is not None else None
+            self._keep(self.space.enter(person, name, now, leaving=leaving))
 
     def forgive(self, person: str, now: Moment) -> None:
         """Forget where a person is."""
-        self._keep(self.space.forgive(person, now.utc))
+        self._keep(self.space.forgive(person, now))
 
     def forgive_area(self, area: str, now: Moment) -> None:
         """Forget everybody who is in an area."""
-        for moved in self.space.clear(area, now.utc):
+        for moved in self.space.clear(area, now):
             self._keep(moved)
 
     def expire(self, now: Moment) -> None:
         """Forget those whose area was reset."""
-        for moved in self.space.expire(now.utc):
+        for moved in self.space.expire(now):
             self._keep(moved)
 
     def _keep(self, moved: Moved) -> None:

@@ -40,10 +40,12 @@ class Restart:
 
     ``reached``: a monotonic time that has passed for certain, in the boot in which what was stored counts. That is
     the present one after a restart of the process, else the last in the journal; ``None``: nothing is proved.
+    Over a power cut (not ``same_boot``) the monotonic clock has no reading but that, which is the least.
     """
 
     now: Moment
     reached: float | None = None
+    same_boot: bool = True
 
     def at_least(self, began: Since) -> Since:
         """The same beginning in the present boot, by the reading that makes it the more recent one."""
@@ -57,4 +59,5 @@ class Restart:
         proved = 0.0 if self.reached is None else max(0.0, self.reached - began.monotonic)
         if self.now.quality is ClockQuality.NEVER_SET:
             return (proved,)
-        return (proved, max(0.0, (self.now.utc - began.utc).total_seconds()))
+        wall = max(0.0, (self.now.utc - began.utc).total_seconds())
+        return (proved, wall) if self.same_boot else (max(proved, wall),)

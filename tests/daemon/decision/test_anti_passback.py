@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cache.model import Moment
 from daemon.decision.anti_passback import EntryVerdict, last_reset, passage
 from daemon.decision.door_rules import AntiPassback, Area
 from daemon.decision.request import Position
@@ -41,7 +42,35 @@ def inside(minutes: float) -> Position:
     ],
 )
 def test_an_entry(area: Area, position: Position | None, expected: EntryVerdict) -> None:
-    assert passage(area, position, BERLIN, NOW) is expected
+    assert passage(area, position, BERLIN, Moment(NOW, 1000.0)) is expected
+
+
+LAB_IN_OFFICE = Position("lab", NOW, 1000.0, (Position("office", NOW - timedelta(hours=1), 900.0),))
+
+
+@pytest.mark.parametrize(
+    ("area", "leaving", "expected"),
+    [
+        ("office", False, EntryVerdict.VIOLATION),  # who is in the lab is in the office too
+        ("lab", False, EntryVerdict.VIOLATION),
+        ("office", True, EntryVerdict.ELSEWHERE),  # the way out of the lab
+        ("lab", True, EntryVerdict.VIOLATION),  # out of what is inside the lab, where nobody saw them enter
+        ("garage", False, EntryVerdict.ELSEWHERE),
+    ],
+)
+def test_who_is_in_an_inner_area_is_inside_the_outer_ones(
+    area: str, leaving: bool, expected: EntryVerdict
+) -> None:
+    hard = Area(area, AntiPassback.HARD)
+    assert passage(hard, LAB_IN_OFFICE, BERLIN, Moment(NOW, 1000.0), leaving=leaving) is expected
+
+
+@pytest.mark.parametrize("clock", [-36000, 0, 36000])
+def test_a_timed_one_is_a_duration(clock: int) -> None:
+    area, position = Area("office", timed=7200.0), Position("office", NOW, 1000.0)
+    for seconds, expected in ((7199.0, EntryVerdict.VIOLATION), (7200.0, EntryVerdict.FORGIVEN)):
+        now = Moment(NOW + timedelta(seconds=seconds + clock), 1000.0 + seconds)
+        assert passage(area, position, BERLIN, now) is expected
 
 
 def berlin(text: str) -> datetime:

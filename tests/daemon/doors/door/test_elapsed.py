@@ -47,6 +47,16 @@ def test_over_a_restart_there_are_two_readings(
     assert restart.at_least(BEGAN).elapsed(after(minutes, 71.0)) == least + 1.0
 
 
+@pytest.mark.parametrize(
+    ("minutes", "reached", "lasted"), [(10, 800.0, 600.0), (-10, 800.0, 300.0), (10, None, 600.0)]
+)
+def test_over_a_power_cut_the_wall_clock_counts_and_at_least_what_is_proved(
+    minutes: float, reached: float | None, lasted: float
+) -> None:
+    restart = Restart(after(minutes, 70.0), reached, same_boot=False)
+    assert restart.at_least(BEGAN) == restart.at_most(BEGAN) == since(restart.now, lasted)
+
+
 @pytest.mark.parametrize(("reached", "lasted"), [(800.0, 300.0), (None, 0.0)])
 def test_a_clock_that_was_never_set_is_no_reading(reached: float | None, lasted: float) -> None:
     restart = Restart(after(1000, 70.0, ClockQuality.NEVER_SET), reached)
