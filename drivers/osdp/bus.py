@@ -24,6 +24,8 @@ from drivers.osdp.turns import Turns
 TIMER_GRAIN = 0.001
 """Seconds. The event loop wakes on whole milliseconds, up to one too late and never too early: it is asked for
 one less. Shorter pauses need no timer: a UART hands over the end of a burst only after a pause of its own."""
+LONG_FOR = 5.0
+"""Seconds for which a round must be too long until that is an alarm."""
 LONG_IS_OVER = 0.8
 """Share of the limit below which a bus that was too long is no more so."""
 INTER_CHARACTER = 0.05
@@ -63,6 +65,7 @@ class Bus:
         self._reply_at_the_latest = 0.0
         self._trouble = Trouble.SILENT
         self._said_long = False
+        self._long_since = float("-inf")
         self._free_at = float("-inf")
 
     @property
@@ -203,8 +206,9 @@ class Bus:
         limit = min((session.service.reports.freshness.configured for session in self.sessions), default=0.0)
         if self.pace.round <= limit:
             self._said_long = self._said_long and self.pace.round > limit * LONG_IS_OVER
+            self._long_since = now
             return []
-        if self._said_long:
+        if self._said_long or len(self.sessions) < 2 or now - self._long_since < LONG_FOR:
             return []
         self._said_long = True
         slowest = max(self.sessions, key=lambda session: session.patience.slowest)

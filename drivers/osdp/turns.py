@@ -26,6 +26,9 @@ time: a long bus must come up, and the readers in service must keep the interval
 readers that were not tried yet."""
 FRESH_PER_QUESTION = 4
 """Heavy turns for each question while there are such readers, or slow ones in service; else they alternate."""
+LONGEST_STEP = 0.5
+"""Seconds by which an interval may exceed twice the round that is known: a machine that slept makes no long
+bus."""
 BUSY_QUESTIONS = 3.0
 """Seconds between two questions on the whole bus while reads fill it: a question costs as much time as two
 cards."""
@@ -200,6 +203,7 @@ class Turns(Generic[M]):
         self._setups = self._setups + 1 if chosen.handshaking else 0 if not serving else self._setups
 
     def _measure(self, interval: float) -> None:
+        interval = min(interval, 2 * self.pace.round + LONGEST_STEP)
         weight = 1 / (2 * len(self.sessions) + 2)
         self.pace.round += weight * (interval - self.pace.round)
 
