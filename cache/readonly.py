@@ -2,7 +2,7 @@
 
 SQLite shares a WAL database through a ``-shm`` file, which a reader need not be able to write as long as it is
 there.
-Where there is none, nobody writes, and the file is read as it stands:
+Where there is none, no process writes, and the file is read as it stands:
 
 - no ``-wal``: everything is in the database, which is taken as immutable until a ``-wal`` appears;
 - a ``-wal`` (the power was cut, and the writer has not started yet): both are copied into a folder of our own.

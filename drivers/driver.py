@@ -95,7 +95,7 @@ class LineNumbers:
     """A device on a shared line in numbers, since the driver started. Times in seconds.
 
     ``round``: between two of its turns, as lately measured; ``slowest``: its slowest answer lately.
-    ``late``: answers that came when nobody waited any more; ``garbled``: that could not be understood;
+    ``late``: answers that came after their time; ``garbled``: that could not be understood;
     ``left_out``: lights, sounds and texts that made room for reads.
     """
 

@@ -129,7 +129,7 @@ class RemotePort:
         return len(data) if self._connection.write(framed) == len(framed) else 0
 
     def set_baudrate(self, baudrate: int) -> None:
-        """Another speed from now on. Raises ``PortError`` where the device server cannot be told."""
+        """Another speed from now on. Raises ``PortError`` where the device server cannot be reached."""
         if baudrate == self._baudrate:
             return
         if self._com is None:

@@ -153,7 +153,7 @@ def unpack_quarantine(blob: bytes) -> Quarantine:
 
 
 def pack_alarm(alarm: Alarm) -> bytes:
-    """An alarm as it is kept."""
+    """Return an alarm as it is stored."""
     return pack([alarm.text, canonical(alarm.done), canonical(alarm.back)])
 
 

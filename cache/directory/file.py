@@ -114,7 +114,7 @@ class CacheFile:
         aside = healing.set_aside(self.path, now)
         self._open()
         self._put_back(saved if saved.state or saved.bindings else healing.save_from(aside))
-        self.notice = f"{healing.REBUILT}: {self.path.name} was damaged, and is kept as {aside.name}"
+        self.notice = f"{healing.REBUILT}: {self.path.name} was damaged, and is stored as {aside.name}"
 
     def _put_back(self, saved: healing.Saved) -> None:
         with self._explained(), transaction(self._connection):

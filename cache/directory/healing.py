@@ -1,4 +1,4 @@
-"""A cache.db that is damaged, replaced or older than it was: what is kept of it, and where the rest goes.
+"""A cache.db that is damaged, replaced or older than it was: what is saved of it, and where the rest goes.
 
 Everything in cache.db can be fetched again but the words of the site file for groups (bindings), an operator's
 hold, and what earlier syncs found out about the directory. These are saved as far as they can be read.

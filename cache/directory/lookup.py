@@ -140,7 +140,7 @@ class Lookup:
             self._fail(fault)
 
     def _find_unshared(self, key: bytes) -> Found:
-        """Find in files that nobody writes, which has to be so before and after it: see ``cache/readonly.py``."""
+        """Find in files that no process writes, before and after it: see ``cache/readonly.py``."""
         for _ in range(UNSHARED_TRIES):
             self._file.close_if_written()
             connection = self._file.connection or self._open()

@@ -1,6 +1,6 @@
 """What doors must know even when journal.db does not: where its chain ended, and the orders in force.
 
-``journal.head`` stands beside journal.db, is replaced as a whole, and carries a MAC under a key of the doors
+``journal.head`` is in the folder of journal.db, is replaced as a whole, and carries a MAC under a key of the doors
 process. A journal that is lost, replaced, older than this, or whose ``state`` was edited is noticed by it, and
 what held then (a lockdown above all) still holds.
 """
@@ -36,7 +36,8 @@ MAX_HEAD = 4 << 20
 class Head:
     """The last record that is known to be durable, when it happened, and the guarded state.
 
-    ``edition`` counts the changes of the state, so that an older state with its own seal is told from this one.
+    ``edition`` counts the changes of the state, so that an older state with its own seal is distinguished from
+    this one.
     """
 
     sequence: int = 0
@@ -75,7 +76,7 @@ def is_sealed(key: bytes, state: Mapping[str, str]) -> bool:
 
 
 def head_path(journal: Path) -> Path:
-    """Return ``journal.head`` beside ``journal.db``."""
+    """Return ``journal.head`` in the folder of ``journal.db``."""
     return journal.with_suffix(".head")
 
 

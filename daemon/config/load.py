@@ -123,7 +123,7 @@ def _text(file: FilePath) -> str:
         with file.open("rb") as stream:
             content = stream.read(MAX_SITE_FILE + 1)
         if len(content) > MAX_SITE_FILE:
-            raise ConfigError(f"{file} is larger than {MAX_SITE_FILE} bytes; this is no site file")
+            raise ConfigError(f"{file} is larger than {MAX_SITE_FILE} bytes; not a valid site file")
         return content.decode("utf-8")
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from None

@@ -35,7 +35,7 @@ class Paths:
 
     @property
     def reader_keys(self) -> Path:
-        """The sealed keys of readers, beside the journal."""
+        """The sealed keys of readers, in the folder of the journal."""
         return self.journal.with_name("reader-keys.sealed")
 
     def cache_before(self) -> Path | None:

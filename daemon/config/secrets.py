@@ -43,7 +43,7 @@ def _credential(name: str, environment: Mapping[str, str]) -> Path:
             "(CREDENTIALS_DIRECTORY is not set); outside use file: or env:, or set CREDENTIALS_DIRECTORY"
         )
     if "/" in name or name in (".", ".."):
-        raise ConfigError(f'"{name}" is no name of a systemd credential')
+        raise ConfigError(f'"{name}" is not a valid name of a systemd credential')
     return Path(directory, name)
 
 

@@ -226,7 +226,7 @@ class DoorsCommands:
         )
 
     async def _forgive(self, call: Call) -> None:
-        """Forget where a person is, or everybody in an area: their next entry is no anti-passback violation."""
+        """Forget where a person is, or all people in an area: the next entry is not an anti-passback violation."""
         person, area = call.request.arguments.get("person"), call.request.arguments.get("area")
         await self._read(self._look)
         doors, actor = self._doors, call.peer.user

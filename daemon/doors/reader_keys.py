@@ -1,9 +1,9 @@
 """The keys that the doors process makes for its readers, sealed in one file of the state directory.
 
 The file is encrypted and authenticated (AES-256-GCM) under a key derived (HKDF-SHA-256) from the site key and from
-a random secret that only the doors process can read, in a file beside it: sync has the site key, and a memory card
-that was stolen has the secret. It is only ever replaced as a whole. A key is durable before its reader hears of
-it, and is stored with the old one until the reader has proved which of the two it holds: so no crash in between
+a random secret that only the doors process can read, in a file of its own: sync has the site key, and a memory
+card that was stolen has the secret. It is only ever replaced as a whole. A key is durable before its reader hears
+of it, and is stored with the old one until the reader has proved which of the two it holds: so no crash in between
 can lose a reader.
 """
 
@@ -214,7 +214,7 @@ class ReaderKeys:
 
 
 def secret_path(file: Path) -> Path:
-    """Where the secret of the doors process is, beside the file of keys."""
+    """Where the secret of the doors process is, in the folder of the file of keys."""
     return file.with_suffix(".secret")
 
 

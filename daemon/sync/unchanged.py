@@ -86,7 +86,7 @@ def is_steady(before: str, after: str, applied: Delta, asked: Iterable[tuple[Req
 
 
 def answers_path(database: Path) -> Path:
-    """Return ``cache.answers`` beside ``cache.db``."""
+    """Return ``cache.answers`` in the folder of ``cache.db``."""
     return database.with_suffix(".answers")
 
 

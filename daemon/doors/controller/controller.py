@@ -209,7 +209,7 @@ class Controller:
         return person in self.site_state.space.positions
 
     def forgive(self, actor: str, person: str, now: Moment) -> Effects:
-        """Forget where a person is: their next entry is no anti-passback violation."""
+        """Forget where a person is: the next entry is not an anti-passback violation."""
         self.site_state.forgive(person, now)
         detail = (("name", actor), ("action", "forgive"))
         self._out.events.append(Event(EventName.OPERATOR, person=person, detail=detail))

@@ -118,9 +118,9 @@ class ReaderController:
         self._settle(found, ask, bits, now)
 
     def _is_no_attempt(self, ask: Ask, now: Moment) -> bool:
-        """Whether keys without a card are nothing to decide: they belong to the card before, or to nobody.
+        """Whether keys without a card are nothing to decide: they belong to the card before, or to no one.
 
-        Whatever is answered here is the same for every PIN, so that nobody learns whether one was right.
+        Whatever is answered here is the same for every PIN, so that no one learns whether one was right.
         """
         unlocked = self.door.state.mode is Mode.UNLOCKED
         alone = None if ask.late else self._decide(ask, now, None)

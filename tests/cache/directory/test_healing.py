@@ -151,7 +151,8 @@ def test_a_damaged_file_is_refused_unless_it_may_be_healed(database: Path) -> No
     with Store(database, heal_at=NOW) as store:
         assert store.generation == 0
         assert (
-            store.notice == "cache rebuilt: cache.db was damaged, and is kept as cache.db.damaged-20260302T080000"
+            store.notice
+            == "cache rebuilt: cache.db was damaged, and is stored as cache.db.damaged-20260302T080000"
         )
         assert database.with_name("cache.db.damaged-20260302T080000").exists()
         add(store, "ada")
