@@ -30,7 +30,7 @@ def test_a_systemd_credential_is_read_from_its_directory(tmp_path: Path) -> None
     (tmp_path / "site-key").write_bytes(b"k" * 32)
     environment = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
     assert read_secret(SecretReference("credential:site-key"), environment) == b"k" * 32
-    with pytest.raises(ConfigError, match="no name of a systemd credential"):
+    with pytest.raises(ConfigError, match="not a valid name of a systemd credential"):
         read_secret(SecretReference("credential:../shadow"), environment)
     with pytest.raises(ConfigError, match="only inside the service"):
         read_secret(SecretReference("credential:site-key"), {})
