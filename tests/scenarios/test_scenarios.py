@@ -19,6 +19,12 @@ FILES = sorted(HERE.glob("*.scenario"))
 
 NOT_TO_BE_SHOWN = {
     EventName.JOURNAL_GAP: "a scenario's disk is never full; tests/cache/journal/test_writer.py fills one",
+    **dict.fromkeys(
+        (name for name in EventName if name.value.startswith("cache.") and name is not EventName.CACHE_STALE),
+        "a scenario's cache is never damaged; tests/cache and tests/daemon/doors damage one",
+    ),
+    Reason.CACHE_UNREADABLE: "the same",
+    EventName.SYNC_DEACTIVATIONS: "the brake's own tests show it; the site of the scenarios is too small",
     Reason.INTERNAL_ERROR: "the site file and the directory cannot make the decision fail",
 }
 """What no scenario can show, and why."""

@@ -118,7 +118,7 @@ def test_a_failed_sync_is_recorded_by_its_kind_as_the_daemon_does(kind: str, pla
 
 def test_a_provider_that_is_gone_waits_for_an_operator_with_a_name(play: Play) -> None:
     player, failure = play(
-        "sync fail gone\nsync fail gone\nexpect sync.quarantined\n"
+        "sync fail gone\n+10m\nsync fail gone\nexpect sync.quarantined\n"
         "operator eve sync accept\nexpect sync.disconnected"
     )
     assert failure is None
