@@ -84,6 +84,11 @@ def _unproven(probe: Probe, found: _Found) -> tuple[str, ...]:
     ):
         if count:
             words.append(f"{count} {what} are missing and could not be looked into")
+    if snapshot.people.unread:
+        words.append(
+            f"{len(snapshot.people.unread)} people could not be read by their id, and the list does not show "
+            "their cards: they stay as they are"
+        )
     if snapshot.blind:
         words.append("no group shows a member by any source")
     if snapshot.people.activity.vanished:

@@ -13,12 +13,14 @@ from daemon.scim.cards import CardMapper
 from daemon.scim.exchange import Fetch, OutageError, OutageKind, Request
 from daemon.scim.groups import Chooser, Groups
 from daemon.scim.identity import Identity
+from daemon.scim.lists import Lists, Progress, silent
 from daemon.scim.memory import Memory
 from daemon.scim.people import People
 from daemon.scim.resource import MalformedError, boolean, get, lookup
 from daemon.scim.settings import ScimSettings
 from daemon.scim.snapshot import Snapshot
-from daemon.scim.sources import Progress, Reader, silent
+from daemon.scim.sources import Reader
+from daemon.scim.users import Users
 
 
 def read_directory(
@@ -51,9 +53,11 @@ def read_directory(
     snapshot.sizes = dict(memory.sizes)
     cursors = yield from _has_cursors(snapshot)
     snapshot.paging = settings.paging if settings.paging != "auto" else "cursor" if cursors else "index"
-    reader = Reader(settings, snapshot, progress, first)
+    lists = Lists(settings, snapshot, progress)
+    users = Users(lists, first)
+    reader = Reader(lists, users, first)
     try:
-        yield from reader.users()
+        yield from users.read()
     except OutageError as error:
         raise (yield from _really_gone(error)) from None
     try:

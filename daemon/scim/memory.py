@@ -34,6 +34,8 @@ class Memory:
     """The page size that a list accepted, by path; 0 means without a count."""
     user_attributes: bool = False
     """Whether users have to be asked for by ``attributes=``."""
+    single_users: bool = False
+    """Whether users have to be read one by one."""
     single_groups: bool = False
     """Whether groups have to be read one by one."""
     contradicted: Mapping[str, int] = field(default_factory=dict)
@@ -75,6 +77,7 @@ def unpack(row: bytes | None) -> Memory:
             said_active=found.get("said_active") is True,
             sizes={str(path): int(size) for path, size in found.get("sizes", {}).items()},
             user_attributes=found.get("user_attributes") is True,
+            single_users=found.get("single_users") is True,
             single_groups=found.get("single_groups") is True,
             contradicted={str(key): int(count) for key, count in found.get("contradicted", {}).items()},
             gone_since=None if gone is None else float(gone),

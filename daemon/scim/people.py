@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
-from cache.model import Credential, Person
+from cache.model import Credential, Directory, Person
 from daemon.scim.activity import Activity
 from daemon.scim.cards import CardMapper
 from daemon.scim.report import UnusableCard, called
@@ -25,6 +25,8 @@ class People:
     cards: dict[str, tuple[Credential, ...]] = field(default_factory=dict)
     unusable: dict[str, tuple[UnusableCard, ...]] = field(default_factory=dict)
     groups_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+    """Those in the list whom only single resources show whole, and who could not be read so."""
     _undecided: dict[str, Mapping[bytes, tuple[int, str]]] = field(default_factory=dict)
     _hexadecimal: set[int] = field(default_factory=set)
     activity: Activity = field(default_factory=Activity)
@@ -50,6 +52,7 @@ class People:
         self.unusable.pop(person_id, None)
         self.groups_of.pop(person_id, None)
         self._undecided.pop(person_id, None)
+        self.unread.discard(person_id)
         if cards.credentials:
             self.cards[person_id] = cards.credentials
         if cards.unusable:
@@ -65,6 +68,26 @@ class People:
         if user_name is not None:
             folded = user_name.casefold()
             self._remember(user_name if folded == user_name else folded, person_id)
+
+    def retain_unread(self, old: Directory) -> None:
+        """Leave what the list does not show of those who could not be read as the cache has it."""
+        if not self.unread:
+            return
+        cards: dict[str, list[Credential]] = {}
+        for card in old.credentials:
+            if card.person_id in self.unread:
+                cards.setdefault(card.person_id, []).append(card)
+        for person_id in self.unread & old.people.keys():
+            before, person = old.people[person_id], self.people[person_id]
+            if person_id in cards and person_id not in self.cards:
+                self.cards[person_id] = tuple(cards[person_id])
+            silent = person_id in self.activity.silent
+            self.activity.silent.discard(person_id)
+            self.people[person_id] = replace(
+                person,
+                active=before.active if silent else person.active,
+                extended_time=person.extended_time or before.extended_time,
+            )
 
     def credentials(self) -> tuple[Credential, ...]:
         """Return all cards but those of a rule whose values are all decimal digits, though it takes raw reads.

@@ -42,6 +42,7 @@ class Snapshot:
     sizes: dict[str, int] = field(default_factory=dict)
     user_attributes: bool = False
     attributes: str = ""
+    single_users: bool = False
     single_groups: bool = False
     """Page sizes that it accepts, and what is whole only when it is asked for so: for the next sync to know.
 
@@ -63,10 +64,11 @@ class Snapshot:
         self._made = None
 
     def learn(self, old: Directory) -> None:
-        """Take in which ids the cache knows: none of them is a userName, also if it is gone by now."""
+        """Take in what the cache knows: its ids, which are no userNames, and those who could not be read."""
         self.groups.identity.people_before = old.people.keys()
         self.groups.identity.groups_before = old.groups.keys()
         self.people.activity.before = old.people
+        self.people.retain_unread(old)
         self.changed()
 
     def remembered(self, old: Directory) -> Memory:
@@ -81,6 +83,7 @@ class Snapshot:
             contradicted=self.contradicted,
             sizes=self.sizes,
             user_attributes=self.user_attributes,
+            single_users=self.single_users,
             single_groups=self.single_groups,
             gone_since=None,
         )

@@ -6,18 +6,18 @@ docs/scim.md, "The roads to memberships". Nothing here says what an absence mean
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 
 from daemon.scim.exchange import Fetch, OutageError, OutageKind, Request
-from daemon.scim.listing import Listing, Take, read_page
+from daemon.scim.listing import read_page
+from daemon.scim.lists import CLOSED, Lists, listing_of, some
 from daemon.scim.paging import read_list
-from daemon.scim.people import People
 from daemon.scim.resource import MalformedError
 from daemon.scim.settings import ScimSettings
 from daemon.scim.single import is_resource, single
 from daemon.scim.snapshot import Snapshot
+from daemon.scim.users import Users
 
 GROUP_PAGE = 20
 """Groups on one page at most: their members come whole, however many they are."""
@@ -29,94 +29,42 @@ NO_ONE = "00000000-0000-4000-8000-6c6174636864"
 """No group's id: a server that finds users in it does not understand the filter."""
 
 MAX_SINGLE = 200
-"""Groups, or users, that are asked for one by one where only single resources are whole."""
+"""Groups that are asked for one by one where only single resources are whole."""
 
-_COMPARED_GROUPS, _COMPARED_USERS = 20, 5
-"""How many of those that were listed are compared with their single form when a process begins."""
+_COMPARED = 20
+"""How many groups that were listed are compared with their single form when a process begins."""
 
 _STRAYS = 20
 """How many members that are no one are asked for by their id."""
 
-_CLOSED = (OutageKind.NOT_SCIM, OutageKind.INCOMPLETE, OutageKind.SERVER_ERROR, OutageKind.FORBIDDEN)
-"""How a road may turn out to be closed without the server being out."""
-
-_SPLIT = (*_CLOSED, OutageKind.TOO_LARGE)
+_SPLIT = (*CLOSED, OutageKind.TOO_LARGE)
 """How a list of groups may fail because of one group in it."""
-
-Progress = Callable[[str, int], None]
-"""Told what is being read and how many of it are there so far."""
-
-
-def silent(what: str, count: int) -> None:
-    """Report nothing."""
-    del what, count
 
 
 def _ignore(id_: str, resource: Mapping[str, object]) -> None:
     del id_, resource
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads users and groups into a snapshot. ``first``: lists are compared with single resources."""
+    """Reads groups, and who is in them, into a snapshot that has all users.
 
-    settings: ScimSettings
-    snapshot: Snapshot
-    progress: Progress
+    ``first``: lists are compared with single resources, as when a process begins.
+    """
+
+    lists: Lists
+    users: Users
     first: bool = True
 
-    # -------------------------------------------------------------- users
+    @property
+    def settings(self) -> ScimSettings:
+        """What the site file says."""
+        return self.lists.settings
 
-    def users(self) -> Fetch[None]:
-        """All users, with the attributes that some servers give only when they are asked for."""
-        if self.snapshot.memory.user_attributes and (yield from self._with_attributes()):
-            return
-        yield from self._list("Users", self.snapshot.people.take, self.settings.page_size)
-        if self.first and (yield from self._users_lack()) and not (yield from self._with_attributes()):
-            yield from self._single_users()
-
-    def _with_attributes(self) -> Fetch[bool]:
-        """Users by ``attributes=``; whether the server does that."""
-        try:
-            wanted = (("attributes", self.snapshot.attributes),)
-            yield from self._list("Users", self.snapshot.people.take, self.settings.page_size, wanted)
-        except OutageError as error:
-            if error.kind not in _CLOSED:
-                raise
-            self.snapshot.user_attributes = False
-            return False
-        self.snapshot.user_attributes = not (yield from self._users_lack())
-        return self.snapshot.user_attributes
-
-    def _users_lack(self) -> Fetch[bool]:
-        """Whether single users have something that is used and that the list does not show."""
-        people = self.snapshot.people
-        scratch = People(people.mapper, people.store_names)
-        for id_ in list(islice(people.people, _COMPARED_USERS)):
-            response = yield single("Users", id_)
-            if not is_resource(response, id_):
-                return False
-            scratch.take(id_, response.document)
-            cards = id_ in scratch.cards and id_ not in people.cards
-            active = id_ in people.activity.silent and id_ not in scratch.activity.silent
-            groups = id_ in scratch.groups_of and id_ not in people.groups_of
-            if cards or active or groups:
-                return True
-        return False
-
-    def _single_users(self) -> Fetch[None]:
-        """Users one by one, as the last way."""
-        people = self.snapshot.people
-        if len(people.people) > MAX_SINGLE:
-            self.snapshot.warnings.append(
-                f"single users have attributes that the list does not show, also by attributes=, and "
-                f"{len(people.people)} are too many to be asked for one by one: what is missing is not used"
-            )
-            return
-        for id_ in list(people.people):
-            response = yield single("Users", id_)
-            if is_resource(response, id_):
-                people.take(id_, response.document)
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is read so far."""
+        return self.lists.snapshot
 
     # -------------------------------------------------------------- groups
 
@@ -140,12 +88,14 @@ class Reader:
         """All groups; one by one (``True``) when the list fails because of one of them."""
         groups = self.snapshot.groups
         try:
-            yield from self._list("Groups", groups.take, size)
+            yield from self.lists.read("Groups", groups.take, size)
         except OutageError as error:
             if error.kind not in _SPLIT or self.settings.road in ("user_groups", "filter"):
                 raise
             try:
-                yield from self._list("Groups", groups.take, self.settings.page_size, (_GROUP_HEADS,), "heads")
+                yield from self.lists.read(
+                    "Groups", groups.take, self.settings.page_size, (_GROUP_HEADS,), "heads"
+                )
             except OutageError:
                 raise error from None
             self.snapshot.warnings.append(f"groups are read one by one, for the list of them fails: {error}")
@@ -156,9 +106,9 @@ class Reader:
     def _by_attributes(self, size: int) -> Fetch[None]:
         groups, people = self.snapshot.groups, self.snapshot.people
         try:
-            yield from self._list("Groups", groups.take_members, size, (GROUP_ATTRIBUTES,), "members")
+            yield from self.lists.read("Groups", groups.take_members, size, (GROUP_ATTRIBUTES,), "members")
         except OutageError as error:
-            if error.kind not in _CLOSED or self.snapshot.road:
+            if error.kind not in CLOSED or self.snapshot.road:
                 raise
         if groups.readable(people):
             self.snapshot.road = "attributes"
@@ -168,7 +118,7 @@ class Reader:
         groups = self.snapshot.groups
         if not self.first and not self.snapshot.memory.single_groups:
             return
-        for id_ in _some(sorted(groups.chosen), _COMPARED_GROUPS) if self.first else ():
+        for id_ in some(sorted(groups.chosen), _COMPARED) if self.first else ():
             listed = {member.value for member in groups.all[id_].members}
             response = yield single("Groups", id_)
             if not is_resource(response, id_):
@@ -200,7 +150,7 @@ class Reader:
     def _by_users(self) -> Fetch[None]:
         people = self.snapshot.people
         if not people.groups_of and people.people and self.first and not self.snapshot.user_attributes:
-            yield from self._with_attributes()
+            yield from self.users.with_attributes()
             self.snapshot.user_attributes = bool(people.groups_of)
         for person_id in people.groups_of:
             self.snapshot.add_groups_of(person_id)
@@ -211,7 +161,7 @@ class Reader:
         try:
             members = yield from self._filtered()
         except OutageError as error:
-            if error.kind not in _CLOSED or self.snapshot.road:
+            if error.kind not in CLOSED or self.snapshot.road:
                 raise
             return
         if members:
@@ -241,7 +191,7 @@ class Reader:
         snapshot, people = self.snapshot, self.snapshot.people
         if not (self.first or snapshot.one_page) or snapshot.road in ("user_groups", "filter"):
             return
-        todo = _some(sorted(snapshot.groups.strangers(people)), _STRAYS)
+        todo = some(sorted(snapshot.groups.strangers(people)), _STRAYS)
         found = 0
         for id_ in todo:
             response = yield single("Users", id_)
@@ -270,7 +220,7 @@ class Reader:
         todo, seen, asked = deque(sorted(groups.chosen)), set(groups.chosen), 0
         limit = MAX_SINGLE if self.settings.road != "single" else max(MAX_SINGLE, len(todo) * 2)
         while todo and asked < limit:
-            if tentative and asked == _COMPARED_GROUPS and not groups.readable(self.snapshot.people):
+            if tentative and asked == _COMPARED and not groups.readable(self.snapshot.people):
                 return
             id_ = todo.popleft()
             asked += 1
@@ -300,62 +250,6 @@ class Reader:
             self.snapshot.warnings.append(f"/Groups: one resource was skipped: {error}")
             return False
         return True
-
-    # -------------------------------------------------------------- lists
-
-    def _list(
-        self,
-        path: str,
-        take: Take,
-        size: int,
-        parameters: tuple[tuple[str, str], ...] = (),
-        form: str = "",
-    ) -> Fetch[None]:
-        count = 0
-
-        def taken(id_: str, resource: Mapping[str, object]) -> None:
-            nonlocal count
-            take(id_, resource)
-            count += 1
-            if count % 100 == 0:
-                self.progress(path, count)
-
-        key = f"{path} {form}".strip()
-        listing = listing_of(self.snapshot, path, taken, size, parameters, key)
-        yield from read_list(listing, self.snapshot.paging)
-        remember_size(self.snapshot, listing, size, key)
-        self.progress(path, count)
-        self.snapshot.warnings.extend(listing.warnings)
-        if listing.cursors and self.settings.paging == "auto":
-            self.snapshot.paging = "cursor"
-        if listing.one_page:
-            self.snapshot.one_page.add(path)
-
-
-def listing_of(
-    snapshot: Snapshot,
-    path: str,
-    take: Take,
-    size: int,
-    parameters: tuple[tuple[str, str], ...] = (),
-    key: str | None = None,
-) -> Listing:
-    """Return a list to read with the page size that the server is known to accept."""
-    known = snapshot.memory.sizes.get(key or path, size)
-    trust = snapshot.trust
-    return Listing(path, take, min(known or size, size), parameters, counted=known > 0, trust=trust)
-
-
-def remember_size(snapshot: Snapshot, listing: Listing, wanted: int, key: str) -> None:
-    """Remember a page size that had to be smaller than was ``wanted``."""
-    if not listing.counted or listing.size < wanted:
-        snapshot.sizes[key] = listing.size if listing.counted else 0
-
-
-def _some(ids: list[str], count: int) -> list[str]:
-    """At most so many, evenly spread."""
-    step = max(1, -(-len(ids) // count))
-    return ids[::step]
 
 
 def missed_groups(snapshot: Snapshot) -> Fetch[None]:

@@ -18,6 +18,8 @@ memories = st.builds(
     said_active=st.booleans(),
     sizes=counts,
     user_attributes=st.booleans(),
+    single_users=st.booleans(),
+    single_groups=st.booleans(),
     contradicted=counts,
     gone_since=st.none() | st.floats(0, 2e9),
 )

@@ -27,6 +27,7 @@ ALWAYS = (
     "nested_only_in_single_group",
     "user_groups_only_on_request",
     "extension_only_in_single_user",
+    "extension_never_in_lists",
     "pages_shuffled",
     "start_index_zero_based",
     "start_index_echoed_from_zero",

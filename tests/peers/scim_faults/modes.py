@@ -59,6 +59,7 @@ from tests.peers.scim_faults.reports import (
     deleted_member_breaks,
     echo_from_zero,
     echo_what_was_asked,
+    extension_never_in_lists,
     extension_only_in_single,
     first_page_only,
     float_totals,
@@ -255,6 +256,7 @@ MODES: Sequence[Mode] = (
     Mode("nested_only_in_single_group", "seen at a server", after=nested_only_in_single, road="single"),
     Mode("user_groups_only_on_request", "FusionAuth#2631", after=groups_of_users_on_request, road="user_groups"),
     Mode("extension_only_in_single_user", "wso2/product-is#7372", after=extension_only_in_single),
+    Mode("extension_never_in_lists", "lists of users have no extensions", after=extension_never_in_lists),
     Mode("pages_shuffled", "scim-for-keycloak#157", before=shuffle_pages),
     Mode(
         "start_index_zero_based",

@@ -84,6 +84,13 @@ def extension_only_in_single(exchange: Exchange) -> None:
             row.pop(EXTENSION, None)
 
 
+def extension_never_in_lists(exchange: Exchange) -> None:
+    """No list of users has an extension, whatever is asked for."""
+    if exchange.kind == "Users" and not exchange.single:
+        for row in exchange.resources:
+            row.pop(EXTENSION, None)
+
+
 # ------------------------------------------------------------------ groups that break their page
 
 
