@@ -175,3 +175,38 @@ def test_a_road_that_shows_no_one_in_any_way_is_none() -> None:
     story.begin()
     result = sync_in_memory(story.server, [mode], SETTINGS, Directory())
     assert (result.state, result.road) == ("unproven", "none")
+
+
+@pytest.mark.parametrize(
+    ("names", "road", "doubted"),
+    [
+        (("user_groups_stale", "members_by_filter"), "user_groups", True),
+        (("groups_on_users", "members_by_filter"), "user_groups", False),
+        (("groups_on_users", "filters_find_all"), "user_groups", False),
+        (("groups_on_users", "filters_find_nothing"), "user_groups", False),
+        (("members_by_filter",), "filter", False),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, tuple) else None,
+)
+def test_groups_of_users_that_a_filter_contradicts_are_doubted_aloud(
+    names: tuple[str, ...], road: str, doubted: bool
+) -> None:
+    story = Story()
+    story.begin()
+    modes = [mode for name in names for mode in MODES if mode.name == name]
+    site = Site(story.server, keys={"page_size": 8})
+
+    def get(path: str, query: Mapping[str, str], status: int, document: Any) -> tuple[int, Any]:
+        done = answer(modes, story.server.ask, {}, path, query)
+        return done.status or 500, done.document
+
+    site.change = get
+    site.sync(Directory())
+    assert site.snapshot is not None
+    assert site.snapshot.road == road
+    assert ('set scim.road = "filter"' in site.warnings) == doubted
+    if doubted:
+        site.keys["road"] = "filter"
+        assert len(site.sync(Directory()).groups[story.guests].members) == 10, (
+            "the filter has only those who are in it"
+        )
