@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from daemon.config.devices import Devices
 from daemon.config.faults import Fault
+from daemon.config.interlocks import check_interlocks
 from daemon.config.lines import Path
 from daemon.config.policy.checks import check_policy, known_name, known_names
 from daemon.config.tables import DoorTable, SiteTables
@@ -19,17 +20,25 @@ from drivers.events import Point
 from drivers.settings import did_you_mean
 
 
-def check(tables: SiteTables, devices: Devices) -> Iterator[Fault]:
-    """Every fault between tables. The devices are checked only as far as they could be read."""
-    yield from _zone(tables)
+def check(tables: SiteTables, devices: Devices, *, whole: bool) -> Iterator[Fault]:
+    """Every fault between tables. The devices are checked only as far as they could be read.
+
+    ``whole``: the tables are all that the file says; without some of it the times of doors cannot be compared.
+    """
+    times = [*_zone(tables), *check_policy(tables, tables.door), *_interlocks(tables)]
+    yield from times
+    if whole and not times:
+        yield from check_interlocks(tables)
     yield from _brake(tables)
     yield from _sockets(tables)
     yield from _simulation(tables, devices)
     yield from _doors(tables, devices)
     yield from _claims(tables)
     yield from _buses(devices)
-    yield from check_policy(tables, tables.door)
     yield from _card_formats(tables, devices)
+
+
+def _interlocks(tables: SiteTables) -> Iterator[Fault]:
     for index, interlock in enumerate(tables.interlock):
         yield from known_names(("interlock", index, "doors"), interlock.doors, tables.door, "door")
 

@@ -81,7 +81,7 @@ def read_site(text: str, file: str, secrets: Secrets | None, scope: Scope = Scop
     devices, device_faults = read_devices(buses, {**boards, **gpio_boards(readable)}, readers)
     faults += [*parsed.faults, *device_faults]
     if readable is not None:
-        faults += check(readable, devices)
+        faults += check(readable, devices, whole=parsed.value is not None)
         if secrets is not None:
             faults += _secret_faults(readable, devices, secrets, scope)
     if faults or parsed.value is None:

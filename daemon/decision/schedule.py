@@ -239,7 +239,7 @@ def next_mode_edge(plan: DoorPlan, zone: ZoneInfo, now: datetime) -> datetime | 
     end = now + HORIZON
 
     def edges(day: date) -> Iterable[int]:
-        return _plan_edges(plan, day)
+        return plan_edges(plan, day)
 
     for instant in _instants(zone, now, end, edges):
         if scheduled_mode(plan, zone, instant) != before:
@@ -282,7 +282,8 @@ def _is_excepted(plan: DoorPlan, day: date) -> bool:
     return any(exception_applies(exception, day) for exception in plan.exceptions)
 
 
-def _plan_edges(plan: DoorPlan, day: date) -> set[int]:
+def plan_edges(plan: DoorPlan, day: date) -> set[int]:
+    """Return the minutes of a date at which the door's mode may change; always with midnight."""
     edges: set[int] = {0}
     before = _before(day)
     for schedule in plan.schedules:
