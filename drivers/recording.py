@@ -343,3 +343,7 @@ class RecordingSupport:
     replay: Callable[[Recording, Any, Mapping[str, Any], Any], Iterator[Replayed]]
     cleartext: Callable[[Any, Mapping[str, Any]], str] = _nothing_secret
     filter: Callable[[], Filter] = Filter
+    decode: Callable[[Recording], Iterator[tuple[float, str]]] | None = None
+    """What passed, with its time, in words that hold no secret."""
+    capture: Callable[[Recording, bool], Iterator[bytes]] | None = None
+    """The same as a file for Wireshark; secrets are blanked unless the flag says that they may stand in it."""

@@ -10,15 +10,15 @@ from pathlib import Path
 import click
 
 from daemon.cli.common import json_option, print_json
+from daemon.cli.frames import driver_of, frames_of, print_frames, write_pcap
 from daemon.config.secrets import read_secret
 from daemon.errors import ConfigError
 from drivers import recording as form
 from drivers.cards.formats import built_in_formats
 from drivers.cards.layout import CardError, LayoutError
 from drivers.cards.tables import CardFormatTable
-from drivers.driver import Context, DriverType, DriverUsageError, SecretReference
+from drivers.driver import Context, DriverUsageError, SecretReference
 from drivers.recording import Recording, RecordingError, Replayed, comparable, event_words
-from drivers.registry import BrokenDriverError, UnknownDriverError, load
 
 Secret = Callable[[SecretReference], bytes]
 
@@ -26,14 +26,44 @@ Secret = Callable[[SecretReference], bytes]
 @click.command("replay", short_help="Feed recordings of a bus through its driver.")
 @click.argument("files", type=click.Path(path_type=Path, dir_okay=False), nargs=-1, required=True)
 @click.option("--key", "keys", metavar="READER=REFERENCE", multiple=True, help="Where an OSDP reader's key is.")
-@click.option("--show-cards", is_flag=True, help="Print card numbers and keys too.")
+@click.option("--show-cards", is_flag=True, help="Print card numbers and keys too; with --pcap, write them.")
+@click.option("--decode", is_flag=True, help="Print the frames of an OSDP bus in words instead, without secrets.")
+@click.option(
+    "--pcap",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="OUT",
+    help="Write the frames for Wireshark.",
+)
 @json_option
-def replay(files: tuple[Path, ...], keys: tuple[str, ...], show_cards: bool, as_json: bool) -> None:
+def replay(
+    files: tuple[Path, ...],
+    keys: tuple[str, ...],
+    show_cards: bool,
+    decode: bool,
+    pcap: Path | None,
+    as_json: bool,
+) -> None:
     """Feed recordings, the oldest of its FILES first, through their driver and print the events.
 
-    Exit code 0: what came out is what latchd made of it then. 1: it is something else.
+    Exit code 0: what came out is what latchd made of it then. 1: it is something else. With --decode or --pcap
+    nothing is replayed, and no key is needed.
     """
     recording = read(files)
+    if decode or pcap is not None:
+        if decode and show_cards and pcap is None:
+            raise click.UsageError("--decode never shows cards; to see them, use --show-cards without it")
+        support = frames_of(recording, files[-1])
+        if pcap is not None:
+            write_pcap(support, recording, pcap, shown=show_cards)
+        if decode:
+            print_frames(support, recording, as_json=as_json)
+        return
+    _compare(recording, files, keys, show_cards=show_cards, as_json=as_json)
+
+
+def _compare(
+    recording: Recording, files: tuple[Path, ...], keys: tuple[str, ...], *, show_cards: bool, as_json: bool
+) -> None:
     replayed: list[str] = []
     try:
         for each in events_of(recording, dict(_pair(key) for key in keys), read_secret):
@@ -64,7 +94,7 @@ def read(files: tuple[Path, ...]) -> Recording:
 
 def events_of(recording: Recording, keys: dict[str, str], secret: Secret) -> Iterator[Replayed]:
     """Replay a recording. ``keys`` stand in for the references in its settings. Raises ``RecordingError``."""
-    kind = _driver(recording)
+    kind = driver_of(recording)
     assert kind.recording is not None
     bus = None if kind.bus_settings is None else form.restore(kind.bus_settings, recording.bus)
     reader, board = kind.reader_settings or kind.board_settings, kind.board_settings or kind.reader_settings
@@ -91,16 +121,6 @@ def _with_keys(devices: Mapping[str, str], keys: Mapping[str, str]) -> dict[str,
             raise RecordingError(f'the recording has no reader "{name}" with a key')
         texts[name] = json.dumps({**settings, "key": reference})
     return texts
-
-
-def _driver(recording: Recording) -> DriverType:
-    try:
-        kind = load(recording.driver)
-    except (UnknownDriverError, BrokenDriverError) as error:
-        raise RecordingError(str(error)) from None
-    if kind.recording is None:
-        raise RecordingError(f'the driver "{kind.name}" cannot replay')
-    return kind
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -11,10 +11,12 @@ from drivers.driver import SEALED, Context, DriverType, DriverUsageError
 from drivers.osdp.bus import Bus
 from drivers.osdp.capacity import refusals
 from drivers.osdp.link import OsdpLink
+from drivers.osdp.pcap import capture
 from drivers.osdp.replay import DefaultKeyFilter, cleartext, panel_randoms, replay
 from drivers.osdp.secure import BLOCK, SCBK_D
 from drivers.osdp.session import Session
 from drivers.osdp.settings import OsdpBus, OsdpReader, lines
+from drivers.osdp.trace import decoded
 from drivers.recording import Recording, RecordingSupport, Replayed
 
 
@@ -85,6 +87,10 @@ def _replay(
     return replay(recording, Bus(sessions, settings.baudrate, mark=settings.mark, echo=settings.echo))
 
 
+def _capture(recording: Recording, shown: bool) -> Iterator[bytes]:
+    return capture(recording, cleartext=shown)
+
+
 DRIVER = DriverType(
     name="osdp",
     bus_settings=OsdpBus,
@@ -93,5 +99,5 @@ DRIVER = DriverType(
     lines=lines,
     refuses=refusals,
     create=_create,
-    recording=RecordingSupport(_replay, cleartext, DefaultKeyFilter),
+    recording=RecordingSupport(_replay, cleartext, DefaultKeyFilter, decoded, _capture),
 )

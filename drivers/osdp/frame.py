@@ -24,7 +24,7 @@ SHORTEST_FRAME = HEADER_LENGTH + 2
 
 # The control byte, 5.9: sequence number, whether a CRC ends the frame, whether it has a security block.
 _SEQUENCE = 0x03
-_CRC = 0x04
+CRC = 0x04
 _SECURE = 0x08
 _CRC_START = 0x1D0F
 _FIRST_BLOCK_WITH_MAC = 0x15
@@ -104,7 +104,7 @@ def encode(
     length = HEADER_LENGTH + len(security) + 1 + len(data) + (MAC_LENGTH if mac else 0) + check_length
     if length > MAX_FRAME:
         raise FrameError(f"a frame of {length} bytes is longer than {MAX_FRAME}")
-    control = sequence | (_CRC if crc else 0) | (_SECURE if block else 0)
+    control = sequence | (CRC if crc else 0) | (_SECURE if block else 0)
     head = bytes([SOM, address | (REPLY_FLAG if reply else 0), length & 0xFF, length >> 8, control])
     body = head + security + bytes([code]) + data
     if mac is not None:
@@ -112,10 +112,10 @@ def encode(
     return body + (crc16(body).to_bytes(2, "little") if crc else bytes([checksum(body)]))
 
 
-def _decode(raw: bytes) -> Frame | Damage:
-    """One frame of exactly ``raw``, whose length field agrees with its length."""
+def decode(raw: bytes) -> Frame | Damage:
+    """Return the frame that is exactly ``raw``, whose length field agrees with its length."""
     control = raw[4]
-    crc = bool(control & _CRC)
+    crc = bool(control & CRC)
     end = len(raw) - (2 if crc else 1)
     right = int.from_bytes(raw[end:], "little") == crc16(raw[:end]) if crc else raw[end] == checksum(raw[:end])
     if not right:
@@ -172,13 +172,13 @@ class FrameReader:
             if len(buffer) < HEADER_LENGTH:
                 break
             length = int.from_bytes(buffer[2:4], "little")
-            shortest = SHORTEST_FRAME + bool(buffer[4] & _CRC)
+            shortest = SHORTEST_FRAME + bool(buffer[4] & CRC)
             if length < shortest or length > MAX_FRAME:
                 self._skip(1)
                 continue
             if len(buffer) < length:
                 break
-            frame = _decode(bytes(buffer[:length]))
+            frame = decode(bytes(buffer[:length]))
             found.append(frame)
             if isinstance(frame, Damage):
                 self._skip(1)
