@@ -7,7 +7,7 @@ that happens to be an id, of today or of the past, therefore names no one.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from daemon.scim.memory import BY_ID, BY_NAME, Memory, digest
 from daemon.scim.people import People
@@ -37,6 +37,8 @@ class Identity:
     names_count: bool = False
     doubtful: Mapping[str, set[str]] = field(default_factory=dict)
     _wrote: str = ""
+    _taken: frozenset[str] = frozenset()
+    """People whose userName is the id of someone else or of a group, in whatever case: it names no one."""
 
     @classmethod
     def of(cls, setting: str, memory: Memory) -> Identity:
@@ -50,6 +52,7 @@ class Identity:
         """
         if self.setting != "auto":
             self.names_count = self.setting == BY_NAME
+            self._taken = frozenset(people.called_by_ids(groups) if self.names_count else ())
             return
         if self.proven == BY_ID:
             return
@@ -61,11 +64,13 @@ class Identity:
                 if member.value in people.people:
                     self.proven, self.names_count = BY_ID, False
                     return
-                one = None if self.is_id(member, groups, people) else people.named(member.value)
+                one = self._named(member, groups, people)
                 if one is None:
                     unnamed += 1
                 else:
                     named.add(one)
+        self._taken = frozenset(people.called_by_ids(groups) if named else ())
+        named.difference_update(self._taken)
         # A directory that wrote ids until now has to show more than one stray value.
         changed = self._wrote == BY_ID and (len(named) < _CHANGED or len(named) < unnamed)
         self.names_count = bool(named) and not changed
@@ -90,8 +95,21 @@ class Identity:
             return None if both else people.people[value].id
         if not self.names_count or value in groups or value in self.groups_before:
             return None
-        named = people.named(value)
-        return None if named is None or self.is_id(member, groups, people) else named
+        named = self._named(member, groups, people)
+        return None if named in self._taken else named
+
+    def _named(self, member: MemberRef, groups: Mapping[str, GroupResource], people: People) -> str | None:
+        """Return whose userName a value is, unless it is an id of another, as it stands or in the other case.
+
+        A userName has no case, so that an id written in capitals would name whoever took it for a userName.
+        """
+        value, named = member.value, people.named(member.value)
+        if named is None:
+            return None
+        for form in {value, value.casefold(), value.upper()} - {named}:
+            if self.is_id(member if form == value else replace(member, value=form), groups, people):
+                return None
+        return named
 
 
 @dataclass(slots=True)

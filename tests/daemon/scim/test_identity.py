@@ -73,6 +73,24 @@ def test_no_setting_makes_an_id_of_the_past_a_user_name(setting: str) -> None:
     assert held(made, people(mallory="alice", bob="bob@example.com")) == (set() if setting == "id" else {"bob"})
 
 
+@pytest.mark.parametrize("setting", ["auto", "userName"])
+@pytest.mark.parametrize(("written", "id_"), [("A1-F", "a1-f"), ("a1-f", "A1-F"), ("A1-f", "a1-F")])
+def test_an_id_in_the_other_case_is_no_user_name_either(setting: str, written: str, id_: str) -> None:
+    found = people(**{id_: "alice", "m": id_.swapcase(), "b": "bob"})
+    assert held(groups({"g1": [written, "bob"]}, setting), found) <= {id_, "b"}
+    assert held(groups({"g1": [written, "bob"], id_: []}, setting), people(m=written, b="bob")) == {"b"}
+
+
+@pytest.mark.parametrize(("written", "id_"), [("A1-F", "a1-f"), ("a1-f", "A1-F")])
+def test_nor_is_an_id_of_the_past_in_the_other_case(written: str, id_: str) -> None:
+    memory = Memory().with_former({id_})
+    assert held(groups({"g1": [written, "bob"]}, "userName", memory), people(m=written, b="bob")) == {"b"}
+
+
+def test_an_id_that_is_ones_own_user_name_in_the_other_case_names_them() -> None:
+    assert held(groups({"g1": ["Ada", "BOB"]}), people(ada="Ada", bob="bob")) == {"ada", "bob"}
+
+
 # ------------------------------------------------------------------ directories that write userNames
 
 
