@@ -104,7 +104,7 @@ def town(folder: Path, *, cursor: bool) -> Iterator[tuple[Town, Store, SyncServi
 
 
 def live(town: Town, store: Store, service: SyncService, syncs: int) -> int:
-    """So many syncs; how often a list missed somebody although they were there."""
+    """So many syncs; how often a list missed someone although they were there. A healthy server proves it all."""
     missed = outages = 0
     for turn in range(syncs):
         outcome = service.run_once()
@@ -131,9 +131,9 @@ def test_nobody_who_stays_loses_anything(cursor: bool, tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("cursor", [False, True], ids=["index", "cursor"])
-def test_nobody_who_stays_loses_anything_in_200_syncs(cursor: bool, tmp_path: Path) -> None:
+def test_nobody_who_stays_loses_anything_in_80_syncs(cursor: bool, tmp_path: Path) -> None:
     with town(tmp_path, cursor=cursor) as (made, store, service):
-        missed = live(made, store, service, 200)
+        missed = live(made, store, service, 80)
         assert cursor or missed, "the test would prove nothing if the lists never missed anybody"

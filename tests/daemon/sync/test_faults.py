@@ -192,8 +192,8 @@ def test_a_first_sync_that_reads_no_membership_says_so(index: Company, tmp_path:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(900)
-@settings(max_examples=100, deadline=None, suppress_health_check=slow)
+@pytest.mark.timeout(300)
+@settings(max_examples=45, deadline=None, suppress_health_check=slow)
 @given(combinations, st.booleans())
 def test_many_faults_combined(index: Company, cursor: Company, modes: list[Mode], by_cursor: bool) -> None:
     with TemporaryDirectory() as folder:
