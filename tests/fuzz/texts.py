@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from daemon.cli.frames import driver_of
 from daemon.cli.replay import events_of
 from daemon.config.load import read_site
 from daemon.control.protocol import Request, decode_answer, decode_request
@@ -153,7 +154,8 @@ class ScimDocument(Harness):
 
 
 class RecordingText(Harness):
-    """Recordings that somebody sent: every kind of line, through the machine of whatever driver they name."""
+    """Recordings that somebody sent: every kind of line, through the machine of whatever driver they name, and
+    frame by frame."""
 
     name = "recording"
 
@@ -162,9 +164,13 @@ class RecordingText(Harness):
 
     def feed(self, data: bytes) -> int:
         with contextlib.suppress(RecordingError, DriverUsageError, CardError, LayoutError):
-            for each in events_of(
-                parse([data.decode("utf-8", "replace")]), {}, lambda reference: bytes(range(16))
-            ):
+            recording = parse([data.decode("utf-8", "replace")])
+            support = driver_of(recording).recording
+            if support is not None and support.decode is not None and support.capture is not None:
+                assert all(words.isprintable() for _, words in support.decode(recording))
+                for shown in (False, True):
+                    assert sum(len(part) for part in support.capture(recording, shown)) % 4 == 0
+            for each in events_of(recording, {}, lambda reference: bytes(range(16))):
                 event_words(each.event, shown=True)
         return 1
 
