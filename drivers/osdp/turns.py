@@ -210,7 +210,7 @@ class Turns(Generic[M]):
     def ended(self, session: M, now: float, wire: float, character: float, *, good: bool) -> None:
         """A turn is over. ``wire``: seconds that its command took to send; ``good``: a good answer came."""
         record = self.record(session)
-        took = now - record.began
+        took = max(0.0, now - record.began)  # in a recording that was changed, time may go back
         beyond = max(0.0, took - wire - ORDINARY_CHARACTERS * character)
         record.slow = max(beyond, SLOW_FADES * record.slow)
         record.good = good and session.step is SessionState.SERVE

@@ -156,3 +156,17 @@ def test_a_card_format_of_the_site_file_comes_along(tmp_path: Path) -> None:
     result = run(without)
     assert isinstance(result.exception, ConfigError)
     assert 'no card format "site8"' in str(result.exception)
+
+
+def test_a_recording_whose_clock_goes_back_is_read_to_its_end(tmp_path: Path) -> None:
+    """Found by the fuzzer: an OverflowError."""
+    file = tmp_path / "changed.rec"
+    rows = (RECORDINGS / "osdp-secure.rec").read_text().splitlines(keepends=True)
+    answer = next(at for at, row in enumerate(rows) if row.endswith(" rx 2b00\n"))
+    rows[answer] = f"846{rows[answer][rows[answer].index('.') :]}"
+    file.write_text("".join(rows[:27]))
+    key = tmp_path / "key"
+    key.write_bytes(bytes(range(16)))
+    key.chmod(0o600)
+    result = run("--key", f"lobby=file:{key}", file)
+    assert result.exception is None or isinstance(result.exception, ConfigError | SystemExit)
