@@ -144,7 +144,7 @@ def test_a_damaged_cache_denies_and_is_said_once(bench: Bench, caplog: pytest.Lo
 
     with caplog.at_level(logging.WARNING, "daemon.doors.loop"):
         play(bench, story)
-    assert reasons(bench) == [Reason.INTERNAL_ERROR, Reason.GRANTED]
+    assert reasons(bench) == [Reason.CACHE_UNREADABLE, Reason.GRANTED]
     said = [record.message for record in caplog.records if "cache" in record.message]
     assert ["cannot be read" in text for text in said] == [True, False]
     assert "every card is denied" in said[0]

@@ -52,20 +52,20 @@ def test_every_grant_and_every_denial_carries_its_trace(bench: Bench) -> None:
     told = [event for event in bench.events if event.name in DECISIONS]
     assert {event.reason for event in told} >= {
         Reason.GRANTED, Reason.UNKNOWN_CREDENTIAL, Reason.NO_ACCESS_HERE, Reason.OUTSIDE_SCHEDULE,
-        Reason.PIN_WRONG, Reason.PIN_LOCKED_OUT, Reason.SECOND_PERSON_REQUIRED, Reason.INTERNAL_ERROR,
+        Reason.PIN_WRONG, Reason.PIN_LOCKED_OUT, Reason.SECOND_PERSON_REQUIRED, Reason.CACHE_UNREADABLE,
     }  # fmt: skip
     for event in told:
         assert event.trace, event
         assert event.trace[-1].passed is (event.name is EventName.ACCESS_GRANTED), event
         assert event.generation == 7
-        assert event.reason is Reason.INTERNAL_ERROR or "generation 7" in event.trace[0].text
+        assert event.reason is Reason.CACHE_UNREADABLE or "generation 7" in event.trace[0].text
 
 
-def test_what_fails_inside_is_a_denial(bench: Bench) -> None:
+def test_a_cache_that_cannot_be_read_is_a_denial_with_a_reason_of_its_own(bench: Bench) -> None:
     bench.broken = True
     (event,) = bench.badge("ann").events
-    assert (event.name, event.reason) == (EventName.ACCESS_DENIED, Reason.INTERNAL_ERROR)
-    assert event.trace[-1].text == "the decision failed: CacheError: the file is torn"
+    assert (event.name, event.reason) == (EventName.ACCESS_DENIED, Reason.CACHE_UNREADABLE)
+    assert event.trace[-1].text == "the cache cannot be read: the file is torn"
     assert not bench.released()
     bench.broken = False
     assert bench.badge("ann").events[0].reason is Reason.GRANTED
@@ -225,3 +225,14 @@ def test_the_way_out_is_the_exit_reader(bench: Bench) -> None:
     bench.line("in1", on=False)
     assert "ann" not in bench.controller.site_state.space.positions
     assert bench.last(EventName.ACCESS_GRANTED).reason is Reason.GRANTED
+
+
+def test_what_fails_inside_the_decision_is_a_denial(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a mistake in a rule")
+
+    monkeypatch.setattr("daemon.doors.controller.reader.decide", broken)
+    (event,) = bench.badge("ann").events
+    assert (event.name, event.reason) == (EventName.ACCESS_DENIED, Reason.INTERNAL_ERROR)
+    assert event.trace[-1].text == "the decision failed: ZeroDivisionError: a mistake in a rule"
+    assert not bench.released()
