@@ -152,7 +152,8 @@ class Reader:
 
     def _by_users(self) -> Fetch[None]:
         people = self.snapshot.people
-        if not people.groups_of and people.people and self.first and not self.snapshot.user_attributes:
+        read_so = self.snapshot.user_attributes or self.snapshot.single_users  # a list again would take cards back
+        if not people.groups_of and people.people and self.first and not read_so:
             yield from self.users.with_attributes()
             self.snapshot.user_attributes = bool(people.groups_of)
         for person_id in people.groups_of:

@@ -91,6 +91,7 @@ FOUND: Sequence[tuple[str, ...]] = (
     ("absent_active", "cursors_expire", "pages_shuffled"),
     ("rows_repeated", "user_groups_only_on_request", "users_hidden"),
     ("members_by_user_name", "user_groups_only_on_request", "users_hidden"),
+    ("extension_never_in_lists", "members_only_in_single_group", "total_capped"),
     ("absent_active", "ignores_start_total_is_page", "members_on_request", "page_with_big_group_400"),
 )
 """Combinations that once fooled latchd, by the names of their modes: found by random tests, kept for good."""
