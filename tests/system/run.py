@@ -23,8 +23,10 @@ from machine import Line, booted
 from steps import CACHE, BuildError, run
 
 from cache.directory.store import Store
+from cache.journal.head import head_key, read_head
+from cache.journal.keeper import KeptJournal
 from cache.journal.reader import JournalReader
-from tests.cache.numbered import same
+from tests.cache.numbered import SITE_KEY, same
 from tests.peers.cache_writer import generation
 from tests.peers.osdp_bench import LibosdpReader, Peers
 
@@ -122,23 +124,32 @@ def write_until_cut(machine: Machine, disk: Path, cut: int) -> dict[str, int]:
 
 
 def judge_disk(disk: Path, durable: Mapping[str, int]) -> Iterator[Line]:
-    """The file system; the journal: in sequence, its chain unbroken; the cache: exactly one whole generation."""
+    """The file system; the journal: in sequence, its chain unbroken, its head believed; the cache: one generation.
+
+    The head's last change of name may not have reached the disk: then the order is in the journal alone.
+    """
     repaired = subprocess.run(["e2fsck", "-p", disk], capture_output=True, text=True)
     checked = subprocess.run(["e2fsck", "-fn", disk], capture_output=True, text=True)
     yield fact("the file system is sound", repaired.returncode in (0, 1) and checked.returncode == 0)
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("journal.db", "cache.db"):
-            for file in (name, f"{name}-wal"):
-                run("debugfs", "-R", f"dump /{file} {folder}/{file}", disk)
-        with JournalReader(Path(folder, "journal.db")) as journal:
-            found = journal.verify()
+        for file in ("journal.db", "journal.db-wal", "journal.head", "cache.db", "cache.db-wal"):
+            run("debugfs", "-R", f"dump /{file} {folder}/{file}", disk)
+        key, path = head_key(SITE_KEY), Path(folder, "journal.db")
+        head = read_head(path, key)
+        with JournalReader(path) as journal:
+            found = journal.verify(key)
             newest = int(journal.state().get("newest", "0"))
+        with contextlib.closing(KeptJournal(path, key=key)) as opened:
+            remarks, held = opened.remarks, int(opened.state().get("newest", "0"))
         with Store(Path(folder, "cache.db")) as store:
             number, directory = store.generation, store.load()
     told = durable["event"]
     holds = 0 < told <= found.last and found.first == 1 and not found.faults and newest >= told
     text = f"{told} acknowledged, {found.last} present, faults {list(found.faults)}"
     yield fact("no acknowledged event is lost", holds, text)
+    sealed = int(head.state.get("newest", "0")) if head else 0
+    text = f"order {sealed} in the head, {held} in force, remarks {remarks}"
+    yield fact("the last order is in force", not remarks and told - 1 <= sealed <= held == newest, text)
     told = durable["generation"]
     whole = same(directory, generation(number))
     text = f"generation {told} acknowledged, {number} present, {'whole' if whole else 'torn'}"

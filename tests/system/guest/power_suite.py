@@ -1,7 +1,7 @@
 """Writes both databases on the second disk and says after each commit that it is durable, until the power goes.
 
-Two processes, as on a controller: events into the journal here, generations into the cache by the peer that the
-tests of the store kill (tests/peers/cache_writer.py).
+Two processes, as on a controller: events into the journal and orders into its head here, as the doors process
+writes them, generations into the cache by the peer that the tests of the store kill (tests/peers/cache_writer.py).
 """
 
 from __future__ import annotations
@@ -11,21 +11,24 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from report import say
 
-from cache.journal.journal import Journal
+from cache.journal.head import head_key
+from cache.journal.keeper import KeptJournal
 from cache.model import Event, EventName, Moment, Stamp
+from tests.cache.numbered import SITE_KEY
 
 PLACE = Path("/mnt")
 SITE = Path(__file__).parent
 
 
 def write_journal() -> None:
-    """One event after the other, with the newest one's number in the state of the same transaction."""
-    with Journal(PLACE / "journal.db") as journal:
+    """One event after the other, each with an order (its number) in the state and so in ``journal.head``."""
+    with closing(KeptJournal(PLACE / "journal.db", key=head_key(SITE_KEY))) as journal:
         for number in itertools.count(int(journal.state().get("newest", "0")) + 1):
             stamp = Stamp(Moment(datetime.now(UTC), time.monotonic()), "boot")
             event = Event(EventName.ACCESS_DENIED, "lobby", detail=(("number", number), ("padding", "x" * 200)))
