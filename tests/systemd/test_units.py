@@ -118,6 +118,7 @@ def test_the_two_share_a_group_to_read_by_and_each_writes_in_its_own_folders() -
     for unit, service in (("doors", doors), ("sync", sync)):
         assert service["UMask"] == ["0027"]
         assert service["ReadWritePaths"] == [f"/var/lib/latchd/{unit} /run/latchd/{unit}"]
+        assert service["ReadOnlyPaths"] == ["/run /dev/shm"]  # what ProtectSystem=strict leaves writable
         assert service["PrivateMounts"] == ["yes"]
         assert service["MemoryMax"]
         assert service["TasksMax"]

@@ -78,6 +78,8 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "write sync": lambda: write("/var/lib/latchd/sync"),
     "write doors' run": lambda: write("/run/latchd/doors"),
     "write sync's run": lambda: write("/run/latchd/sync"),
+    "write lock": lambda: write("/run/lock"),
+    "write shared memory": lambda: write("/dev/shm"),
     "write etc": lambda: write("/etc/latchd"),
     "write program": lambda: write("/opt/latchd"),
     "home": lambda: os.listdir("/root"),

@@ -15,6 +15,7 @@ PYTHON = "/opt/latchd/venv/bin/python"
 
 BOTH = {
     "inet6": "ok", "packet": "EAFNOSUPPORT", "netlink": "EAFNOSUPPORT", "null": "ok", "write state": "EROFS",
+    "write lock": "EROFS", "write shared memory": "EROFS",
     "write etc": "EROFS", "write program": "EROFS", "home": "EACCES", "site file": "ok",
     "sealed secrets": "EACCES", "set clock": "EPERM", "user namespace": "EPERM",
     "writable code": "EPERM", "other processes": "ENOENT",
