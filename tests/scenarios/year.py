@@ -135,7 +135,7 @@ def lines() -> Iterator[str]:
     yield "# A year at ten doors, made by tests/scenarios/year.py."
     yield "config site.toml"
     yield "directory people.json"
-    yield f"start {YEAR}-01-01T00:00:00+01:00"
+    yield f"start {YEAR}-01-01T00:00:00+01:00 trusted"
     day = date(YEAR, 1, 1)
     for number, badge in enumerate(badges()):
         yield f"at {badge.at.isoformat()}"
@@ -151,7 +151,8 @@ def lines() -> Iterator[str]:
         yield f"expect-lock d{badge.door} released"
         if number % 5:
             yield f"contact d{badge.door} open"
-            yield f"expect access.taken door=d{badge.door} person=u{badge.person}"
+            if not badge.unlocked:  # at a door that is held unlocked the read counts as the entry
+                yield f"expect access.taken door=d{badge.door} person=u{badge.person}"
             yield f"contact d{badge.door} closed"
         else:
             yield "+11s"

@@ -137,8 +137,13 @@ def kept(world: World) -> Kept:
             name: replace(one, **dict.fromkeys(("misses", "latest", "began")))
             for name, one in controller.site_state.pins._lockouts.items()
         },
-        dict(controller.site_state.space.positions),
+        {person: place(at) for person, at in controller.site_state.space.positions.items()},
     )
+
+
+def place(at: Position) -> Position:
+    """Where a person is and since when by the wall clock: the monotonic clock begins again with each boot."""
+    return replace(at, entered=None, outer=tuple(place(one) for one in at.outer))
 
 
 def still(before: Kept, world: World) -> Kept:
@@ -183,7 +188,7 @@ class Watch:
             self._door(unit, where)
         space = self._world.controller.site_state.space
         for area in self._world.controller.site_state.rules.areas:
-            inside = [person for person, at in space.positions.items() if at.area == area]
+            inside = [person for person, at in space.positions.items() if at.stay(area) is not None]
             assert space.occupancy(area) == len(inside), where
 
     def _event(self, number: int, where: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -23,6 +24,7 @@ from cache.model import (
     Person,
 )
 from daemon.config.load import load_site
+from daemon.decision.request import Position
 from daemon.doors.controller.controller import Controller
 from daemon.doors.controller.effects import Effects
 from daemon.doors.controller.orders import DoorAction, OperatorOrder
@@ -46,6 +48,16 @@ MONDAY = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
 """07:00 in Berlin: before every schedule."""
 
 OFF_FOR_EVER = float("-inf")
+
+
+def whole(positions: Mapping[str, Position]) -> dict[str, Position]:
+    """Positions with monotonic times in whole milliseconds: a restart works them out from differences."""
+    return {person: _whole(at) for person, at in positions.items()}
+
+
+def _whole(at: Position) -> Position:
+    entered = None if at.entered is None else round(at.entered, 3)
+    return replace(at, entered=entered, outer=tuple(_whole(one) for one in at.outer))
 
 
 @dataclass(frozen=True, slots=True)
