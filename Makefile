@@ -44,8 +44,8 @@ test: lint osdp-peer  ## everything that CI runs: lint, types, walls, tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ROOMS) --cov --cov-report=term
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(addprefix --ignore=,$(ROOMS))
 
-soak: venv  ## the attacks that take minutes: noise, churn, a year of badges
-	HYPOTHESIS_PROFILE=new $(BIN)/python -m pytest -n $(WORKERS) --dist load -m soak
+soak: venv  ## the attacks that take minutes: noise, churn, a year of badges; SEEDS=fixed for no new examples
+	HYPOTHESIS_PROFILE=$(or $(SEEDS),new) $(BIN)/python -m pytest -n $(WORKERS) --dist load -m soak
 
 # Installs QEMU and what else it needs with apt, so as root; what it builds stays in .system-test/.
 test-system: venv  ## whole machines in QEMU: the units, GPIO, power cuts; SUITES="gpio systemd power"
